@@ -1,0 +1,36 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which source videos are held out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+
+
+def validation_videos(videos: Iterable[tuple[str, str]], ratio: float, seed: int = 0) -> set[tuple[str, str]]:
+    """Choose whole source videos for validation, so that no clip of a training video is ever evaluated.
+
+    Within each source the videos are ordered by a hash of seed, source and video, and the first ``ratio`` of them are
+    taken, at least one and never all where a source has two or more. The order of the records has no influence.
+    MedGRPO splits 0.85/0.15 by source video.
+
+    Args:
+        videos: pairs (source, video id), repeated at will.
+        ratio: share of each source's videos, 0 to 1; 0 takes none, 1 all.
+
+    Returns:
+        The pairs (source, video id) held out.
+    """
+    of_source: dict[str, set[str]] = defaultdict(set)
+    for source, video in videos:
+        of_source[source].add(video)
+    chosen = set()
+    for source, names in of_source.items():
+        count = round(ratio * len(names))
+        if 0 < ratio < 1 and len(names) >= 2:
+            count = min(max(count, 1), len(names) - 1)
+        ordered = sorted(names, key=lambda name: hashlib.sha256(f"{seed}\0{source}\0{name}".encode()).digest())
+        chosen.update((source, name) for name in ordered[:count])
+    return chosen

@@ -1,0 +1,44 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scores a submission or results file against a MedVidBench ground-truth file, as the leaderboard does."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from recipe.medgrpo.run_dir import write_json
+from recipe.medgrpo.tables import compact_table
+from reward_score.judge import make_judge
+from reward_score.leaderboard import LeaderboardResult, score_files
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--predictions", type=Path, required=True, help="submission (list) or results file (dict by index)"
+    )
+    parser.add_argument("--ground-truth", type=Path, required=True, help="MedVidBench JSON array, merged by position")
+    parser.add_argument("--json", type=Path, help="file for the metrics, {name: value}")
+    parser.add_argument("--judge", help="also judge captions (metrics named after the judge's kind); default: none")
+
+
+def run(args: argparse.Namespace) -> int:
+    judge = make_judge(args.judge) if args.judge else None
+    result = score_files(args.predictions, args.ground_truth, judge=judge)
+    print_result(result, Console())
+    if args.json:
+        write_json(args.json, result.metrics)
+    return 0
+
+
+def print_result(result: LeaderboardResult, console: Console) -> None:
+    """Metrics, and how many records stand behind them."""
+    table = compact_table("MedVidBench", ("metric",), ("value", "scored", "records"))
+    for name, value in result.metrics.items():
+        counts = result.counts.get(name.split("_")[0].lower(), {})
+        table.add_row(name, f"{value:.4f}", *(str(counts.get(key, "")) for key in ("scored", "records")))
+    console.print(table)
+    if result.ignored:
+        console.print(f"{len(result.ignored)} records have a qa_type that is none of the benchmark's: not scored")

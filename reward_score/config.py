@@ -1,0 +1,49 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The options of the scorer; an unknown one is an error at the start."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from reward_score.normalization import Method
+
+PAPER_TASKS = ("tag", "stg", "vs", "rc")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _names(value: Any) -> Any:
+    # Lists from a Hydra configuration are sequences of their own type.
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(value)
+
+
+class ScoreConfig(BaseModel):
+    """Options of `Scorer` and `compute_score`.
+
+    Args:
+        normalization: see `reward_score.normalization`; the paper's is ``logistic``.
+        artifact: file with the percentiles, or an `Artifact`; needed unless normalization is ``none``.
+        k: slope of the normalization at the median.
+        caption_mix: weight of similarity in caption rewards, the judge has the rest; at 1 no judge is called, at 0 no
+            encoder.
+        judge_norm: ``logistic`` normalizes the judge as every other component, by `normalization`; ``linear`` takes its
+            (mean - 1) / 4 as it is.
+        reward_tasks: tasks that rows may have in training, or ``all``; others raise. Default: the paper's.
+        format_fallback: format factor of answers that only the leaderboard's lenient parser understands.
+        similarity: sentence-transformers name or folder, or an object with ``similarity(pairs)``.
+        judge: ``lexical``, or an object with ``judge(pairs)``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    normalization: Method = "none"
+    artifact: Path | Any | None = None
+    k: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3.0
+    caption_mix: Share = 0.5
+    judge_norm: Literal["logistic", "linear"] = "logistic"
+    reward_tasks: Annotated[tuple[str, ...], BeforeValidator(_names)] = PAPER_TASKS
+    format_fallback: Share = 0.5
+    similarity: Any = "all-MiniLM-L6-v2"
+    judge: Any = "lexical"

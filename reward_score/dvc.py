@@ -1,0 +1,217 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""DVC, dense video captioning: all events of a clip, each with its time and a sentence.
+
+Answer: one line per event, ``36.0-49.0 seconds: place an underpad: <sentences>``, in seconds from the first frame.
+
+Reward: half the temporal F1, half the captions (`reward_score.caption`), each normalized on its own. It differs
+knowingly from the leaderboard: events are matched one to one (there, several fragments may cover the same event);
+an event without a partner counts as a caption of 0 (there, only matched pairs are judged, so leaving hard events out
+pays); nothing is cut to frames, zero-length events are widened by half a frame period; and an answer without any event
+scores 0 (there, it is skipped).
+"""
+
+import math
+import re
+from functools import lru_cache
+from typing import Any
+
+from reward_score.errors import BadGroundTruth
+from reward_score.geometry import Span, merge_spans, span_iou
+from reward_score.sample import CaptionPair, Rating, Sample, load_struc_info
+
+COMPONENTS = ("raw", "similarity", "judge")
+THRESHOLDS = (0.3, 0.5, 0.7)
+
+Event = tuple[float, float, str]
+
+_HEADER = r"\d+(?:\.\d+)?-\d+(?:\.\d+)?\s+seconds?:"
+_EVENT = re.compile(
+    rf"(?<!\d)(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)\s+seconds?:\s+(.*?)(?=\n{_HEADER}|\Z)",
+    re.DOTALL,
+)
+# The fall-back for Markdown answers works line by line; its caption runs to the end of the line.
+_MARKDOWN = re.compile(
+    r"(?:\*\*Start Time:\*\*|Start\s*\(?Time\)?|Time\s*Range:|Time\s*Interval:|^)"
+    r"\s*(\d+(?:\.\d*)?)\s*[-–]\s*(\d+(?:\.\d*)?)\s*seconds?"
+)
+_CAPTION_MARK = re.compile(r"(?:\*\*Description:\*\*|-)(?=.)", re.DOTALL)
+_CANONICAL = re.compile(r"(?:\d+(?:\.\d+)?-\d+(?:\.\d+)? seconds: \S[^\n]*(?:\n|\Z))+")
+_FAR = 1e9
+
+
+def parse(text: str) -> list[Event]:
+    """Events (start, end, caption) in seconds, in the order of the text, as the leaderboard reads them.
+
+    Quirks kept: no blanks around the hyphen, at least one blank or newline after ``seconds:``; a further event starts
+    only right after a newline, so bulleted, indented or one-line lists, and the event after an empty caption, end up
+    in the caption before; of equal times the first event counts; a Markdown-like form is read only if all else fails.
+    """
+    events: dict[Span, Event] = {}
+    for start, end, caption in _EVENT.findall(text):
+        span = (float(start), float(end))
+        events.setdefault(span, (*span, caption.strip().replace("\n", " ")))
+    return list(events.values()) or _parse_markdown(text)
+
+
+def _parse_markdown(text: str) -> list[Event]:
+    events = []
+    for line in text.strip().split("\n"):
+        header = _MARKDOWN.search(line)
+        mark = header and _CAPTION_MARK.search(line, header.end())
+        if header and mark:
+            caption = line[mark.end() :].strip().rstrip(".")
+            events.append((float(header[1]), float(header[2]), caption))
+    return events
+
+
+def flatten(spans: list[Span]) -> list[Span]:
+    """Spans as they stand, or, if any two overlap, the pieces between all their ends that some span covers.
+
+    Quirk kept: cutting drops reversed and zero-length spans, which stay as long as nothing overlaps.
+    """
+    ordered = sorted(spans)
+    if all(later[0] >= earlier[1] for earlier, later in zip(ordered, ordered[1:], strict=False)):
+        return spans
+    points = sorted({point for span in spans for point in span})
+    covered = merge_spans([span for span in spans if span[0] < span[1]])
+    pieces, i = [], 0
+    for start, end in zip(points, points[1:], strict=False):
+        while i < len(covered) and covered[i][1] <= start:
+            i += 1
+        if i < len(covered) and covered[i][0] <= start:
+            pieces.append((start, end))
+    return pieces
+
+
+def _events(struc_info: Any) -> list[Event]:
+    """Reference events that have a caption; quirk kept: of a list of lists only the first list is read."""
+    if isinstance(struc_info, list) and struc_info:
+        first = struc_info[0]
+        if isinstance(first, list):
+            struc_info = first
+        elif isinstance(first, dict) and "dc_segments" in first:
+            struc_info = first["dc_segments"]
+    events = []
+    for item in struc_info if isinstance(struc_info, list) else []:
+        if isinstance(item, dict) and {"start", "end", "caption"} <= item.keys():
+            try:
+                start, end = float(item["start"]), float(item["end"])
+            except (TypeError, ValueError):
+                start = end = math.nan
+            if not (math.isfinite(start) and math.isfinite(end)):
+                raise BadGroundTruth(f"event {item!r} needs finite numbers `start` and `end` in seconds")
+            events.append((start, end, str(item["caption"]).strip()))
+    return events
+
+
+def _widen(events: list[Event], fps: float) -> list[Event]:
+    half = 0.5 / fps if fps > 0 else 0.5
+    return [(start - half, end + half, text) if start == end else (start, end, text) for start, end, text in events]
+
+
+@lru_cache(maxsize=4096)
+def _references(struc_info: str, answer: str, fps: float) -> list[Event]:
+    events = _events(load_struc_info(struc_info)) or parse(answer)
+    if not events:
+        raise BadGroundTruth("no reference events in struc_info, and none in the reference answer")
+    # Equal times are one event here, as they are for an answer.
+    unique: dict[Span, Event] = {}
+    for start, end, caption in events:
+        unique.setdefault((min(start, end), max(start, end)), (min(start, end), max(start, end), caption))
+    return _widen(list(unique.values()), fps)
+
+
+def _match(events: list[Event], references: list[Event]) -> list[tuple[float, int, int]]:
+    """One-to-one pairs (IoU, event, reference) with an IoU above the lowest threshold, best pairs first."""
+    candidates = [
+        (iou, i, j)
+        for i, event in enumerate(events)
+        for j, reference in enumerate(references)
+        if (iou := span_iou(event[:2], reference[:2])) > THRESHOLDS[0]
+    ]
+    pairs, used, taken = [], set(), set()
+    for iou, i, j in sorted(candidates, key=lambda pair: -pair[0]):
+        if i not in used and j not in taken:
+            pairs.append((iou, i, j))
+            used.add(i)
+            taken.add(j)
+    return pairs
+
+
+def rate(sample: Sample, fallback: float) -> Rating:
+    """Reward parts of one answer: mean one-to-one F1 over the thresholds, and the captions of the matched events.
+
+    Raises:
+        BadGroundTruth: no reference events.
+    """
+    references = _references(sample.struc_info, sample.reference, sample.fps)
+    parsed = parse(sample.answer)
+    events = _widen([event for event in parsed if event[0] <= event[1] < _FAR], sample.fps)
+    if not events:
+        return Rating(0.0, 0.0)
+    pairs = _match(events, references)
+    # Reversed events match nothing, yet they were claimed.
+    total = len(parsed) + len(references)
+    f1 = sum(2 * sum(iou > threshold for iou, _, _ in pairs) / total for threshold in THRESHOLDS) / len(THRESHOLDS)
+    canonical = _CANONICAL.fullmatch(sample.answer.strip()) is not None
+    captions = [CaptionPair(events[i][2], references[j][2]) for _, i, j in pairs]
+    captions = [pair for pair in captions if pair.candidate or not pair.reference]
+    return Rating(1.0 if canonical else fallback, f1, captions, max(len(parsed), len(references)))
+
+
+def metric(prediction: str, struc_info: Any, fps: float) -> dict[str, Any]:
+    """DVC_F1 of one record, as the leaderboard computes it.
+
+    Overlapping predictions are cut (`flatten`), both sides become frames by ``int(seconds * fps)``. At each threshold
+    a prediction (reference) is covered if any pair has a higher IoU, reversed ends swapped; precision and recall are
+    averaged over the thresholds, then combined. Quirk kept: records without a parsed event or without references are
+    left out, not scored 0. Times that overflow, which break the official code, are dropped.
+
+    Returns:
+        `parsed`, `flattened` (seconds), `n_gt`, and `precision`, `recall`, `f1`: None when the record is left out.
+    """
+    parsed, references = parse(prediction), _events(struc_info)
+    flattened = flatten([event[:2] for event in parsed])
+    result = {"parsed": parsed, "flattened": flattened, "n_gt": len(references)}
+    predicted = _frames([span for span in flattened if max(span) < math.inf], fps)
+    expected = _frames([event[:2] for event in references], fps)
+    if not predicted or not expected:
+        return result | {"precision": None, "recall": None, "f1": None}
+    ious = [[span_iou(span, reference) for reference in expected] for span in predicted]
+    by_reference = [max(column) for column in zip(*ious, strict=True)]
+    precision = recall = 0.0
+    for threshold in THRESHOLDS:
+        precision += sum(max(row) > threshold for row in ious) / len(predicted) / len(THRESHOLDS)
+        recall += sum(best > threshold for best in by_reference) / len(expected) / len(THRESHOLDS)
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+    return result | {"precision": precision, "recall": recall, "f1": f1}
+
+
+def _frames(spans: list[Span], fps: float) -> list[Span]:
+    frames = [(int(start * fps), int(end * fps)) for start, end in spans]
+    return [(min(span), max(span)) for span in frames]
+
+
+def judge_pairs(prediction: str, struc_info: Any) -> dict[float, list[tuple[int, int]]] | None:
+    """(event, reference) indices that go to the leaderboard's caption judge, per threshold; None when undefined.
+
+    Every parsed event, uncut and in seconds, is paired with its reference of highest IoU if that reaches the
+    threshold; a reference may serve several events. The indices point into `parse` and `reference_captions`.
+    """
+    parsed, references = parse(prediction), _events(struc_info)
+    if not parsed or not references:
+        return None
+    pairs: dict[float, list[tuple[int, int]]] = {threshold: [] for threshold in THRESHOLDS}
+    for i, event in enumerate(parsed):
+        ious = [span_iou(event[:2], reference[:2], hull=False) for reference in references]
+        j = max(range(len(ious)), key=ious.__getitem__)
+        for threshold in THRESHOLDS:
+            if ious[j] >= threshold:
+                pairs[threshold].append((i, j))
+    return pairs
+
+
+def reference_captions(struc_info: Any) -> list[str]:
+    """Captions of the reference events, in the order that `judge_pairs` counts them."""
+    return [event[2] for event in _events(struc_info)]

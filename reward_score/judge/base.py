@@ -1,0 +1,58 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a caption judge is: a comparative verdict on five clinical dimensions (MedGRPO, medical LLM judge)."""
+
+from collections.abc import Sequence
+from typing import Annotated, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reward_score.sample import CaptionPair
+
+Grade = Annotated[float, Field(ge=1, le=5, allow_inf_nan=False)]
+
+
+class Verdict(BaseModel):
+    """How close a caption is to its reference, 1 (entirely different) to 5 (equivalent) in each dimension.
+
+    Args:
+        terminology: medical terminology precision.
+        identification: instruments and anatomy named rightly.
+        specificity: specific rather than vague.
+        context: clinical and procedural context.
+        action: actions and states described accurately.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    terminology: Grade
+    identification: Grade
+    specificity: Grade
+    context: Grade
+    action: Grade
+
+    @property
+    def mean(self) -> float:
+        """Mean of the five grades, in [1, 5]."""
+        return (self.terminology + self.identification + self.specificity + self.context + self.action) / 5
+
+    @property
+    def normalized(self) -> float:
+        """(mean - 1) / 4, in [0, 1]."""
+        return (self.mean - 1) / 4
+
+
+DIMENSIONS = tuple(Verdict.model_fields)
+
+
+class Judge(Protocol):
+    """A judge of captions. `name` begins with its kind: ``lexical``, or ``llm:<model>``."""
+
+    name: str
+
+    def judge(self, pairs: Sequence[CaptionPair]) -> list[Verdict]:
+        """One verdict per pair, in order.
+
+        Raises:
+            JudgeUnavailable: a verdict could not be obtained. Never a made-up verdict.
+        """

@@ -1,0 +1,159 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""A deterministic lexical rubric on the five clinical dimensions, for runs without an LLM judge.
+
+It is *not* the paper's LLM judge: it compares the clinical terms of two captions by a word list and understands neither
+grammar nor negation. It needs no network, costs microseconds and gives every caption the same grade in every run.
+
+Each dimension is an F1 score, mapped linearly to 1..5. With C and R the terms of candidate and reference,
+``F1 = 2 |C & R| / (|C| + |R| + contradictions)``: terms left out lower it, and so do terms that the reference does not
+support, so that listing the whole word list does not pay; a term whose listed opposite stands in the reference counts
+twice.
+
+* terminology: all clinical terms;
+* identification: instruments and anatomy;
+* specificity: all content words, times the share of the candidate's words that are not vague;
+* context: procedures and phases;
+* action: actions and states.
+
+When the reference has no term of a dimension, the dimension takes the F1 of all content words, lowered by the terms
+that the candidate claims there: a caption neither gains nor loses by a dimension that the reference is silent on.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from reward_score.judge.base import Verdict
+from reward_score.sample import CaptionPair
+
+_WORD = re.compile(r"[a-z0-9]+")
+_VOWELS = set("aeiou")
+_STOP = frozenset(
+    "a an the this that these those and or of to in on at by with for from into onto over under as is are was were be "
+    "been being it its their his her which while then who during after before there here has have had "
+    "using used use via".split()
+)
+_CATEGORIES = ("instruments", "anatomy", "actions", "procedures")
+
+
+def stem(word: str) -> str:
+    """Crude stem: plural, -ed, -ing and a doubled last letter removed, so that inflections of one word meet."""
+    for suffix in ("ing", "ies", "ied", "es", "ed", "s", "e"):
+        if word.endswith(suffix) and len(word) - len(suffix) >= 3 and not word.endswith("ss"):
+            word = word[: -len(suffix)] + ("y" if suffix in ("ies", "ied") else "")
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in _VOWELS and word[-1] not in "ls":
+        word = word[:-1]
+    return word[:-1] if len(word) > 3 and word.endswith("e") else word
+
+
+def _words(text: str) -> list[str]:
+    return [stem(word) for word in _WORD.findall(text.lower()) if word not in _STOP]
+
+
+class Terms(NamedTuple):
+    """What the rubric sees of a caption: clinical terms by category, content words, and the share of vague words."""
+
+    instruments: frozenset[str]
+    anatomy: frozenset[str]
+    actions: frozenset[str]
+    procedures: frozenset[str]
+    content: frozenset[str]
+    vague_share: float
+
+
+class _Lexicon:
+    def __init__(self, path: Path) -> None:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        self.vague = frozenset(stem(word) for word in data["vague"])
+        # First word -> phrase -> its (category, term)s: "suture" is both an instrument and an action.
+        self.phrases: dict[str, dict[tuple[str, ...], list[tuple[str, str]]]] = {}
+        for category in _CATEGORIES:
+            for term, synonyms in data[category].items():
+                for phrase in (term, *synonyms):
+                    words = _words(phrase)
+                    self.phrases.setdefault(words[0], {}).setdefault(tuple(words), []).append((category, term))
+        for first, phrases in self.phrases.items():
+            self.phrases[first] = dict(sorted(phrases.items(), key=lambda item: -len(item[0])))
+        self.opposites: dict[str, frozenset[str]] = {}
+        for pair in data["opposites"]:
+            for one, other in (pair, pair[::-1]):
+                self.opposites[one] = self.opposites.get(one, frozenset()) | {other}
+
+    def read(self, text: str) -> Terms:
+        words = _words(text)
+        found: dict[str, set[str]] = {category: set() for category in _CATEGORIES}
+        i = 0
+        while i < len(words):
+            for phrase, terms in self.phrases.get(words[i], {}).items():
+                if tuple(words[i : i + len(phrase)]) == phrase:
+                    for category, term in terms:
+                        found[category].add(term)
+                    i += len(phrase)
+                    break
+            else:
+                i += 1
+        content = frozenset(words) - self.vague
+        vague = sum(word in self.vague for word in words)
+        return Terms(
+            **{category: frozenset(terms) for category, terms in found.items()},
+            content=content,
+            vague_share=vague / len(words) if words else 1.0,
+        )
+
+
+@lru_cache(maxsize=1)
+def _lexicon() -> _Lexicon:
+    return _Lexicon(Path(__file__).with_name("lexicon.json"))
+
+
+# References return G times per group and again in later epochs.
+@lru_cache(maxsize=8192)
+def _read_reference(text: str) -> Terms:
+    return _lexicon().read(text)
+
+
+def _f1(candidate: frozenset[str], reference: frozenset[str], overlap: float | None = None) -> float:
+    """F1 of two term sets; if the reference has none, `overlap` lowered by what the candidate claims."""
+    if not reference:
+        return (overlap or 0.0) / (1 + len(candidate))
+    opposites = _lexicon().opposites
+    contradictions = sum(bool(opposites.get(term, frozenset()) & reference) for term in candidate - reference)
+    return 2 * len(candidate & reference) / (len(candidate) + len(reference) + contradictions)
+
+
+def _grade(closeness: float) -> float:
+    return 1 + 4 * min(1.0, max(0.0, closeness))
+
+
+class LexicalJudge:
+    """The lexical rubric as a judge; see the module's text for the rules."""
+
+    name = "lexical"
+
+    def judge(self, pairs: Iterable[CaptionPair] | Sequence[CaptionPair]) -> list[Verdict]:
+        """One verdict per pair, in order; never fails. A caption without any content word gets 1 everywhere."""
+        return [self._verdict(_lexicon().read(candidate), _read_reference(reference)) for candidate, reference in pairs]
+
+    @staticmethod
+    def _verdict(candidate: Terms, reference: Terms) -> Verdict:
+        overlap = _f1(candidate.content, reference.content, float(not candidate.content))
+        named = candidate.instruments | candidate.anatomy, reference.instruments | reference.anatomy
+        vagueness = max(0.0, candidate.vague_share - reference.vague_share)
+        return Verdict(
+            terminology=_grade(
+                _f1(
+                    named[0] | candidate.actions | candidate.procedures,
+                    named[1] | reference.actions | reference.procedures,
+                    overlap,
+                )
+            ),
+            identification=_grade(_f1(*named, overlap)),
+            specificity=_grade(overlap * (1 - vagueness)),
+            context=_grade(_f1(candidate.procedures, reference.procedures, overlap)),
+            action=_grade(_f1(candidate.actions, reference.actions, overlap)),
+        )

@@ -1,0 +1,137 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""SA, skill assessment: six aspects of technical skill, each on a scale of 1 to 5.
+
+Answer: ``Respect for tissue: 2/5, Suture/needle handling: 1/5, Time and motion: 1/5, ...``.
+
+Reward: share of the reference's aspects that are exactly right; unlike in the leaderboard, an aspect that the answer
+leaves out is wrong, not left out (else answering only the safest one would pay).
+"""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from reward_score.cvs import whole_number
+from reward_score.errors import BadGroundTruth
+from reward_score.sample import Rating, Sample, load_struc_info
+
+COMPONENTS = ("raw",)
+
+_OUT_OF_FIVE = re.compile(r"(?<!\d)(\d+)/5")
+_VALUE = re.compile(r"\s*(\d+)/5")
+_CANONICAL = re.compile(r"[A-Z][^:,]*: [1-5]/5(?:, [A-Z][^:,]*: [1-5]/5)*\.?")
+# In the official order, which decides when a label is only contained in a longer text.
+_LEVELS = {
+    **{"novice": "novice", "beginner": "novice", "intermediate": "intermediate"},
+    **{"expert": "expert", "advanced": "expert"},
+    **{"n": "novice", "i": "intermediate", "e": "expert"},
+    **{"1": "novice", "2": "intermediate", "3": "expert"},
+    **{"low": "novice", "medium": "intermediate", "high": "expert"},
+    **{"poor": "novice", "good": "intermediate", "excellent": "expert"},
+}
+
+
+def parse(text: str) -> dict[str, int]:
+    """Aspect scores as the leaderboard reads them.
+
+    Quirks kept: items are split at commas only and hold one aspect each, so that newline or semicolon lists give just
+    the first; names are case-sensitive and include any mark-up; no range check ("2/50" reads as 2); the last of
+    repeated aspects counts.
+    """
+    scores = {}
+    for part in text.split(","):
+        fields = part.strip().split(":")
+        for name, value in zip(fields, fields[1:], strict=False):
+            if name and (found := _VALUE.match(value)):
+                scores[name.strip()] = whole_number(found[1])
+                break
+    return scores
+
+
+def mean_score(text: str) -> float | None:
+    """Mean of all ``n/5`` anywhere in the text; None when there is none."""
+    scores = [whole_number(digits) for digits in _OUT_OF_FIVE.findall(text)]
+    return sum(scores) / len(scores) if scores else None
+
+
+def _level_of_mean(mean: float | None) -> str | None:
+    if mean is None:
+        return None
+    return "novice" if mean <= 2.0 else "intermediate" if mean <= 3.5 else "expert"
+
+
+def _level_of_label(label: Any) -> str:
+    label = str(label).strip().lower()
+    contained = (level for word, level in _LEVELS.items() if word in label)
+    return _LEVELS.get(label) or next(contained, label)
+
+
+def _structured(struc_info: Any) -> dict[str, Any]:
+    if not struc_info:
+        return {}
+    first = struc_info[0] if isinstance(struc_info, list) else None
+    if not isinstance(first, dict) or not isinstance(first.get("skill_scores") or {}, dict):
+        raise BadGroundTruth("struc_info must be a list of dicts, the first with a dict `skill_scores`")
+    return first
+
+
+@lru_cache(maxsize=4096)
+def _references(struc_info: str, answer: str) -> dict[str, Any]:
+    structured = load_struc_info(struc_info)
+    structured = _structured([structured] if isinstance(structured, dict) else structured)
+    scores = structured.get("skill_scores") or parse(answer)
+    if not scores:
+        raise BadGroundTruth("no aspect scores in struc_info, and none in the reference answer")
+    return scores
+
+
+def rate(sample: Sample, fallback: float) -> Rating:
+    """Reward parts of one answer.
+
+    Format is 1 in the official form with every reference aspect once, `fallback` if any aspect is found otherwise.
+
+    Raises:
+        BadGroundTruth: no reference scores.
+    """
+    references = _references(sample.struc_info, sample.reference)
+    text = sample.answer.strip()
+    scores = parse(text)
+    if not scores:
+        return Rating(0.0, 0.0)
+    complete = len(_OUT_OF_FIVE.findall(text)) == len(scores) and references.keys() <= scores.keys()
+    canonical = complete and _CANONICAL.fullmatch(text) is not None
+    right = sum(scores.get(name) == score for name, score in references.items())
+    return Rating(1.0 if canonical else fallback, right / len(references))
+
+
+def metric(prediction: str, struc_info: Any, answer: str) -> dict[str, Any]:
+    """Aspects of one record that count for SA_acc, as the leaderboard counts them.
+
+    Quirks kept: a prediction without any ``n/5``, or a record without a readable level, is left out; so are aspects
+    that the prediction lacks (not wrong); level and aspects of the reference fall back to its text.
+
+    Returns:
+        `parsed`, `mean_score`, `level`, `gt_level`, `level_correct`, `scored`, `aspects_correct` (name to 0/1).
+
+    Raises:
+        BadGroundTruth: struc_info is a dict, which breaks the official code.
+    """
+    parsed, mean = parse(prediction), mean_score(prediction)
+    level = _level_of_mean(mean)
+    structured = _structured(struc_info)
+    label = structured.get("skill_level")
+    gt_level = (_level_of_label(label) if label else None) or _level_of_mean(mean_score(answer))
+    scored = level is not None and gt_level is not None
+    references = structured.get("skill_scores") or parse(answer)
+    return {
+        "parsed": parsed,
+        "mean_score": mean,
+        "level": level,
+        "gt_level": gt_level if scored else None,
+        "level_correct": int(level == gt_level) if scored else None,
+        "scored": scored,
+        "aspects_correct": {
+            name: int(parsed[name] == score) for name, score in references.items() if scored and name in parsed
+        },
+    }

@@ -1,0 +1,158 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""One answer together with everything that is needed to score it, and what a task makes of it."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from reward_score.errors import BadGroundTruth, RewardError, UnknownTask
+
+
+class CaptionPair(NamedTuple):
+    """Two texts to be compared; also the unit that encoders and judges work on."""
+
+    candidate: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row with one answer.
+
+    Args:
+        data_source: ``<benchmark>/<source>/<task>``, e.g. ``medvidbench/CoPESD/stg``.
+        source: the data set the clip comes from, e.g. ``CoPESD``.
+        task: a key of ``reward_score.TASKS``.
+        answer: the model's text.
+        reference: the reference answer's text.
+        struc_info: the record's structured ground truth as JSON text, ``""`` when there is none.
+        fps: frames per second of the sampled clip.
+        question: the question's text, may be empty.
+        row: names the row in error messages.
+    """
+
+    data_source: str
+    source: str
+    task: str
+    answer: str
+    reference: str
+    struc_info: str
+    fps: float
+    question: str
+    row: str
+
+
+@dataclass(slots=True)
+class Rating:
+    """What a task's rules say about an answer.
+
+    Args:
+        format: factor in [0, 1]; 0 means that nothing could be parsed.
+        raw: accuracy in [0, 1] by rule, None for tasks that are judged by captions alone.
+        pairs: captions that encoder and judge must compare.
+        n_pairs: number of comparisons the answer should have allowed; those without a pair count as 0.
+    """
+
+    format: float
+    raw: float | None = None
+    pairs: list[CaptionPair] = field(default_factory=list)
+    n_pairs: int = 0
+
+
+def split_data_source(data_source: str) -> tuple[str, str]:
+    """Source and task of a data_source.
+
+    Raises:
+        UnknownTask: not of the form ``<benchmark>/<source>/<task>``.
+    """
+    parts = data_source.split("/") if isinstance(data_source, str) else ()
+    if len(parts) != 3 or not all(parts):
+        raise UnknownTask(
+            f"data_source {data_source!r} is not of the form <benchmark>/<source>/<task>, e.g. medvidbench/CoPESD/stg"
+        )
+    return parts[1], parts[2]
+
+
+def _json_text(struc_info: Any, row: str) -> str:
+    if struc_info is None:
+        return ""
+    if isinstance(struc_info, str):
+        return struc_info.strip()
+    try:
+        return json.dumps(struc_info)
+    except (TypeError, ValueError) as error:
+        raise BadGroundTruth(f"{row}: extra_info['struc_info'] is no JSON: {error}; give JSON text") from None
+
+
+def read_fps(value: Any, row: str) -> float:
+    """Frames per second as a finite number; the released data spell it as text.
+
+    Raises:
+        BadGroundTruth: not a finite number.
+    """
+    try:
+        fps = float(value)
+    except (TypeError, ValueError):
+        fps = math.nan
+    if not math.isfinite(fps):
+        raise BadGroundTruth(f"{row}: fps {value!r} is not a number; give the sampled frames per second of the clip")
+    return fps
+
+
+def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Mapping[str, Any] | None) -> Sample:
+    """Sample from the arguments that verl hands to a reward function.
+
+    Args:
+        data_source: see `Sample`.
+        answer: the decoded response.
+        ground_truth: the reference answer's text.
+        extra_info: may hold ``struc_info`` (JSON text), ``fps``, ``question``, ``index``.
+
+    Raises:
+        UnknownTask: data_source of another form.
+        RewardError: an argument of another type.
+        BadGroundTruth: struc_info or fps cannot be read.
+    """
+    source, task = split_data_source(data_source)
+    extra = extra_info if extra_info is not None else {}
+    row = data_source if extra.get("index") is None else f"{data_source} (index {extra['index']})"
+    if not isinstance(answer, str):
+        raise RewardError(f"{row}: the answer is {type(answer).__name__}, must be text")
+    if not isinstance(ground_truth, str):
+        raise BadGroundTruth(f"{row}: ground_truth is {type(ground_truth).__name__}, must be the reference's text")
+    fps = extra.get("fps")
+    return Sample(
+        data_source=data_source,
+        source=source,
+        task=task,
+        answer=answer,
+        reference=ground_truth,
+        struc_info=_json_text(extra.get("struc_info"), row),
+        fps=1.0 if fps is None else read_fps(fps, row),
+        question=extra.get("question") or "",
+        row=row,
+    )
+
+
+def load_struc_info(text: str) -> Any:
+    """Structured ground truth from its JSON text; None when there is none.
+
+    Raises:
+        BadGroundTruth: not JSON.
+    """
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise BadGroundTruth(f"struc_info is no JSON ({error}): {text[:80]!r}") from None
+
+
+def first_dict(struc_info: Any) -> dict:
+    """The dict in which the released data keep a record's structure: itself or a list's first item; else {}."""
+    if isinstance(struc_info, Sequence) and not isinstance(struc_info, str) and struc_info:
+        struc_info = struc_info[0]
+    return struc_info if isinstance(struc_info, dict) else {}

@@ -1,0 +1,155 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""STG, spatiotemporal grounding: where is the object, on a grid of times?
+
+Answer: ``1.0 seconds: [235.08, 261.2, 561.58, 1005.62] 5.0 seconds: [274.26, 261.2, 561.58, 1005.62]``; times in
+seconds from the clip's first frame, boxes (x1, y1, x2, y2) in pixels of the original frame.
+
+Reward: mean box IoU over the reference's times. It differs knowingly from the leaderboard, where a time without an
+answer inherits the previous box, so that one frame answered can stand for a whole clip: here a missing time counts 0.
+Also, reversed or infinite corners count as missing, and times are compared at one decimal on both sides, because the
+reference texts are written that way (2.25 appears as "2.2"); the leaderboard rounds only the reference's.
+"""
+
+import math
+import re
+from functools import lru_cache
+from typing import Any
+
+from reward_score.errors import BadGroundTruth
+from reward_score.geometry import Box, box_iou, is_proper_box
+from reward_score.sample import Rating, Sample, load_struc_info
+
+COMPONENTS = ("raw",)
+
+_ENTRY = re.compile(r"(?<!\d)(\d+(?:\.\d+)?)\s+seconds:\s*\[([^\]]+)\]")
+_BARE_BOX = re.compile(r"\[\[([\d\s,]+)\]\]")
+_VALUE = r"-?\d+(?:\.\d+)?"
+_CANONICAL = re.compile(rf"(?:\d+(?:\.\d+)? seconds: \[{_VALUE}(?:, {_VALUE}){{3}}\]\s*)+")
+_ABSENT = [0, 0, 0, 0]
+
+
+def _four_floats(text: str) -> list[float] | None:
+    try:
+        values = [float(value.strip().lstrip("[")) for value in text.split(",")]
+    except ValueError:
+        return None
+    return values if len(values) == 4 else None
+
+
+def parse(text: str) -> dict[str, list[float]] | list[list[float]]:
+    """Boxes by time (``str(float(seconds))``), or a bare list of boxes, as the leaderboard reads them.
+
+    Quirks kept: a malformed entry takes the last well-formed box before it, or is dropped; of a repeated time the last
+    entry counts; only if there is no entry at all, ``[[a, b, c, d]]`` lists of integers are taken in order.
+    """
+    # Without a closing bracket behind it no entry can match; searching there would cost quadratic time.
+    entries = _ENTRY.findall(text, 0, text.rfind("]") + 1)
+    if entries:
+        boxes: dict[str, list[float]] = {}
+        last = None
+        for time, values in entries:
+            last = _four_floats(values) or last
+            if last is not None:
+                boxes[str(float(time))] = last
+        return boxes
+    bare = []
+    for values in _BARE_BOX.findall(text):
+        try:
+            # Capped so that areas stay within floats; no frame is that large.
+            box = [min(int(value), 10**150) for value in values.split(",")]
+        except ValueError:
+            continue
+        if len(box) == 4:
+            bare.append(box)
+    return bare
+
+
+def _is_box(box: Any) -> bool:
+    return isinstance(box, list) and len(box) == 4 and all(isinstance(value, int | float) for value in box)
+
+
+def _bbox_dict(struc_info: Any) -> dict[str, Any]:
+    """Reference boxes by time as spelled in the record, in its order; {} when there are none."""
+    if not isinstance(struc_info, list | dict):
+        return {}
+    boxes = (struc_info[0] if struc_info else {}) if isinstance(struc_info, list) else struc_info
+    if isinstance(boxes, dict):
+        boxes = boxes.get("bbox_dict", boxes)
+    if not isinstance(boxes, dict):
+        raise BadGroundTruth(f"struc_info needs `bbox_dict`, a dict of time to box; found {type(boxes).__name__}")
+    for time in boxes:
+        try:
+            float(time)
+        except ValueError:
+            raise BadGroundTruth(f"bbox_dict: key {time!r} is not a time in seconds") from None
+    return boxes
+
+
+def _decimal(time: str) -> str:
+    return f"{float(time):.1f}"
+
+
+@lru_cache(maxsize=4096)
+def _references(struc_info: str, answer: str) -> dict[str, Box]:
+    structured: dict[str, Any] = _bbox_dict(load_struc_info(struc_info))
+    if not structured:
+        parsed = parse(answer)
+        structured = parsed if isinstance(parsed, dict) else {}
+    boxes = {_decimal(time): box for time, box in structured.items() if _is_box(box) and is_proper_box(box)}
+    if not boxes:
+        raise BadGroundTruth("no reference box with an area in struc_info, and none in the reference answer")
+    return boxes
+
+
+def rate(sample: Sample, fallback: float) -> Rating:
+    """Reward parts of one answer.
+
+    Format is 1 if the answer is in the official form and has a proper box at every reference time, `fallback` if
+    there is any proper box, else 0. Times that were not asked for neither help nor hurt.
+
+    Raises:
+        BadGroundTruth: no reference boxes.
+    """
+    references = _references(sample.struc_info, sample.reference)
+    parsed = parse(sample.answer)
+    if isinstance(parsed, dict):
+        pairs = [(_decimal(time), box) for time, box in parsed.items()]
+    else:
+        pairs = list(zip(references, parsed, strict=False))
+    boxes = {time: box for time, box in pairs if is_proper_box(box)}
+    if not boxes:
+        return Rating(0.0, 0.0)
+    total = sum(box_iou(boxes[time], box) for time, box in references.items() if time in boxes)
+    complete = references.keys() <= boxes.keys() and _CANONICAL.fullmatch(sample.answer.strip())
+    return Rating(1.0 if complete else fallback, min(1.0, total / len(references)))
+
+
+def metric(prediction: str, struc_info: Any) -> dict[str, Any]:
+    """Mean IoU of one record, as the leaderboard computes it.
+
+    Quirks kept: the reference's time is rounded to one decimal, the predicted one is not, so "8.04" never matches; a
+    missing first box is a zero box, later ones repeat the one before; four zeros count as missing; a bare list of
+    boxes is keyed by the reference's own spelling, so that only keys with exactly one decimal match; reference boxes
+    that are not four numbers are dropped; a record without references, or with none left, is left out.
+    Where the official code fails (a nan or an infinity whose IoU is undefined), that box scores 0.
+
+    Returns:
+        `parsed`, and `mean_iou`: None when the record is left out.
+
+    Raises:
+        BadGroundTruth: the reference is no dict of time to box.
+    """
+    parsed = parse(prediction)
+    references = _bbox_dict(struc_info)
+    boxes = parsed if isinstance(parsed, dict) else dict(zip(references, parsed, strict=False))
+    ious: list[float] = []
+    previous: Box = _ABSENT
+    for time, reference in references.items():
+        box = boxes.get(_decimal(time), _ABSENT)
+        if box == _ABSENT:
+            box = previous
+        previous = box
+        if _is_box(reference):
+            ious.append(box_iou(box, reference))
+    return {"parsed": parsed, "mean_iou": math.fsum(ious) / len(ious) if ious else None}

@@ -1,0 +1,118 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""TAG, temporal action grounding: when does the named action happen?
+
+Answer: ``22.0-78.0, 89.0-94.0 seconds.``, in seconds from the clip's first frame.
+
+Reward: IoU of the *union* of the answered intervals with the union of the reference intervals. The leaderboard instead
+averages over the references it could match, which can be gamed: neither surplus answers nor missed references cost
+anything there. With unions, every second too many and every second missed counts, so many or huge spans lose.
+Zero-length spans (real labels) are widened by half a frame period on either side, or they could never be answered.
+"""
+
+import math
+import re
+from functools import lru_cache
+from typing import Any
+
+from reward_score.errors import BadGroundTruth
+from reward_score.geometry import Span, span_iou, union_iou
+from reward_score.sample import Rating, Sample, load_struc_info
+
+COMPONENTS = ("raw",)
+THRESHOLDS = (0.3, 0.5)
+
+# A number is only tried from its first digit on: a later start matches nothing more and costs quadratic time.
+_NUMBER = r"(?<!\d)(\d+(?:\.\d+)?)"
+_HYPHEN = re.compile(rf"{_NUMBER}\s*-\s*(\d+(?:\.\d+)?)")
+_TO = re.compile(rf"{_NUMBER}(?:s| seconds?)?\s*to\s*(\d+(?:\.\d+)?)", re.IGNORECASE)
+_CLOCK = re.compile(r"(?<!\d)(\d+):(\d+):(\d+)\s+to\s+(\d+):(\d+):(\d+)", re.IGNORECASE)
+_CANONICAL = re.compile(r"\d+(?:\.\d+)?-\d+(?:\.\d+)?(?:, \d+(?:\.\d+)?-\d+(?:\.\d+)?)* seconds\.?")
+_FAR = 1e9
+
+
+def parse(text: str) -> list[Span]:
+    """Spans in seconds, in the order of the text, as the leaderboard reads them.
+
+    Quirks kept: a hyphenated pair anywhere (a date, "steps 2-3") hides all "X to Y" pairs; an en dash is no hyphen;
+    ``00:00:10 to 00:00:25`` also yields (10, 0). Reversed and zero-length spans are returned as they stand.
+    """
+    spans = [(float(start), float(end)) for start, end in _HYPHEN.findall(text)]
+    if spans:
+        return spans
+    spans = [(round(float(start), 2), round(float(end), 2)) for start, end in _TO.findall(text)]
+    for clock in _CLOCK.findall(text):
+        h1, m1, s1, h2, m2, s2 = map(float, clock)
+        spans.append((h1 * 3600 + m1 * 60 + s1, h2 * 3600 + m2 * 60 + s2))
+    return spans
+
+
+def _structured_spans(struc_info: Any) -> list[Span]:
+    spans = []
+    for item in struc_info if isinstance(struc_info, list) else []:
+        for span in item.get("spans", []) if isinstance(item, dict) else []:
+            try:
+                start, end = float(span["start"]), float(span["end"])
+            except (TypeError, KeyError, ValueError):
+                start = end = math.nan
+            if not (math.isfinite(start) and math.isfinite(end)):
+                raise BadGroundTruth(f"span {span!r} needs finite numbers `start` and `end` in seconds")
+            spans.append((start, end))
+    return spans
+
+
+def _widen(spans: list[Span], fps: float) -> list[Span]:
+    half = 0.5 / fps if fps > 0 else 0.5
+    return [(start - half, end + half) if start == end else (start, end) for start, end in spans]
+
+
+@lru_cache(maxsize=4096)
+def _references(struc_info: str, answer: str, fps: float) -> list[Span]:
+    structured = load_struc_info(struc_info)
+    spans = _structured_spans([structured] if isinstance(structured, dict) else structured) or parse(answer)
+    if not spans:
+        raise BadGroundTruth("no reference spans in struc_info, and none in the reference answer")
+    return _widen([(min(span), max(span)) for span in spans], fps)
+
+
+def rate(sample: Sample, fallback: float) -> Rating:
+    """Reward parts of one answer; format is 1 in the official form, `fallback` if spans are found otherwise.
+
+    Raises:
+        BadGroundTruth: no reference spans.
+    """
+    references = _references(sample.struc_info, sample.reference, sample.fps)
+    parsed = parse(sample.answer)
+    spans = [(start, end) for start, end in parsed if start <= end < _FAR]
+    if not spans:
+        return Rating(0.0, 0.0)
+    canonical = len(spans) == len(parsed) and _CANONICAL.fullmatch(sample.answer.strip()) is not None
+    return Rating(1.0 if canonical else fallback, union_iou(_widen(spans, sample.fps), references))
+
+
+def metric(prediction: str, struc_info: Any, fps: float) -> dict[str, Any]:
+    """TAG_mIoU of one record, as the leaderboard computes it.
+
+    References are taken in listed order, each matched to the unused prediction of highest IoU; the value is the mean
+    IoU of the matches at or above the threshold. Quirks kept: surplus predictions and unmatched references cost
+    nothing; the value at 0.5 may exceed that at 0.3; references come from `struc_info` only and only if it is a list,
+    else the record has none and counts as 0.
+
+    Returns:
+        `parsed` and `gt_spans` (seconds), and per threshold t `mIoU@t` and `recall@t`.
+    """
+    parsed, references = parse(prediction), _structured_spans(struc_info)
+    result: dict[str, Any] = {"parsed": parsed, "gt_spans": references}
+    # In frames, as officially: it changes no IoU, but it rounds ties at a threshold the same way.
+    frames = [(start * fps, end * fps) for start, end in parsed]
+    for threshold in THRESHOLDS:
+        free, matched = list(frames), []
+        for start, end in references:
+            ious = [span_iou(span, (start * fps, end * fps)) for span in free]
+            best = max(range(len(ious)), key=ious.__getitem__, default=None)
+            if best is not None and ious[best] >= threshold:
+                matched.append(ious[best])
+                free.pop(best)
+        result[f"mIoU@{threshold}"] = sum(matched) / len(matched) if matched else 0.0
+        result[f"recall@{threshold}"] = len(matched) / len(references) if references else 0.0
+    return result

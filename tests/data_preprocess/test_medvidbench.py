@@ -1,0 +1,271 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command from JSON to Parquet: what it writes, what it refuses, and that it never leaves half a file."""
+
+import errno
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from data_preprocess import medvidbench, row, synthetic
+from data_preprocess.video_tokens import video_size
+
+
+def read(path):
+    return pq.read_table(path).to_pylist()
+
+
+def convert(world, out, *options):
+    paths = ["--json", world / synthetic.JSON_NAME, "--frames-root", world / "frames", "--out", out]
+    return medvidbench.main([*map(str, paths), *options])
+
+
+@pytest.fixture(scope="module")
+def converted(small_world, tmp_path_factory):
+    out = tmp_path_factory.mktemp("parquet")
+    assert convert(small_world, out, "--verify-frames") == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def rows(converted):
+    return {split: read(converted / f"{split}.parquet") for split in ("train", "val")}
+
+
+def test_every_record_becomes_a_row(rows, small_world):
+    records = json.loads((small_world / synthetic.JSON_NAME).read_text())
+    everything = rows["train"] + rows["val"]
+    assert sorted(each["extra_info"]["index"] for each in everything) == list(range(len(records)))
+    for each in everything:
+        record, extra = records[each["extra_info"]["index"]], each["extra_info"]
+        assert each["prompt"][0]["content"] == "<video>" + record["conversations"][0]["value"].removeprefix("<video>\n")
+        assert each["reward_model"]["ground_truth"] == record["conversations"][1]["value"]
+        assert each["messages"][1]["content"] == record["conversations"][1]["value"]
+        assert each["data_source"] == f"medvidbench/{extra['source']}/{extra['task']}"
+        assert each["ability"] == extra["task"] == row.task_of(record["qa_type"])
+        assert extra["source"] in row.SOURCES
+        assert each["videos"][0]["sample_fps"] == extra["fps"] == float(record["metadata"]["fps"])
+        assert json.loads(extra["metadata"]) == record["metadata"]
+        assert extra["num_tokens"] == video_size(len(record["video"]), 112, 112).num_tokens
+        assert (extra["height"], extra["width"]) == (112, 112)
+
+
+def test_split_is_by_source_video(rows):
+    videos = {
+        split: {(each["extra_info"]["source"], each["extra_info"]["video_id"]) for each in rows[split]}
+        for split in rows
+    }
+    assert not videos["train"] & videos["val"]
+    assert {source for source, _ in videos["train"]} == {source for source, _ in videos["val"]} == set(row.SOURCES)
+    assert {each["extra_info"]["split"] for each in rows["val"]} == {"val"}
+
+
+def test_only_the_frame_with_the_box_is_replaced(rows, converted, small_world):
+    records = json.loads((small_world / synthetic.JSON_NAME).read_text())
+    for each in rows["train"] + rows["val"]:
+        record = records[each["extra_info"]["index"]]
+        for path, original in zip(each["videos"][0]["video"], record["video"], strict=True):
+            drawn = record["is_RC"] and original == record["RC_info"]["start_frame"]
+            frame = small_world / "frames" / original.removeprefix("/root/data/")
+            assert path.startswith(str(converted / "frames_rc")) if drawn else path == str(frame)
+            with Image.open(path) as picture:
+                assert picture.size == (112, 112)
+
+
+def test_again_gives_the_same_bytes(converted, small_world):
+    before = {path: path.read_bytes() for path in converted.rglob("*") if path.is_file()}
+    assert convert(small_world, converted) == 0
+    assert {path: path.read_bytes() for path in converted.rglob("*") if path.is_file()} == before
+
+
+def test_split_ignores_the_order_of_records(bench):
+    records = [bench.record(video, id=str(number)) for number in range(3) for video in "ab"]
+    assert bench.run(records) == 0
+    before = {each["extra_info"]["video_id"] for each in read(bench.out / "val.parquet")}
+    assert bench.run(records[::-1]) == 0
+    assert {each["extra_info"]["video_id"] for each in read(bench.out / "val.parquet")} == before
+    assert len(before) == 1
+
+
+def test_tasks(small_world, tmp_path, capsys):
+    assert convert(small_world, tmp_path, "--tasks", "stg", "sa") == 0
+    assert {each["ability"] for each in read(tmp_path / "train.parquet")} == {"stg", "sa"}
+    shown = capsys.readouterr().out
+    assert "JIGSAWS" in shown and "NurViD" not in shown
+
+
+def test_pixel_limits_reach_row_and_count(bench):
+    assert bench.run([bench.record()], "--min-pixels", "784", "--max-pixels", "3136") == 0
+    (each,) = read(bench.out / "train.parquet")
+    assert (each["videos"][0]["min_pixels"], each["videos"][0]["max_pixels"]) == (784, 3136)
+    assert each["extra_info"]["num_tokens"] == video_size(3, 48, 64, min_pixels=784, max_pixels=3136).num_tokens
+
+
+def test_questions_only(bench):
+    question = bench.record(conversations=bench.record()["conversations"][:1], struc_info=None)
+    assert bench.run([question, question]) == 1
+    assert bench.run([question, question], "--questions-only") == 0
+    each, twin = read(bench.out / "test.parquet")
+    assert each["messages"] == each["prompt"] == twin["prompt"]
+    assert each["reward_model"]["ground_truth"] == each["extra_info"]["struc_info"] == ""
+    assert each["extra_info"]["split"] == "test"
+
+
+def test_unknown_qa_types_are_kept_and_reported(bench, capsys):
+    assert bench.run([bench.record(qa_type="tool_counting")]) == 0
+    assert "1 rows of the unknown qa_type 'tool_counting'" in capsys.readouterr().out
+    assert read(bench.out / "train.parquet")[0]["data_source"] == "medvidbench/AVOS/tool_counting"
+
+
+def test_duplicates_are_left_out_and_reported(bench, capsys):
+    assert bench.run([bench.record(), bench.record("b"), bench.record()]) == 0
+    shown = capsys.readouterr()
+    assert "data.json, record 2 (a&&0&&2&&1.0), record: repeats an earlier one" in shown.err
+    assert "0 failed, 1 duplicates" in shown.out
+    (line,) = (bench.out / "failed.jsonl").read_text().splitlines()
+    assert json.loads(line)["kind"] == "duplicate"
+
+
+def test_failures_are_listed_and_stop_the_command(bench, capsys):
+    assert bench.run([bench.record(), bench.record("b")]) == 0
+    before = (bench.out / "train.parquet").read_bytes()
+    bad = bench.record("b", metadata={"fps": "0", "video_id": "b"})
+    assert bench.run([bench.record(), bad]) == 1
+    shown = capsys.readouterr().err
+    assert 'data.json, record 1 (b&&0&&2&&1.0), metadata.fps: is "0". Give the sampled' in shown
+    assert "1 records failed, 0 are allowed" in shown
+    failure = json.loads((bench.out / "failed.jsonl").read_text())
+    assert (failure["record"], failure["field"], failure["kind"]) == (1, "metadata.fps", "failed")
+    assert (bench.out / "train.parquet").read_bytes() == before
+    assert sorted(path.name for path in bench.out.iterdir()) == ["failed.jsonl", "train.parquet", "val.parquet"]
+
+
+def test_max_failed(bench):
+    bad = bench.record("b", video=[])
+    assert bench.run([bench.record(), bad, "no record"], "--max-failed", "2") == 0
+    assert len(read(bench.out / "train.parquet") + read(bench.out / "val.parquet")) == 1
+    assert len((bench.out / "failed.jsonl").read_text().splitlines()) == 2
+    assert bench.run([bench.record()]) == 0
+    assert not (bench.out / "failed.jsonl").exists()
+
+
+def test_long_lists_are_cut_in_the_terminal(bench, capsys):
+    assert bench.run([bench.record(video=[])] * 50) == 1
+    shown = capsys.readouterr().err
+    assert shown.count("failed: ") == medvidbench.FAILURES_SHOWN
+    assert "and 30 more in" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "data.json is empty"),
+        ("frames of AVOS", "data.json is not JSON: Expecting value at line 1, column 1"),
+        ('[{"id": "a", "video": ["/root/da', "data.json is cut off"),
+        ('[{"id": "a"},', "data.json is cut off"),
+        ('[{"video": ["a.jpg"]', "data.json is cut off"),
+        ('[{"id" "a"}]', "data.json is not JSON: Expecting ':' delimiter at line 1, column 8"),
+        ('{"train": []}', "data.json holds a dict with the keys train; a JSON array of records is expected"),
+        ('"text"', "data.json holds a str; a JSON array"),
+        ("[]", "data.json holds an empty array"),
+    ],
+)
+def test_unusable_files(bench, capsys, text, message):
+    assert bench.run(text) == 1
+    assert message in capsys.readouterr().err
+    assert not bench.out.exists()
+
+
+def test_unusable_paths(bench, capsys):
+    bench.write([bench.record()])
+    arguments = {"--json": bench.json, "--frames-root": bench.root / "frames", "--out": bench.out}
+
+    def run(**changes):
+        code = medvidbench.main([str(part) for pair in (arguments | changes).items() for part in pair])
+        return code, capsys.readouterr().err
+
+    assert run(**{"--json": bench.root / "none.json"}) == (1, f"error: {bench.root}/none.json does not exist. "
+                                                          "Give the MedVidBench JSON file with --json\n")  # fmt: skip
+    assert "is a folder" in run(**{"--json": bench.root})[1]
+    assert "is not a folder. Give the folder of the frames" in run(**{"--frames-root": bench.root / "none"})[1]
+    code, shown = run(**{"--out": bench.json})
+    assert code == 1 and "File exists" in shown
+    (bench.root / "binary.json").write_bytes(b"\x89PNG\xff\xfe")
+    assert "is no UTF-8 text" in run(**{"--json": bench.root / "binary.json"})[1]
+
+
+def test_a_missing_frame(bench, capsys):
+    (bench.root / "frames/AVOS/a/2.jpg").unlink()
+    assert bench.run([bench.record()]) == 0
+    assert bench.run([bench.record()], "--verify-frames") == 1
+    shown = capsys.readouterr().err
+    assert "record 0 (a&&0&&2&&1.0), video: " in shown
+    assert "frames/AVOS/a/2.jpg does not exist. Check --frames-root and --path-prefix" in shown
+
+
+def test_a_wrong_frames_root_is_seen_without_verification(bench, capsys):
+    assert bench.run([bench.record()], "--path-prefix", "/other/") == 1
+    assert "/root/data/AVOS/a/0.jpg does not exist. Check --frames-root" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["region", "grounding"])
+def test_boxes_outside_the_frame(bench, capsys, kind):
+    box = [10, 10, 400, 40]
+    if kind == "region":
+        record, field = bench.region_record(start_frame_bbox=box), "RC_info"
+    else:
+        record, field = bench.record(qa_type="stg", struc_info=[{"bbox_dict": {"0.0": box}}]), "struc_info"
+    assert bench.run([record]) == 1
+    assert (
+        f"{field}: [10, 10, 400, 40] leaves the frame of 64x48 pixels. Boxes are pixels of" in capsys.readouterr().err
+    )
+
+
+def test_a_region_frame_that_is_missing(bench, capsys):
+    (bench.root / "frames/AVOS/a/1.jpg").unlink()
+    assert bench.run([bench.region_record()]) == 1
+    assert "RC_info: " in (shown := capsys.readouterr().err) and "a/1.jpg does not exist" in shown
+
+
+def test_a_repeated_frame_gets_its_box_once(bench):
+    record = bench.region_record()
+    record["video"] = [record["video"][1], *record["video"]]
+    assert bench.run([record]) == 0
+    frames = read(bench.out / "train.parquet")[0]["videos"][0]["video"]
+    assert ["frames_rc" in frame for frame in frames] == [True, False, False, False]
+
+
+@pytest.mark.parametrize("moment", ["write_table", "close"])
+def test_a_full_disk_leaves_everything_as_it_was(bench, capsys, monkeypatch, moment):
+    assert bench.run([bench.record(), bench.record("b")]) == 0
+    before = {path.name: path.read_bytes() for path in bench.out.iterdir()}
+
+    def full(*arguments):
+        # Once: the writer tries again when it is collected.
+        monkeypatch.undo()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, moment, full)
+    assert bench.run([bench.record("b"), bench.record()]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in bench.out.iterdir()} == before
+
+
+def test_no_record_of_the_tasks(bench, capsys):
+    assert bench.run([bench.record()], "--tasks", "cvs") == 1
+    assert "holds no usable record of the tasks cvs" in capsys.readouterr().err
+
+
+def test_a_frame_that_the_model_cannot_take(bench, capsys):
+    Image.new("RGB", (900, 9)).save(bench.root / "frames/AVOS/b/0.jpg")
+    assert bench.run([bench.record("b")]) == 1
+    assert "video: a frame of 900x9 pixels loses a side within 37632 pixels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ratio", ["-0.1", "1.5", "many"])
+def test_val_ratio_is_checked(bench, ratio):
+    with pytest.raises(SystemExit) as stopped:
+        bench.run([bench.record()], "--val-ratio", ratio)
+    assert stopped.value.code == 2

@@ -1,0 +1,156 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+import json
+import subprocess
+import sys
+import time
+from importlib import import_module
+
+import pytest
+
+from recipe.medgrpo import cli
+from recipe.medgrpo.answers import AnswersError
+
+
+def _run(*argv: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "recipe.medgrpo.cli", *argv], capture_output=True, text=True)
+
+
+def test_help_lists_every_command_and_is_fast():
+    best = float("inf")
+    for _ in range(3):
+        started = time.perf_counter()
+        done = _run("--help")
+        best = min(best, time.perf_counter() - started)
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in cli.COMMANDS)
+    assert best < 0.5, "something heavy is imported at start"
+
+
+def test_help_imports_no_command():
+    code = "import sys; from recipe.medgrpo import cli; cli.build_parser(None); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
+    assert not {"torch", "numpy", "rich", "reward_score", "recipe.medgrpo.evaluate"} & set(modules)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_follows_the_convention(name, capsys):
+    module = import_module(cli.COMMANDS[name].module)
+    assert callable(module.add_arguments) and callable(module.run) and module.__doc__
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([name, "--help"])
+    assert stopped.value.code == 0
+    assert module.__doc__.split()[0] in capsys.readouterr().out
+
+
+def test_own_errors_are_one_message_and_status_2(tmp_path, capsys):
+    argv = ["evaluate", "--model", str(tmp_path), "--data", str(tmp_path / "no.parquet"), "--out", str(tmp_path / "o")]
+    assert cli.main(argv) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("medgrpo evaluate: ") and "no such Parquet file" in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_own_errors_with_a_traceback_on_demand(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDGRPO_TRACEBACK", "1")
+    with pytest.raises(AnswersError):
+        cli.main(["evaluate", "--model", "m", "--data", "d", "--out", "o"])
+
+
+def test_foreign_errors_keep_their_traceback(monkeypatch):
+    monkeypatch.setattr("recipe.medgrpo.report.write_report", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["report", "--run", "x"])
+
+
+def test_errors_of_all_three_packages_are_own():
+    from data_preprocess.failures import InputError
+    from reward_score.errors import NormalizationError
+
+    assert cli.is_own_error(InputError("x")) and cli.is_own_error(NormalizationError("x"))
+    assert not cli.is_own_error(ValueError("x"))
+
+
+def test_unknown_command_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["frobnicate"])
+    assert stopped.value.code == 2 and "invalid choice" in capsys.readouterr().err
+
+
+# ---- score and submit ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def items_file(world, tmp_path):
+    """The records behind the validation rows, as a test file."""
+    from recipe.medgrpo.answers import read_rows
+
+    path = tmp_path / "test.json"
+    items = [
+        {
+            "id": row.extra_info["id"],
+            "qa_type": row.extra_info["qa_type"],
+            "data_source": row.source,
+            "metadata": {"fps": "1.0", "video_id": row.extra_info["video_id"]},
+            "conversations": [
+                {"from": "human", "value": row.extra_info["question"]},
+                {"from": "gpt", "value": row.ground_truth},
+            ],
+            "struc_info": json.loads(row.extra_info["struc_info"] or "[]"),
+        }
+        for row in read_rows(world.val)
+    ]
+    path.write_text(json.dumps(items))
+    return path
+
+
+@pytest.mark.usefixtures("light_encoder")
+@pytest.mark.parametrize("kind", ["answers", "results"])
+def test_submit_then_score_gives_the_metrics_of_evaluate(kind, finished_run, items_file, tmp_path, capsys):
+    evaluation = finished_run.evaluation("sft")
+    source = {"answers": evaluation.answers, "results": evaluation.results}[kind]
+    submission, metrics = tmp_path / "submission.json", tmp_path / "metrics.json"
+    argv = ["submit", f"--{kind}", str(source), "--ground-truth", str(items_file), "--out", str(submission)]
+    assert cli.main(argv) == 0
+    assert "full test set has 6245" in capsys.readouterr().out
+    rows = json.loads(submission.read_text())
+    assert len(rows) == 96 and set(rows[0]) == {"id", "qa_type", "prediction"}
+    argv = ["score", "--predictions", str(submission), "--ground-truth", str(items_file), "--json", str(metrics)]
+    assert cli.main(argv) == 0
+    assert "TAG_mIoU@0.3" in capsys.readouterr().out
+    assert json.loads(metrics.read_text()) == pytest.approx(json.loads(evaluation.summary.read_text())["leaderboard"])
+
+
+@pytest.mark.usefixtures("light_encoder")
+def test_score_with_a_judge(finished_run, items_file, tmp_path):
+    submission, metrics = tmp_path / "submission.json", tmp_path / "metrics.json"
+    results = str(finished_run.evaluation("sft").results)
+    assert cli.main(["submit", "--results", results, "--ground-truth", str(items_file), "--out", str(submission)]) == 0
+    argv = ["score", "--predictions", str(submission), "--ground-truth", str(items_file), "--judge", "lexical"]
+    assert cli.main([*argv, "--json", str(metrics)]) == 0
+    assert 1 <= json.loads(metrics.read_text())["VS_lexical"] <= 5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda items: items[:-1], "which .*test.json does not have"),
+        (lambda items: [*items, items[0]], "1 of 97 records .*first: 96"),
+        (lambda items: [{**items[0], "qa_type": "stg"}, *items[1:]], r"answers record 0 \(tal\)"),
+    ],
+)
+def test_submit_refuses_another_test_file(finished_run, items_file, tmp_path, capsys, change, message):
+    import re
+
+    items_file.write_text(json.dumps(change(json.loads(items_file.read_text()))))
+    results, out = str(finished_run.evaluation("sft").results), tmp_path / "s.json"
+    assert cli.main(["submit", "--results", results, "--ground-truth", str(items_file), "--out", str(out)]) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not out.exists()
+
+
+def test_submit_refuses_two_answers_to_one_record(finished_run, items_file, tmp_path, capsys):
+    results, out = str(finished_run.evaluation("sft").results), tmp_path / "s.json"
+    argv = ["submit", "--results", results, results, "--ground-truth", str(items_file), "--out", str(out)]
+    assert cli.main(argv) == 2
+    assert "a second answer to record 0" in capsys.readouterr().err

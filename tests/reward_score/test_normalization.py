@@ -1,0 +1,152 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+import random
+
+import pytest
+
+from reward_score import METHODS, Artifact, Normalizer, Provenance, Scorer, make_sample
+from reward_score.errors import BadOption, NormalizationError
+
+PROVENANCE = Provenance(model="sft", split="train", decoding="greedy")
+EASY, HARD, RARE = ("CoPESD", "stg", "raw"), ("EgoSurgery", "stg", "raw"), ("AVOS", "stg", "raw")
+
+
+@pytest.fixture(scope="module")
+def artifact():
+    rng = random.Random(0)
+    return Artifact.from_observations(
+        {
+            EASY: [min(1, max(0, rng.gauss(0.5, 0.15))) for _ in range(200)],
+            HARD: [min(1, max(0, rng.gauss(0.12, 0.1))) for _ in range(200)],
+            RARE: [0.9, 0.95],
+        },
+        PROVENANCE,
+    )
+
+
+def test_the_median_of_every_pair_maps_to_exactly_one_half(artifact):
+    normalizer = Normalizer(artifact, "logistic")
+    for key in (EASY, HARD):
+        assert normalizer(artifact.find(key).p50, *key) == 0.5
+
+
+def test_logistic_is_the_formula(artifact):
+    entry = artifact.find(EASY)
+    expected = 1 / (1 + math.exp(-2 * (0.7 - entry.p50) / (entry.p75 - entry.p25)))
+    assert Normalizer(artifact, "logistic", k=2)(0.7, *EASY) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_rises_and_stays_in_range(artifact, method):
+    normalizer = Normalizer(artifact, method)
+    for key in (EASY, HARD, RARE):
+        values = [normalizer(x / 50, *key) for x in range(51)]
+        assert all(0 <= value <= 1 for value in values)
+        assert values == sorted(values) and values[0] < values[-1]
+
+
+@pytest.mark.parametrize("method", ["logistic", "linear", "rank"])
+def test_easy_and_hard_sources_meet_in_the_median(artifact, method):
+    normalizer = Normalizer(artifact, method)
+    for key in (EASY, HARD):
+        assert normalizer(artifact.find(key).p50, *key) == pytest.approx(0.5, abs=0.01)
+
+
+def test_linear_is_the_tangent_of_logistic(artifact):
+    logistic, linear = Normalizer(artifact, "logistic"), Normalizer(artifact, "linear")
+    x = artifact.find(EASY).p50 + 1e-4
+    assert logistic(x, *EASY) == pytest.approx(linear(x, *EASY), abs=1e-8)
+
+
+def test_spread_floor_and_exponent_clamp():
+    constant = Artifact.from_observations({EASY: [0.0] * 40}, PROVENANCE)
+    assert Normalizer(constant, "logistic")(0.02, *EASY) == pytest.approx(1 / (1 + math.exp(-3)))
+    assert Normalizer(constant, "logistic")(1.0, *EASY) == 1 / (1 + math.exp(-30))
+    assert Normalizer(constant, "zscore")(0.06, *EASY) == 1
+
+
+def test_few_observations_fall_back_to_the_task(artifact):
+    normalizer = Normalizer(artifact, "logistic")
+    assert normalizer(artifact.find(("*", "stg", "raw")).p50, *RARE) == 0.5
+
+
+def test_unknown_pairs_are_listed_all_at_once(artifact):
+    with pytest.raises(NormalizationError, match=r"AVOS\|tag\|raw, NurViD\|stg\|raw"):
+        Normalizer(artifact, "logistic").check([EASY, ("NurViD", "stg", "raw"), ("AVOS", "tag", "raw")])
+    with pytest.raises(NormalizationError, match="NurViD"):
+        Normalizer(artifact, "rank")(0.5, "NurViD", "stg", "raw")
+
+
+def test_a_method_without_artifact_and_bad_values_are_refused(artifact):
+    with pytest.raises(NormalizationError, match="medgrpo calibrate"):
+        Normalizer(None, "logistic")
+    with pytest.raises(BadOption, match="slope"):
+        Normalizer(artifact, "logistic", k=0)
+    with pytest.raises(BadOption, match="known: none, logistic"):
+        Normalizer(artifact, "softmax")
+
+
+def test_ema_follows_the_policy_and_survives_a_checkpoint(artifact):
+    normalizer = Normalizer(artifact, "ema")
+    before = normalizer(0.6, *EASY)
+    for _ in range(500):
+        normalizer.observe({EASY: [0.8, 0.9, 1.0]})
+    after = normalizer(0.6, *EASY)
+    assert before > 0.5 > after
+    again = Normalizer(artifact, "ema")
+    again.load_state_dict(normalizer.state_dict())
+    assert again(0.6, *EASY) == after
+
+
+def test_observing_changes_nothing_for_fixed_methods(artifact):
+    normalizer = Normalizer(artifact, "logistic")
+    before = normalizer(0.6, *EASY)
+    normalizer.observe({EASY: [1.0] * 100})
+    assert normalizer(0.6, *EASY) == before
+    assert normalizer.state_dict()["moments"] == {}
+
+
+def test_a_silent_change_on_resume_is_refused(artifact):
+    state = Normalizer(artifact, "logistic").state_dict()
+    other = Artifact.from_observations({EASY: [0.1] * 40}, PROVENANCE)
+    for changed in (
+        Normalizer(other, "logistic"),
+        Normalizer(artifact, "linear"),
+        Normalizer(artifact, "logistic", k=2),
+    ):
+        with pytest.raises(NormalizationError, match="checkpoint was trained with another"):
+            changed.load_state_dict(state)
+
+
+def test_the_reward_is_format_times_normalized(artifact):
+    scorer = Scorer(normalization="logistic", artifact=artifact)
+    text = "1.0 seconds: [0, 0, 10, 10]"
+    samples = [make_sample("m/CoPESD/stg", answer, text, None) for answer in (text, "at " + text, "nothing")]
+    full, half, none = scorer.score(samples)
+    assert 0.9 < full["normalized"] < 1
+    assert full["score"] == full["normalized"]
+    assert half["score"] == 0.5 * half["normalized"]
+    # The floor of the logistic would be above 0; an unparsable answer is exactly 0.
+    assert none["score"] == 0 and none["normalized"] > 0
+
+
+def test_the_scorer_checks_all_rows_before_the_first_step(artifact):
+    scorer = Scorer(normalization="logistic", artifact=artifact)
+    scorer.check(["m/CoPESD/stg", "m/EgoSurgery/stg"])
+    with pytest.raises(NormalizationError, match=r"CoPESD\|vs\|judge, CoPESD\|vs\|similarity"):
+        scorer.check(["m/CoPESD/vs", "m/CoPESD/stg"])
+
+
+def test_linear_judge_norm_needs_no_judge_percentiles(encoder):
+    observed = {("AVOS", "vs", "similarity"): [i / 40 for i in range(41)]}
+    scorer = Scorer(
+        normalization="logistic",
+        artifact=Artifact.from_observations(observed, PROVENANCE),
+        judge_norm="linear",
+        similarity=encoder,
+    )
+    scorer.check(["m/AVOS/vs"])
+    result = scorer.score([make_sample("m/AVOS/vs", "a hook cuts", "the hook cuts the skin", None)])[0]
+    assert result["judge_normalized"] == result["judge"]
+    assert result["similarity_normalized"] != result["similarity"]

@@ -1,0 +1,122 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reward_score import SCORE_KEYS, TASKS, tag
+from reward_score.geometry import box_iou, span_iou, union_iou
+
+TASK_NAMES = sorted(TASKS)
+# Pieces of all official formats, so that random texts come close to parsing.
+PIECES = [
+    *("1", "2.5", "33.3", ".", "-", "–", " ", ", ", ",", ":", "\n", "[", "]", "[[", "]]", "/5", "1e9", "nan", "inf"),
+    *(" seconds.", " seconds: ", " second", " to ", "00:00:10", "1.0 seconds: [1, 2, 30, 40] ", "[[1, 2, 3, 4]]"),
+    *("Two structures: 1", "Cystic plate: 2", "Time and motion: 3/5", "tying", "Time Range: ", "**Description:**"),
+    *("1-2 seconds: cut\n", "the hook dissects", "٣", "é", "\x00", "\ud800", "9" * 400),
+]
+TEXTS = st.one_of(
+    st.lists(st.sampled_from(PIECES), max_size=40).map("".join),
+    st.text(max_size=300),
+    st.tuples(st.sampled_from(PIECES), st.integers(1, 20_000)).map(lambda pair: (pair[0] * pair[1])[:20_000]),
+)
+TENTHS = st.integers(0, 3000).map(lambda n: n / 10)
+SPANS = st.lists(st.tuples(TENTHS, TENTHS).map(lambda pair: (min(pair), max(pair))), min_size=1, max_size=6)
+
+
+@pytest.mark.parametrize("task", TASK_NAMES)
+@settings(max_examples=40)
+@given(text=TEXTS)
+def test_any_text_gets_a_score_in_range_with_the_fixed_keys(score, task, text):
+    result = score(task, text)
+    assert tuple(result) == SCORE_KEYS
+    assert all(isinstance(value, float) for value in result.values())
+    assert all(
+        0 <= value <= (5 if name.startswith("judge_") and name != "judge_normalized" else 1)
+        for name, value in result.items()
+        if not math.isnan(value)
+    )
+    for name in ("score", "raw", "normalized", "format", "parsed"):
+        assert not math.isnan(result[name])
+    assert result["parsed"] == (result["format"] > 0)
+    if not result["parsed"]:
+        assert result["score"] == result["raw"] == 0
+
+
+@pytest.mark.parametrize("task", TASK_NAMES)
+def test_the_reference_in_the_official_format_is_one(score, references, task):
+    result = score(task, references[task])
+    assert (result["score"], result["raw"], result["format"], result["parsed"]) == (1, 1, 1, 1)
+
+
+@settings(max_examples=100)
+@given(spans=SPANS, fps=st.sampled_from([0.1, 0.5, 1.0, 3.0]))
+def test_tag_references_score_one_against_themselves(score, spans, fps):
+    text = ", ".join(f"{start}-{end}" for start, end in spans) + " seconds."
+    struc_info = [{"spans": [{"start": start, "end": end} for start, end in spans]}]
+    assert score("tag", text, text, struc_info, fps=fps)["score"] == pytest.approx(1)
+
+
+@settings(max_examples=50)
+@given(
+    boxes=st.dictionaries(
+        st.integers(0, 40).map(lambda n: f"{n / 4:.2f}"),
+        st.tuples(*[st.integers(0, 50_000).map(lambda n: n / 100)] * 2, *[st.integers(1, 900)] * 2),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_stg_references_score_one_against_themselves(score, boxes):
+    corners = {time: [x, y, x + w, y + h] for time, (x, y, w, h) in boxes.items()}
+    # As in the data: structure with any spelling of the time, text with one decimal.
+    text = " ".join(f"{float(time):.1f} seconds: {box}" for time, box in corners.items())
+    assert score("stg", text, text, [{"bbox_dict": corners}])["score"] == pytest.approx(1)
+
+
+@settings(max_examples=100)
+@given(a=SPANS, b=SPANS)
+def test_overlap_is_symmetric_and_in_range(a, b):
+    assert union_iou(a, b) == pytest.approx(union_iou(b, a))
+    assert 0 <= union_iou(a, b) <= 1
+    assert union_iou(a + a, b) == pytest.approx(union_iou(a, b))
+    assert span_iou(a[0], b[0]) == span_iou(b[0], a[0])
+    one, other = (*a[0], *b[0]), (*b[0], *a[0])
+    assert box_iou(one, other) == box_iou(other, one)
+
+
+@settings(max_examples=100)
+@given(spans=SPANS, junk=SPANS)
+def test_more_spans_never_help_an_exact_tag_answer(spans, junk):
+    assert union_iou(spans + junk, spans) <= union_iou(spans, spans)
+
+
+HOSTILE = [
+    *("1", "1.", "1-", "1 ", "1 to ", "1:", "0 seconds: [", "[[", "[[1,", "1-2 seconds: ", "1-2 seconds:\n", " ", "\n"),
+    *("a", "a:", ":1/5", ",", "Time Range: 1–2 seconds ", "Start Time", "two structures: ", "\n1", "1.1.", "9"),
+]
+
+
+@pytest.mark.parametrize("task", [task for task in TASK_NAMES if task not in ("vs", "rc")])
+def test_parsing_time_grows_linearly(task, references):
+    """20 kB of any repeated piece take less than 50 times what a hundredth of it takes, or next to nothing."""
+    from reward_score import make_sample
+
+    def seconds(text):
+        sample = make_sample(f"m/AVOS/{task}", text, references[task], None)
+        begin = time.perf_counter()
+        TASKS[task].rate(sample, 0.5)
+        return time.perf_counter() - begin
+
+    seconds("1")
+    for piece in HOSTILE:
+        for text in (piece * (20_000 // len(piece)), "1-2 seconds: " + piece * (20_000 // len(piece))):
+            # Quadratic parsing takes seconds here; linear parsing a few milliseconds.
+            assert seconds(text) < 0.5, piece
+
+
+def test_the_parsers_agree_on_a_long_realistic_answer():
+    text = ", ".join(f"{i}.0-{i}.5" for i in range(1500)) + " seconds."
+    assert len(tag.parse(text)) == 1500

@@ -1,0 +1,76 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from reward_score import stg
+from reward_score.errors import BadGroundTruth
+
+BOX = [10, 10, 20, 20]
+GRID = {f"{i}.0": BOX for i in range(10)}
+
+
+def answer(boxes):
+    return " ".join(f"{time} seconds: {box}" for time, box in boxes.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes"),
+    [
+        ("1 seconds: [1, 2, 3, 4]", {"1.0": [1, 2, 3, 4]}),
+        ("1.0 seconds: [1, 2, 3, 4] 2.0 seconds: [5, 6, 7]", {"1.0": [1, 2, 3, 4], "2.0": [1, 2, 3, 4]}),
+        ("1.0 seconds: [a]", {}),
+        ("1.0 seconds: [1,2,3,4] 1.0 seconds: [5,6,7,8]", {"1.0": [5, 6, 7, 8]}),
+        ("1.0 seconds: [1, 2, 3, 4", []),
+        ("[[1, 2, 3, 4]] [[5,6,7,8]] [[1,2]]", [[1, 2, 3, 4], [5, 6, 7, 8]]),
+        ("[[1.5, 2, 3, 4]]", []),
+        ("1.0 second: [1, 2, 3, 4]", []),
+    ],
+)
+def test_parse(text, boxes):
+    assert stg.parse(text) == boxes
+
+
+def test_format_needs_every_reference_time_in_the_official_form(score):
+    reference = answer(GRID)
+    assert score("stg", reference, reference)["format"] == 1
+    assert score("stg", reference + " 99.0 seconds: [1, 2, 3, 4]", reference)["format"] == 1
+    assert score("stg", "Boxes: " + reference, reference)["format"] == 0.5
+    assert score("stg", answer({"0.0": BOX}), reference)["format"] == 0.5
+    listed = score("stg", " ".join(f"[{BOX}]" for _ in GRID), reference)
+    assert (listed["format"], listed["raw"]) == (0.5, 1)
+
+
+def test_reference_times_are_compared_at_one_decimal(score):
+    struc_info = [{"bbox_dict": {"1.0": BOX, "2.25": BOX, "3.50": BOX}}]
+    for text in ("2.2", "2.25"):
+        assert score("stg", answer({"1.0": BOX, text: BOX, "3.5": BOX}), "", struc_info)["raw"] == 1
+
+
+def test_references_in_every_shape(score):
+    text = answer({"1.0": BOX})
+    bare = {"1.0": BOX}
+    for struc_info in ([{"bbox_dict": bare}], {"bbox_dict": bare}, bare, [bare], [{"bbox_dict": {}}], {}, None):
+        assert score("stg", text, text, struc_info)["raw"] == 1
+
+
+def test_boxes_without_an_area_are_no_references(score):
+    struc_info = {"1.0": BOX, "2.0": [0, 0, 0, 0], "3.0": [5, 5]}
+    assert score("stg", answer({"1.0": BOX}), "", struc_info)["raw"] == 1
+    with pytest.raises(BadGroundTruth, match="no reference box"):
+        score("stg", answer({"1.0": BOX}), "", {"2.0": [0, 0, 0, 0]})
+
+
+def test_metric_carries_boxes_forward():
+    found = stg.metric("0.0 seconds: [10, 10, 20, 20]", [{"bbox_dict": GRID}])
+    assert found["mean_iou"] == 1
+    assert stg.metric("1.0 seconds: [10, 10, 20, 20]", GRID)["mean_iou"] == pytest.approx(0.9)
+
+
+def test_metric_where_the_official_code_breaks():
+    assert stg.metric("0.0 seconds: [nan, 10, 20, 20]", {"0.0": BOX})["mean_iou"] == 0
+    assert stg.metric("0.0 seconds: [inf, 0, inf, 20]", {"0.0": BOX})["mean_iou"] == 0
+    assert stg.metric("[[" + "9" * 400 + ", 0, 1, 1]]", {"0.0": BOX})["mean_iou"] == 0
+    with pytest.raises(BadGroundTruth, match="'object' is not a time"):
+        stg.metric("", {"object": "knife"})
+    with pytest.raises(BadGroundTruth, match="dict of time to box"):
+        stg.metric("", [[BOX]])
