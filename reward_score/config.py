@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The options of the scorer; an unknown one is an error at the start."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -24,7 +23,7 @@ class ScoreConfig(BaseModel):
 
     Args:
         normalization: see `reward_score.normalization`; the paper's is ``logistic``.
-        artifact: file with the percentiles, or an `Artifact`; needed unless normalization is ``none``.
+        artifact: path of the file with the percentiles, or an `Artifact`; needed unless normalization is ``none``.
         k: slope of the normalization at the median.
         caption_mix: weight of similarity in caption rewards, the judge has the rest; at 1 no judge is called, at 0 no
             encoder.
@@ -39,7 +38,7 @@ class ScoreConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     normalization: Method = "none"
-    artifact: Path | Any | None = None
+    artifact: Any = None
     k: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3.0
     caption_mix: Share = 0.5
     judge_norm: Literal["logistic", "linear"] = "logistic"

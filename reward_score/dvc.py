@@ -112,7 +112,10 @@ def _widen(events: list[Event], fps: float) -> list[Event]:
 
 @lru_cache(maxsize=4096)
 def _references(struc_info: str, answer: str, fps: float) -> list[Event]:
-    events = _events(load_struc_info(struc_info)) or parse(answer)
+    structured = load_struc_info(struc_info)
+    if isinstance(structured, list) and structured and all(isinstance(item, list) for item in structured):
+        structured = [item for segments in structured for item in segments]
+    events = _events(structured) or parse(answer)
     if not events:
         raise BadGroundTruth("no reference events in struc_info, and none in the reference answer")
     # Equal times are one event here, as they are for an answer.

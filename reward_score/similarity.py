@@ -9,7 +9,8 @@ folder works as well.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,8 @@ from reward_score.sample import CaptionPair
 
 if TYPE_CHECKING:
     import numpy as np
+
+    _Vectors = dict[str, np.ndarray]
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
@@ -38,6 +41,19 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+@contextmanager
+def _one_torch_thread() -> Iterator[int]:
+    """Torch on a single thread; yields the number that it had."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
+
+
 class Encoder(Protocol):
     """What the scorer needs of an encoder."""
 
@@ -54,12 +70,12 @@ class SentenceEncoder:
     Args:
         name: a sentence-transformers name or folder; the default needs no network.
         device: torch device.
-        cache_size: number of reference embeddings kept, least recently used dropped first (384 floats each).
+        cache_size: number of embeddings of references and labels kept, least recently used dropped first.
         batch_size: texts per forward pass.
     """
 
     def __init__(
-        self, name: str = DEFAULT_ENCODER, device: str = "cpu", cache_size: int = 16384, batch_size: int = 64
+        self, name: str = DEFAULT_ENCODER, device: str = "cpu", cache_size: int = 16384, batch_size: int = 32
     ) -> None:
         self.name, self.device, self.cache_size, self.batch_size = name, device, cache_size, batch_size
         self._model = None
@@ -90,35 +106,55 @@ class SentenceEncoder:
     def embed(self, texts: Sequence[str]) -> "np.ndarray":
         """Unit embeddings, float32 [len(texts), dimension].
 
+        Batches run side by side, each on one thread: threads that work on the same batch wait for one another at every
+        step, which on a machine shared with other processes takes many times longer than a single one.
+
         Raises:
             EncoderUnavailable: the package or the model cannot be loaded.
         """
+        import numpy as np
+
         if self._model is None:
             self._model = self._load()
+            # Fixes the tokenizer's padding and truncation, which threads could not change side by side.
+            self._embed_batch([""])
         # Tokenizers refuse lone surrogates, which a damaged text may hold.
         clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        return self._model.encode(clean, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False)
+        order = sorted(range(len(clean)), key=lambda i: len(clean[i]))
+        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        with _one_torch_thread() as cores, ThreadPoolExecutor(min(cores, len(batches))) as pool:
+            parts = list(pool.map(self._embed_batch, ([clean[i] for i in batch] for batch in batches)))
+        vectors = np.concatenate(parts)
+        result = np.empty_like(vectors)
+        result[order] = vectors
+        return result
 
-    def similarity(self, pairs: Sequence[CaptionPair]) -> list[float]:
-        """Cosine of each pair's embeddings, clipped to [0, 1]; equal texts give exactly 1. One encoder call in all."""
-        if not pairs:
-            return []
+    def _embed_batch(self, texts: list[str]) -> "np.ndarray":
+        return self._model.encode(texts, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False)
+
+    def _vectors(self, kept: Iterable[str], fresh: Iterable[str]) -> "tuple[_Vectors, _Vectors]":
+        """Embeddings by text, of texts that will return (cached) and of others; one encoder call in all."""
+        kept, fresh = dict.fromkeys(kept), list(dict.fromkeys(fresh))
         with self._lock:
-            references = dict.fromkeys(pair.reference for pair in pairs)
-            new = [text for text in references if text not in self._cache]
-            candidates = list(dict.fromkeys(pair.candidate for pair in pairs))
-            vectors = self.embed(new + candidates)
+            new = [text for text in kept if text not in self._cache]
+            vectors = self.embed(new + fresh) if new or fresh else []
             self._cache.update(zip(new, vectors, strict=False))
-            by_reference = {text: self._cache[text] for text in references}
-            for text in references:
+            found = {text: self._cache[text] for text in kept}
+            for text in kept:
                 self._cache.move_to_end(text)
             while len(self._cache) > self.cache_size:
                 self._cache.popitem(last=False)
-        by_candidate = dict(zip(candidates, vectors[len(new) :], strict=True))
+        return found, dict(zip(fresh, vectors[len(new) :], strict=True))
+
+    def similarity(self, pairs: Sequence[CaptionPair]) -> list[float]:
+        """Cosine of each pair's embeddings, clipped to [0, 1]; equal texts give exactly 1. One encoder call in all."""
+        references, candidates = self._vectors(
+            (pair.reference for pair in pairs), (pair.candidate for pair in pairs if pair.candidate != pair.reference)
+        )
         return [
             1.0
             if pair.candidate == pair.reference
-            else min(1.0, max(0.0, float(by_candidate[pair.candidate] @ by_reference[pair.reference])))
+            else min(1.0, max(0.0, float(candidates[pair.candidate] @ references[pair.reference])))
             for pair in pairs
         ]
 
@@ -126,6 +162,6 @@ class SentenceEncoder:
         """Index of the label of highest cosine for each text; the first of equals."""
         if not texts:
             return []
-        with self._lock:
-            vectors = self.embed([*labels, *texts])
-        return [int(row.argmax()) for row in vectors[len(labels) :] @ vectors[: len(labels)].T]
+        by_label, by_text = self._vectors(labels, texts)
+        cosines = ([float(by_text[text] @ by_label[label]) for label in labels] for text in texts)
+        return [max(range(len(labels)), key=row.__getitem__) for row in cosines]

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of data_preprocess as token ids and pixels, the same for SFT, evaluation and verl's RL rollout.
 
-RL reads rows with verl's own ``RLHFDataset``. verl 0.9.1's SFT dataset cannot be used for clips: it drops their fps,
-so that every frame of a clip gets one and the same temporal position; :class:`MedGRPOSFTDataset` takes its place.
+RL reads rows with verl's own ``RLHFDataset``, of which :class:`MedGRPODataset` only takes the rewarded tasks. verl
+0.9.1's SFT dataset cannot be used for clips: it drops their fps, so that every frame of a clip gets one and the same
+temporal position; :class:`MedGRPOSFTDataset` takes its place.
 """
 
 from types import SimpleNamespace
@@ -42,6 +43,18 @@ def encode(processor, messages: list[dict], images: list | None, videos: list | 
     return build_multimodal_processor_inputs(
         processor, text=[text], images=images, videos=videos, mm_processor_kwargs=MM_PROCESSOR_KWARGS
     )
+
+
+class MedGRPODataset(RLHFDataset):
+    """Rows whose task is in ``data.tasks``: one file serves SFT on all tasks and RL on the rewarded ones."""
+
+    def maybe_filter_out_long_prompts(self, dataframe=None):
+        tasks = set(self.config.tasks)
+        kept = dataframe.select([index for index, task in enumerate(dataframe["ability"]) if task in tasks])
+        print(f"{len(kept)} of {len(dataframe)} rows are of the tasks {', '.join(sorted(tasks))}")
+        if not len(kept):
+            raise ValueError(f"{self.data_files}: no row has a task of data.tasks ({', '.join(sorted(tasks))})")
+        return super().maybe_filter_out_long_prompts(kept)
 
 
 class MedGRPOSFTDataset(MultiTurnSFTDataset):

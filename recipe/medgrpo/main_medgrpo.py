@@ -2,18 +2,66 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m recipe.medgrpo.main_medgrpo``: verl's V1 trainer with this recipe's configuration and checks."""
 
-import hydra
+import shutil
+from pathlib import Path
 
+import hydra
+import pyarrow.parquet as pq
+from omegaconf import DictConfig, OmegaConf
+
+import reward_score
 import verl  # noqa: F401  (loads the plugin)
 from recipe.medgrpo import plugin
 from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
+from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
 from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
 
+class SetupError(RuntimeError):
+    """The run cannot start as it is configured; the message says what to change."""
+
+
+def check_plugin() -> None:
+    """Raise if verl's workers would run without the plugin: verl itself logs a plugin that fails only at DEBUG."""
+    from importlib.metadata import entry_points
+
+    if not any(entry.value == plugin.__name__ for entry in entry_points(group="verl.plugins")):
+        raise SetupError("the verl plugin of this recipe is not installed: pip install --no-deps -e . in its repository")
+
+
+def check_normalization(config: DictConfig) -> None:
+    """Raise unless the artifact covers all pairs of the data, and is the one that a resumed run was started with.
+
+    The artifact is copied beside the checkpoints.
+    """
+    options = OmegaConf.to_container(config.medgrpo.reward, resolve=True)
+    scorer = reward_score.get_scorer(**options)
+    files = config.data.train_files
+    for file in [files] if isinstance(files, str) else files:
+        sources = set(pq.read_table(file, columns=["data_source"])["data_source"].to_pylist())
+        scorer.check(source for source in sources if source.rsplit("/", 1)[-1] in config.data.tasks)
+    if options["normalization"] == "none":
+        return
+    kept = Path(config.trainer.default_local_dir) / "normalization.json"
+    artifact = reward_score.Artifact.load(options["artifact"])
+    resumes = config.trainer.resume_mode != "disable" and find_latest_ckpt_path(str(kept.parent)) is not None
+    if resumes and kept.exists() and (old := reward_score.Artifact.load(kept)).hash != artifact.hash:
+        raise SetupError(
+            f"{kept.parent} was trained with normalization {old.hash[:12]}, {options['artifact']} is {artifact.hash[:12]}: "
+            f"set medgrpo.reward.artifact={kept} to go on, or another trainer.default_local_dir to start anew"
+        )
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(options["artifact"], kept.with_suffix(".tmp"))
+    kept.with_suffix(".tmp").replace(kept)
+    print(f"normalization {artifact.hash[:12]} from {options['artifact']}")
+
+
 @hydra.main(config_path="config", config_name="medgrpo", version_base=None)
 def main(config) -> None:
+    check_plugin()
+    check_normalization(config)
     auto_set_device(config)
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     run_ppo(config, task_runner_class=TaskRunnerV1)

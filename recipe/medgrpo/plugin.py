@@ -77,6 +77,28 @@ def mend_text_only_micro_batch(qwen2_vl_module) -> None:
     qwen2_vl_module._get_input_embeds = _get_input_embeds
 
 
+def mend_uniform_lengths(tensordict_utils) -> None:
+    """TransferQueue 0.1.11 packs the position ids of a batch with ``as_nested_tensor``, which takes the axis of size 4
+    for the ragged one when all sequences are equally long; verl 0.9.1's ``maybe_fix_3d_position_ids`` then only
+    relabels it, and the next ``unbind`` fails. Short answers on clips of one size meet it, on GPUs too.
+    """
+    original = tensordict_utils.maybe_fix_3d_position_ids
+
+    @functools.wraps(original)
+    def maybe_fix_3d_position_ids(data):
+        positions = data["position_ids"] if "position_ids" in data.keys() else None
+        if positions is not None and positions.is_nested and positions.dim() == 3:
+            values, offsets = positions.values(), positions.offsets()
+            # As it should be, values are (4, tokens) and offsets count tokens; packed wrongly, (4 * batch, length).
+            if int(offsets[-1]) == values.shape[0]:
+                rows = list(values.split(offsets.diff().tolist()))
+                data["position_ids"] = tensordict_utils.nested_tensor_from_tensor_list(rows, ragged_idx=2)
+                return
+        original(data)
+
+    tensordict_utils.maybe_fix_3d_position_ids = maybe_fix_3d_position_ids
+
+
 def register_reward_manager(registry_module) -> None:
     """``reward.reward_manager.name=medgrpo``: verl 0.9.1 fills its registry at import and has no other hook."""
     from recipe.medgrpo.reward_manager import MedGRPORewardManager
@@ -162,6 +184,7 @@ def register_verl() -> None:
     """Arrange every verl patch; runs when this module is imported, that is when verl loads its plugins."""
     wrapt.register_post_import_hook(bind_true_positions, "verl.utils.tokenizer.tokenizer")
     wrapt.register_post_import_hook(mend_text_only_micro_batch, "verl.models.transformers.qwen2_vl")
+    wrapt.register_post_import_hook(mend_uniform_lengths, "verl.utils.tensordict_utils")
     wrapt.register_post_import_hook(register_reward_manager, "verl.experimental.reward_loop.reward_manager.registry")
     if on_cpu():
         import recipe.medgrpo.platform_cpu  # noqa: F401  (registers itself)

