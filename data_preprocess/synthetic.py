@@ -35,7 +35,7 @@ _PAUSE = 20
 
 
 def generate(out: Path, *, seed: int = 0, clips_per_source: int = 60, progress: bool = True) -> Path:
-    """Draw the world: ``out/frames/<source>/<video>/<number>.jpg`` (112 x 112 pixels) and ``out/<JSON_NAME>``.
+    """Draw the world: ``out/frames/<source>/<video>/<number>.jpg`` (112 x 56 pixels) and ``out/<JSON_NAME>``.
 
     Args:
         clips_per_source: scales everything; 60 gives about 900 records, 1 the smallest world that holds every pair of

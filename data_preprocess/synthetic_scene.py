@@ -172,8 +172,9 @@ def render(scene: Scene, rng: np.random.Generator) -> Iterator[Image.Image]:
     back = _tissue(scene, rng)
     source = scene.source
     tissue = np.array(scene.tissue)
+    colours, size = list(_COLOURS.values()), (FRAME_WIDTH, FRAME_HEIGHT)
     blobs = [
-        (*(rng.random(2) * (FRAME_WIDTH, FRAME_HEIGHT)), 3 + 5 * rng.random(), list(_COLOURS.values())[rng.integers(len(_COLOURS))])
+        (*(rng.random(2) * size), 3 + 5 * rng.random(), colours[rng.integers(len(colours))])
         for _ in range(source.clutter)
     ]
     for frame in range(scene.num_frames):

@@ -105,8 +105,10 @@ def _references(struc_info: str, answer: str) -> dict[str, Box]:
 def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer.
 
-    Format is 1 if the answer is in the official form and has a proper box at every reference time, `fallback` if
-    there is any proper box, else 0. Times that were not asked for neither help nor hurt.
+    Format is 1 if the answer is in the official form and has one proper box for each reference time and no other,
+    `fallback` if there is any proper box, else 0. Raw is the IoU summed over the reference's times, divided by the
+    number of times in reference or answer: the leaderboard ignores boxes at times that were not asked for, and a policy
+    trained on that learns to list every time until it is cut off.
 
     Raises:
         BadGroundTruth: no reference boxes.
@@ -121,8 +123,9 @@ def rate(sample: Sample, fallback: float) -> Rating:
     if not boxes:
         return Rating(0.0, 0.0)
     total = sum(box_iou(boxes[time], box) for time, box in references.items() if time in boxes)
-    complete = references.keys() <= boxes.keys() and _CANONICAL.fullmatch(sample.answer.strip())
-    return Rating(1.0 if complete else fallback, min(1.0, total / len(references)))
+    exact = references.keys() == boxes.keys() and sample.answer.count("seconds") == len(references)
+    canonical = exact and _CANONICAL.fullmatch(sample.answer.strip())
+    return Rating(1.0 if canonical else fallback, min(1.0, total / len(references.keys() | boxes.keys())))
 
 
 def metric(prediction: str, struc_info: Any) -> dict[str, Any]:

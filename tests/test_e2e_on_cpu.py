@@ -67,8 +67,8 @@ def finished(tmp_path_factory) -> RunDir:
 @pytest.fixture(scope="module")
 def metrics(finished) -> dict[int, dict]:
     """Step -> figures of verl's log, over both starts."""
-    records = [record for file in finished.metrics_files() for record in read_jsonl(file, "verl", cut_tail_allowed=True)]
-    return {record["step"]: record["data"] for record in records}
+    logs = (read_jsonl(file, "verl", cut_tail_allowed=True) for file in finished.metrics_files())
+    return {record["step"]: record["data"] for log in logs for record in log}
 
 
 def test_the_killed_run_resumed_where_it_was(finished):

@@ -10,7 +10,6 @@ temporal position; :class:`MedGRPOSFTDataset` takes its place.
 from types import SimpleNamespace
 
 import torch
-
 from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.py_functional import convert_nested_value_to_list_recursive
@@ -93,4 +92,3 @@ class MedGRPOSFTDataset(MultiTurnSFTDataset):
             "loss_mask": loss_mask,
             "multi_modal_inputs": multi_modal_inputs,
         }
-

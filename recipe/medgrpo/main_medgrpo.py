@@ -7,16 +7,16 @@ from pathlib import Path
 
 import hydra
 import pyarrow.parquet as pq
-from omegaconf import DictConfig, OmegaConf
-
-import reward_score
 import verl  # noqa: F401  (loads the plugin)
-from recipe.medgrpo import plugin
+from omegaconf import DictConfig, OmegaConf
 from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
 from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
+
+import reward_score
+from recipe.medgrpo import plugin
 
 
 class SetupError(RuntimeError):
@@ -28,7 +28,7 @@ def check_plugin() -> None:
     from importlib.metadata import entry_points
 
     if not any(entry.value == plugin.__name__ for entry in entry_points(group="verl.plugins")):
-        raise SetupError("the verl plugin of this recipe is not installed: pip install --no-deps -e . in its repository")
+        raise SetupError("this recipe's verl plugin is not installed: pip install --no-deps -e . in its repository")
 
 
 def check_normalization(config: DictConfig) -> None:
@@ -49,7 +49,8 @@ def check_normalization(config: DictConfig) -> None:
     resumes = config.trainer.resume_mode != "disable" and find_latest_ckpt_path(str(kept.parent)) is not None
     if resumes and kept.exists() and (old := reward_score.Artifact.load(kept)).hash != artifact.hash:
         raise SetupError(
-            f"{kept.parent} was trained with normalization {old.hash[:12]}, {options['artifact']} is {artifact.hash[:12]}: "
+            f"{kept.parent} was trained with normalization {old.hash[:12]}, "
+            f"{options['artifact']} is {artifact.hash[:12]}: "
             f"set medgrpo.reward.artifact={kept} to go on, or another trainer.default_local_dir to start anew"
         )
     kept.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from types import ModuleType
 
 import torch
-
 from verl.plugin.platform import PlatformBase, PlatformRegistry
 
 

@@ -3,9 +3,9 @@
 """``reward.reward_manager.name=medgrpo``: reward_score inside verl's reward loop."""
 
 from omegaconf import OmegaConf
+from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
 import reward_score
-from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
 
 class MedGRPORewardManager(RewardManagerBase):

@@ -21,13 +21,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from recipe.medgrpo.run_dir import RunDir, read_json, read_jsonl, write_json
 
-#: Figures of verl's logs that a person watches, with their short names.
+#: Figures of verl's logs that a person watches, with their short names; a line of 80 columns holds them.
 SHOWN = {
     "train/loss": "loss",
     "critic/score/mean": "reward",
-    "actor/entropy": "entropy",
-    "response_length/mean": "tokens",
-    "training/rollout_actor_probs_pearson_corr": "rollout = trainer",
+    "training/rollout_actor_probs_pearson_corr": "rollout-trainer r",
 }
 TAIL = 30
 
@@ -42,12 +40,12 @@ def latest(metrics: Path | None) -> tuple[int, str]:
     if not records:
         return 0, ""
     step, data = records[-1]["step"], records[-1]["data"]
-    return step, "  ".join(f"{short} {data[name]:.3g}" for name, short in SHOWN.items() if name in data)
+    return step, "  ".join(f"{short} {data[name]:.3f}" for name, short in SHOWN.items() if name in data)
 
 
 def execute(command: list[str], log: Path, label: str, metrics: Path | None, total: int | None) -> int:
     """Run ``command`` with its output in ``log``; returns its exit status."""
-    columns = [TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn()]
+    columns = [TextColumn("{task.description}"), BarColumn(bar_width=16), MofNCompleteColumn(), TimeElapsedColumn()]
     if total is None:
         del columns[1:3]
     columns.append(TextColumn("{task.fields[figures]}"))

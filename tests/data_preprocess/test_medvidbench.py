@@ -48,8 +48,8 @@ def test_every_record_becomes_a_row(rows, small_world):
         assert extra["source"] in row.SOURCES
         assert each["videos"][0]["sample_fps"] == extra["fps"] == float(record["metadata"]["fps"])
         assert json.loads(extra["metadata"]) == record["metadata"]
-        assert extra["num_tokens"] == video_size(len(record["video"]), 112, 112).num_tokens
-        assert (extra["height"], extra["width"]) == (112, 112)
+        assert extra["num_tokens"] == video_size(len(record["video"]), 56, 112).num_tokens
+        assert (extra["height"], extra["width"]) == (56, 112)
 
 
 def test_split_is_by_source_video(rows):
@@ -71,7 +71,7 @@ def test_only_the_frame_with_the_box_is_replaced(rows, converted, small_world):
             frame = small_world / "frames" / original.removeprefix("/root/data/")
             assert path.startswith(str(converted / "frames_rc")) if drawn else path == str(frame)
             with Image.open(path) as picture:
-                assert picture.size == (112, 112)
+                assert picture.size == (112, 56)
 
 
 def test_again_gives_the_same_bytes(converted, small_world):

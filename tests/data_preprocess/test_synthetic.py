@@ -103,7 +103,7 @@ def test_record_schema(records, small_world):
         for path in record["video"]:
             assert path.startswith(f"/root/data/{canonical_source(record['data_source'])}/{metadata['video_id']}/")
             with Image.open(small_world / "frames" / path.removeprefix("/root/data/")) as picture:
-                assert (picture.size, picture.mode, picture.format) == ((112, 112), "RGB", "JPEG")
+                assert (picture.size, picture.mode, picture.format) == ((112, 56), "RGB", "JPEG")
 
 
 def test_the_three_extent_conventions(records):

@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from omegaconf import OmegaConf
+from verl.utils import hf_processor, hf_tokenizer
 
 from recipe.medgrpo import dataset
-from verl.utils import hf_processor, hf_tokenizer
 
 SFT = {"pad_mode": "no_padding", "max_length": 512, "truncation": "error"}
 
@@ -23,7 +23,7 @@ def parts(drawn, tiny_model):
 
 def rl_prompt(row, processor, tokenizer):
     """Prompt ids, processor output and positions as verl's agent loop makes them."""
-    from verl.utils.tokenizer.continuous_token import create_continuous_token_builder
+    from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
 
     builder = create_continuous_token_builder(
         tokenizer,

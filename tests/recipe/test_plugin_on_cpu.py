@@ -25,8 +25,9 @@ def stock(code: str) -> subprocess.CompletedProcess:
 
 def test_verl_loads_the_plugin_and_the_platform():
     import verl  # noqa: F401
-    from recipe.medgrpo import plugin
     from verl.utils.device import get_device_name, get_nccl_backend
+
+    from recipe.medgrpo import plugin
 
     assert plugin.loaded
     assert (get_device_name(), get_nccl_backend()) == ("cpu", "gloo")
@@ -76,8 +77,9 @@ def test_backend_string_is_one_that_torch_accepts(monkeypatch):
 
 
 def test_positions_are_bound_to_the_processor(tiny_model):
-    from recipe.medgrpo import rope
     from verl.utils import hf_processor
+
+    from recipe.medgrpo import rope
 
     processor = hf_processor(str(tiny_model))
     assert processor.get_rope_index.func is rope.get_rope_index
@@ -106,7 +108,6 @@ def test_text_only_micro_batch(tiny_model):
 @pytest.mark.parametrize("lengths", [(6, 6, 6), (6, 4, 9), (4,), (128,) * 32])
 def test_position_ids_of_equally_long_sequences(lengths):
     from tensordict import TensorDict
-
     from verl.utils import tensordict_utils
 
     rows = [torch.arange(4 * n).view(4, n) for n in lengths]
@@ -164,7 +165,8 @@ def test_vllm_linear_keeps_its_weight():
 
 
 def test_reward_manager_is_registered():
-    from recipe.medgrpo.reward_manager import MedGRPORewardManager
     from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
+
+    from recipe.medgrpo.reward_manager import MedGRPORewardManager
 
     assert get_reward_manager_cls("medgrpo") is MedGRPORewardManager
