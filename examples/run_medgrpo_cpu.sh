@@ -7,7 +7,7 @@ set -euo pipefail
 RUN=${RUN:-outputs/medgrpo_cpu}
 SEED=${SEED:-0}
 CLIPS=${CLIPS:-200}              # clips per source of the drawn world
-SFT_STEPS=${SFT_STEPS:-600}
+SFT_STEPS=${SFT_STEPS:-300}
 RL_STEPS=${RL_STEPS:-24}
 
 cd "$(dirname "$0")/.."
@@ -29,7 +29,7 @@ MODEL=(
   actor_rollout_ref.model.path="$RUN/sft/global_step_$SFT_STEPS/huggingface"
 )
 ACTOR=(
-  actor_rollout_ref.actor.optim.lr=1e-4
+  actor_rollout_ref.actor.optim.lr=2e-4
   actor_rollout_ref.actor.ppo_max_token_len_per_gpu=6144
   "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]"
 )
@@ -77,12 +77,13 @@ stage --name rl --after calibrate --output "$RUN/rl" --metrics "$RUN/rl" --total
   python -m recipe.medgrpo.main_medgrpo platform=cpu \
   "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@"
 
+# Sampled as in training, several answers a row: 24 steps mostly make the policy surer, which greedy answers do not show.
+EVALUATION=(--data "$RUN/data/val.parquet" --normalization "$RUN/normalization.json" --max-tokens 96 --temperature 1 --n 4)
+
 stage --name eval-sft --after calibrate --output "$RUN/eval/sft" -- \
-  medgrpo evaluate --name sft --model "$RUN/sft/global_step_$SFT_STEPS/huggingface" --data "$RUN/data/val.parquet" \
-  --normalization "$RUN/normalization.json" --out "$RUN/eval/sft" --max-tokens 96
+  medgrpo evaluate --name sft --model "$RUN/sft/global_step_$SFT_STEPS/huggingface" --out "$RUN/eval/sft" "${EVALUATION[@]}"
 
 stage --name eval-rl --after rl --output "$RUN/eval/rl" -- \
-  medgrpo evaluate --name rl --model "$RUN/rl/global_step_$RL_STEPS/actor/huggingface" \
-  --data "$RUN/data/val.parquet" --normalization "$RUN/normalization.json" --out "$RUN/eval/rl" --max-tokens 96
+  medgrpo evaluate --name rl --model "$RUN/rl/global_step_$RL_STEPS/actor/huggingface" --out "$RUN/eval/rl" "${EVALUATION[@]}"
 
 medgrpo report --run "$RUN"

@@ -124,7 +124,11 @@ def _load_engine(model: Path, decoding: dict):
         **({"dtype": "float32", "enforce_eager": True, "max_model_len": 4096} if plugin.on_cpu() else {}),
     )
     sampling = SamplingParams(
-        n=decoding["n"], temperature=decoding["temperature"], max_tokens=decoding["max_tokens"], seed=decoding["seed"]
+        n=decoding["n"],
+        temperature=decoding["temperature"],
+        max_tokens=decoding["max_tokens"],
+        # vLLM's CPU sampler knows no seed per request ("CPU Generator does not use offset"); the engine has its own.
+        seed=None if plugin.on_cpu() else decoding["seed"],
     )
 
     def prompt(row: dict) -> dict:
