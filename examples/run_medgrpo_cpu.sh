@@ -15,18 +15,20 @@ cd "$(dirname "$0")/.."
 source requirements/setup_cpu.sh
 mkdir -p "$RUN"
 RUN=$(cd "$RUN" && pwd)
+# A path as a quoted Hydra value: folders may have spaces and apostrophes in their names.
+hydra() { printf "'%s'" "${1//\'/\\\'}"; }
 stage() { python -m recipe.medgrpo.stage --run "$RUN" "$@"; }
 
 DATA=(
-  data.train_files="$RUN/data/train.parquet"
-  data.val_files="$RUN/data/val.parquet"
+  data.train_files="$(hydra "$RUN/data/train.parquet")"
+  data.val_files="$(hydra "$RUN/data/val.parquet")"
   data.train_batch_size=16
   data.max_prompt_length=256
   data.max_response_length=96
   data.seed="$SEED"
 )
 MODEL=(
-  actor_rollout_ref.model.path="$RUN/sft/global_step_$SFT_STEPS/huggingface"
+  actor_rollout_ref.model.path="$(hydra "$RUN/sft/global_step_$SFT_STEPS/huggingface")"
 )
 ACTOR=(
   actor_rollout_ref.actor.optim.lr=2e-4
@@ -39,15 +41,15 @@ ROLLOUT=(
   actor_rollout_ref.rollout.seed="$SEED"
 )
 REWARD=(
-  medgrpo.reward.artifact="$RUN/normalization.json"
+  medgrpo.reward.artifact="$(hydra "$RUN/normalization.json")"
 )
 TRAINER=(
   trainer.total_epochs=100
   trainer.total_training_steps="$RL_STEPS"
   trainer.save_freq=8
   trainer.max_actor_ckpt_to_keep=1
-  trainer.default_local_dir="$RUN/rl"
-  hydra.run.dir="$RUN/rl"
+  trainer.default_local_dir="$(hydra "$RUN/rl")"
+  hydra.run.dir="$(hydra "$RUN/rl")"
 )
 
 stage --name world --output "$RUN/world" -- \
@@ -63,11 +65,11 @@ stage --name model --after data --output "$RUN/model" -- \
 stage --name sft --after model --output "$RUN/sft" --metrics "$RUN/sft" --total "$SFT_STEPS" -- \
   torchrun --standalone --nproc_per_node=1 -m verl.trainer.sft_trainer \
   --config-path pkg://recipe.medgrpo.config --config-name sft platform=cpu_sft \
-  model.path="$RUN/model" data.train_files="$RUN/data/train.parquet" data.train_batch_size=16 data.max_length=384 \
+  model.path="$(hydra "$RUN/model")" data.train_files="$(hydra "$RUN/data/train.parquet")" data.train_batch_size=16 data.max_length=384 \
   data.max_token_len_per_gpu=6144 engine.seed="$SEED" trainer.seed="$SEED" \
   optim.lr=3e-3 "optim.betas=[0.9,0.95]" optim.lr_warmup_steps_ratio=0.05 \
   trainer.total_training_steps="$SFT_STEPS" trainer.total_epochs=100 trainer.save_freq=200 trainer.max_ckpt_to_keep=1 \
-  trainer.default_local_dir="$RUN/sft" "checkpoint.save_contents=[model,optimizer,extra,hf_model]"
+  trainer.default_local_dir="$(hydra "$RUN/sft")" "checkpoint.save_contents=[model,optimizer,extra,hf_model]"
 
 stage --name calibrate --after sft --output "$RUN/normalization.json" "$RUN/normalization.answers.jsonl" -- \
   medgrpo calibrate --model "$RUN/sft/global_step_$SFT_STEPS/huggingface" --data "$RUN/data/train.parquet" \
