@@ -69,10 +69,8 @@ def test_registered_manager(tiny_model):
 
 def test_function_alone_in_stock_verl(tiny_model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    function = REPOSITORY / "reward_score/__init__.py"
-    config = configuration(
-        tiny_model, "reward.reward_manager.name=naive", f"reward.custom_reward_function.path='{function}'"
-    )
+    config = configuration(tiny_model, "reward.reward_manager.name=naive")
+    config.reward.custom_reward_function.path = str(REPOSITORY / "reward_score/__init__.py")
     assert run(config, tiny_model)["reward_score"] == pytest.approx(0.75)
 
 
