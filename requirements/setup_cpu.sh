@@ -18,7 +18,13 @@ setup_cpu() {
     "${uv[@]}" --no-build-isolation --quiet --editable "$repo" || return 1
     echo "$stamp:$repo" >"$repo/.venv/medgrpo.stamp"
   fi
-  export PATH="$repo/.venv/bin:$PATH"
+  local venv="$repo/.venv"
+  if [[ $venv == *[!A-Za-z0-9._/+-]* ]]; then
+    # Ray starts its workers through a shell without quoting the interpreter's path: give it a plain one.
+    venv=/tmp/verl-medgrpo-$(id -u)-$(printf %s "$repo" | sha256sum | cut -c1-12)
+    ln -sfn "$repo/.venv" "$venv" || return 1
+  fi
+  export PATH="$venv/bin:$PATH"
   # One vLLM thread and one torch thread per core; logical devices instead of GPUs; nothing is looked up on a hub.
   export VERL_PLATFORM=cpu HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}"
   # Compiling kernels costs more than it saves here, and fails in a folder with an apostrophe in its name.
