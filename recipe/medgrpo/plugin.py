@@ -15,9 +15,6 @@ import sys
 
 import wrapt
 
-#: True in a process where verl or vLLM has loaded this plugin. verl only logs, at DEBUG, a plugin that fails to load.
-loaded = False
-
 
 def on_cpu() -> bool:
     return os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
@@ -171,6 +168,7 @@ def keep_weights_loadable(layers_utils) -> None:
     """
     import torch
 
+    @functools.wraps(layers_utils.dispatch_cpu_unquantized_gemm)
     def dispatch_cpu_unquantized_gemm(layer, remove_weight):
         layer.cpu_linear = torch.nn.functional.linear
 
@@ -209,6 +207,4 @@ def register_vllm() -> None:
         wrapt.register_post_import_hook(keep_weights_loadable, "vllm.model_executor.layers.utils")
 
 
-if not loaded:
-    loaded = True
-    register_verl()
+register_verl()

@@ -24,13 +24,12 @@ def stock(code: str) -> subprocess.CompletedProcess:
 
 
 def test_verl_loads_the_plugin_and_the_platform():
-    import verl  # noqa: F401
-    from verl.utils.device import get_device_name, get_nccl_backend
-
-    from recipe.medgrpo import plugin
-
-    assert plugin.loaded
-    assert (get_device_name(), get_nccl_backend()) == ("cpu", "gloo")
+    code = (
+        "import sys, verl; from verl.utils.device import get_device_name, get_nccl_backend as backend\n"
+        "print('recipe.medgrpo.plugin' in sys.modules, get_device_name(), backend())"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip().endswith("True cpu gloo"), result.stderr
 
 
 def test_stock_verl_has_no_cpu_platform():
@@ -162,6 +161,8 @@ def test_vllm_linear_keeps_its_weight():
     weight = layer.weight
     utils.dispatch_cpu_unquantized_gemm(layer, remove_weight=True)
     assert layer.weight is weight and layer.cpu_linear is torch.nn.functional.linear
+    utils.dispatch_cpu_unquantized_gemm.__wrapped__(layer, remove_weight=True)
+    assert layer.weight is not weight, "vLLM keeps the weight itself: keep_weights_loadable can go"
 
 
 def test_reward_manager_is_registered():
