@@ -15,6 +15,8 @@ cd "$(dirname "$0")/.."
 source requirements/setup_cpu.sh
 mkdir -p "$RUN"
 RUN=$(cd "$RUN" && pwd)
+SFT=$RUN/sft/global_step_$SFT_STEPS/huggingface
+RL=$RUN/rl/global_step_$RL_STEPS/actor/huggingface
 # A path as a quoted Hydra value: folders may have spaces and apostrophes in their names.
 hydra() { printf "'%s'" "${1//\'/\\\'}"; }
 stage() { python -m recipe.medgrpo.stage --run "$RUN" "$@"; }
@@ -28,7 +30,7 @@ DATA=(
   data.seed="$SEED"
 )
 MODEL=(
-  actor_rollout_ref.model.path="$(hydra "$RUN/sft/global_step_$SFT_STEPS/huggingface")"
+  actor_rollout_ref.model.path="$(hydra "$SFT")"
 )
 ACTOR=(
   actor_rollout_ref.actor.optim.lr=2e-4
@@ -72,7 +74,7 @@ stage --name sft --after model --output "$RUN/sft" --metrics "$RUN/sft" --total 
   trainer.default_local_dir="$(hydra "$RUN/sft")" "checkpoint.save_contents=[model,optimizer,extra,hf_model]"
 
 stage --name calibrate --after sft --output "$RUN/normalization.json" "$RUN/normalization.answers.jsonl" -- \
-  medgrpo calibrate --model "$RUN/sft/global_step_$SFT_STEPS/huggingface" --data "$RUN/data/train.parquet" \
+  medgrpo calibrate --model "$SFT" --data "$RUN/data/train.parquet" \
   --out "$RUN/normalization.json" --max-tokens 96
 
 stage --name rl --after calibrate --output "$RUN/rl" --metrics "$RUN/rl" --total "$RL_STEPS" -- \
@@ -83,9 +85,9 @@ stage --name rl --after calibrate --output "$RUN/rl" --metrics "$RUN/rl" --total
 EVALUATION=(--data "$RUN/data/val.parquet" --normalization "$RUN/normalization.json" --max-tokens 96 --temperature 1 --n 4)
 
 stage --name eval-sft --after calibrate --output "$RUN/eval/sft" -- \
-  medgrpo evaluate --name sft --model "$RUN/sft/global_step_$SFT_STEPS/huggingface" --out "$RUN/eval/sft" "${EVALUATION[@]}"
+  medgrpo evaluate --name sft --model "$SFT" --out "$RUN/eval/sft" "${EVALUATION[@]}"
 
 stage --name eval-rl --after rl --output "$RUN/eval/rl" -- \
-  medgrpo evaluate --name rl --model "$RUN/rl/global_step_$RL_STEPS/actor/huggingface" --out "$RUN/eval/rl" "${EVALUATION[@]}"
+  medgrpo evaluate --name rl --model "$RL" --out "$RUN/eval/rl" "${EVALUATION[@]}"
 
 medgrpo report --run "$RUN"

@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from reward_score.errors import NormalizationError
 
-# (source, task, component); the source "*" stands for all sources of a task together.
+#: Source of the entries that stand for all sources of a task together.
+ALL_SOURCES = "*"
+# (source, task, component).
 Key = tuple[str, str, str]
 
 REWARD_VERSION = "1"
@@ -123,7 +125,7 @@ class Artifact(_Strict):
                 raise NormalizationError(f"{key}: names must not contain '|', which separates them in the file")
             if not len(values) or not all(math.isfinite(value) for value in values):
                 raise NormalizationError(f"{'|'.join(key)}: needs at least one observation, and finite ones only")
-            pooled.setdefault(("*", *key[1:]), []).extend(values)
+            pooled.setdefault((ALL_SOURCES, *key[1:]), []).extend(values)
         if not pooled:
             raise NormalizationError("no observations to calibrate on")
         entries = {"|".join(key): Entry.of(values) for key, values in {**observations, **pooled}.items()}

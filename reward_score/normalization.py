@@ -24,7 +24,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from reward_score.artifact import Artifact, Entry, Key
+from reward_score.artifact import ALL_SOURCES, Artifact, Entry, Key
 from reward_score.errors import BadOption, NormalizationError
 
 Method = Literal["none", "logistic", "linear", "zscore", "ema", "rank"]
@@ -91,7 +91,7 @@ class Normalizer:
         if entry.n >= MIN_OBSERVATIONS:
             return entry
         # Few observations: the percentiles of the task over all sources.
-        return self.artifact.find(("*", *key[1:])) or entry
+        return self.artifact.find((ALL_SOURCES, *key[1:])) or entry
 
     def _mean_std(self, key: Key, entry: Entry) -> tuple[float, float]:
         if self.method == "ema" and key in self._moments:

@@ -18,10 +18,8 @@ from rich.console import Console
 import reward_score
 from recipe.medgrpo.answers import RL_TASKS, Answer, check_inputs, describe_decoding, read_answers, read_rows, task_rank
 from recipe.medgrpo.tables import compact_table
+from reward_score.artifact import ALL_SOURCES
 from reward_score.normalization import MIN_OBSERVATIONS
-
-#: Source under which the artifact keeps a task's percentiles over all sources.
-ALL_SOURCES = "*"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

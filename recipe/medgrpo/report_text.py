@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 import reward_score
 from recipe.medgrpo.answers import describe_decoding
 from recipe.medgrpo.report_data import MAX_DIFFERENCE, MIN_CORRELATION, Agreement, Evaluation, Rollout
+from reward_score.artifact import ALL_SOURCES
 
 #: Largest difference between a logged reward and the same by reward_score that float32 explains.
 REWARD_TOLERANCE = 1e-4
@@ -157,7 +158,12 @@ def calibration_table(artifact: reward_score.Artifact) -> list[dict[str, Any]]:
     for key, entry in sorted(artifact.entries.items()):
         source, task, component = key.split("|")
         rows.append(
-            {"source": "all" if source == "*" else source, "task": task, "component": component, **entry.model_dump()}
+            {
+                "source": "all" if source == ALL_SOURCES else source,
+                "task": task,
+                "component": component,
+                **entry.model_dump(),
+            }
         )
     return rows
 
