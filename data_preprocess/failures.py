@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from data_preprocess.whole_file import whole_file
 
 
 class InputError(Exception):
@@ -27,6 +28,9 @@ class RecordError(ValueError):
     def __init__(self, field: str, reason: str, remedy: str):
         super().__init__(f"{field}: {reason}. {remedy}")
         self.field, self.reason, self.remedy = field, reason, remedy
+
+    def __reduce__(self):
+        return type(self), (self.field, self.reason, self.remedy)
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,5 @@ def write_failures(path: Path, failures: Iterable[Failure]) -> None:
     if not lines:
         path.unlink(missing_ok=True)
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

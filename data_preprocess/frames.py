@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+import numpy as np
+from PIL import Image, ImageDraw, ImageOps
 
 from data_preprocess.video_tokens import video_size
+from data_preprocess.whole_file import whole_file
 
 # Frame paths in the released JSON files begin with the authors' own folder (MedVidBench card).
 OFFICIAL_PREFIX = "/root/data/"
@@ -22,6 +24,9 @@ REGION_COLOUR = (0, 255, 0)
 REGION_LINE = 8
 # Below this many pixels after the model's resize a line is lost.
 REGION_LINE_SEEN = 2
+
+# EXIF tag, and its values that turn a picture by a quarter.
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 
 
 class FrameError(ValueError):
@@ -44,9 +49,20 @@ class FrameStore:
 
     def resolve(self, path: str) -> str:
         """Absolute path of a frame: prefix replaced; a relative path lies under the root; any other one is kept."""
-        if self.prefix and path.startswith(self.prefix):
-            path = path[len(self.prefix) :].lstrip("/")
-        return os.path.normpath(os.path.join(self.root, path))
+        return os.path.normpath(os.path.join(self.root, self.below(path)))
+
+    def below(self, path: str) -> str:
+        """The path without the prefix."""
+        return path[len(self.prefix) :].lstrip("/") if self.prefix and path.startswith(self.prefix) else path
+
+    def resolve_all(self, paths: Sequence[str]) -> list[str]:
+        """:meth:`resolve` of each, fast where all begin with the prefix and hold no ``//``, ``/./`` or ``/../``."""
+        text = "\n".join(paths)
+        prefix = self.prefix
+        plain = prefix.endswith("/") and text.startswith(prefix) and text.count("\n" + prefix) == len(paths) - 1
+        if plain and "//" not in text and "/." not in text and not text.endswith("/") and "/\n" not in text:
+            return text.replace("\n" + prefix, f"\n{self.root}/").replace(prefix, f"{self.root}/", 1).split("\n")
+        return [self.resolve(path) for path in paths]
 
     def size(self, path: str) -> tuple[int, int]:
         """(height, width) in pixels of the frames beside ``path``; one file is opened for each folder.
@@ -57,8 +73,12 @@ class FrameStore:
         folder = os.path.dirname(path)
         if folder not in self._size_of_folder:
             with _open(path) as picture:
-                self._size_of_folder[folder] = (picture.height, picture.width)
+                self._size_of_folder[folder] = _upright_size(picture)
         return self._size_of_folder[folder]
+
+    def size_of(self, path: str) -> tuple[int, int]:
+        """(height, width) in pixels of a file that :meth:`verify` has read."""
+        return self._verified[path]
 
     def verify(self, paths: Sequence[str], pool: ThreadPoolExecutor) -> None:
         """Read every file to its end, once, and check that all of a clip are of one size.
@@ -79,20 +99,52 @@ def _open(path: str) -> Image.Image:
     try:
         return Image.open(path)
     except FileNotFoundError:
-        raise FrameError(f"{path} does not exist")
-    except OSError as error:
-        raise FrameError(f"{path} cannot be opened as a picture ({error})")
+        raise FrameError(f"{path} does not exist") from None
+    except (OSError, Image.DecompressionBombError) as error:
+        raise FrameError(f"{path} cannot be opened as a picture ({error})") from error
+
+
+def _upright_size(picture: Image.Image) -> tuple[int, int]:
+    """(height, width) once the picture stands upright; the header alone is read."""
+    turned = picture.getexif().get(_ORIENTATION, 1) in _TURNED
+    return (picture.width, picture.height) if turned else (picture.height, picture.width)
+
+
+def read_frame(path: str) -> Image.Image:
+    """A frame as upright 8-bit RGB, read to its end.
+
+    Repaired: the orientation that a camera noted (EXIF) is carried out; CMYK, grey and palette pictures are converted;
+    16-bit grey is divided by 256; transparency is laid on white, as qwen_vl_utils does.
+
+    Raises:
+        FrameError: the file is missing, empty, cut short, no picture, or too large to be one.
+    """
+    with _open(path) as picture:
+        try:
+            picture.load()
+            picture = ImageOps.exif_transpose(picture)
+            if picture.mode.startswith("I"):
+                picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 256).astype(np.uint8))
+            if picture.mode == "PA" or "transparency" in picture.info:
+                picture = picture.convert("RGBA")
+            if picture.mode in ("RGBA", "LA"):
+                picture = picture.convert("RGBA")
+                white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+                picture = Image.alpha_composite(white, picture)
+            return picture.convert("RGB")
+        except (OSError, SyntaxError, ValueError) as error:
+            raise FrameError(f"{path} is broken ({error})") from error
 
 
 def _read_through(path: str) -> tuple[int, int]:
     with _open(path) as picture:
-        size = (picture.height, picture.width)
+        size = _upright_size(picture)
         try:
             # JPEG at one eighth: all of the file is still read, most of the arithmetic is not done.
             picture.draft("L", (1, 1))
             picture.load()
         except (OSError, SyntaxError, ValueError) as error:
-            raise FrameError(f"{path} is broken ({error})")
+            raise FrameError(f"{path} is broken ({error})") from error
     return size
 
 
@@ -138,17 +190,13 @@ def draw_region(path: str, box: Sequence[float], folder: Path, *, min_pixels: in
 
     The box is drawn here, before any resize, because its coordinates are pixels of the original frame. The line lies
     around the box, not on it: on a small box it would hide what is to be described. At the border of the picture it
-    moves inwards. The copy is a JPEG (quality 95, full colour resolution) under a name made from path, box and line.
+    moves inwards. The copy is a JPEG (quality 95, full colour resolution) under a name made from path, box and limits.
 
     Raises:
         FrameError: the frame is missing or broken.
         ValueError: see :func:`place_region`.
     """
-    with _open(path) as picture:
-        try:
-            frame = picture.convert("RGB")
-        except OSError as error:
-            raise FrameError(f"{path} is broken ({error})")
+    frame = read_frame(path)
     x1, y1, x2, y2 = place_region(box, frame.height, frame.width)
     line = region_line(frame.height, frame.width, min_pixels=min_pixels, max_pixels=max_pixels)
     outline = (
@@ -159,13 +207,14 @@ def draw_region(path: str, box: Sequence[float], folder: Path, *, min_pixels: in
     )
     ImageDraw.Draw(frame).rectangle(outline, outline=REGION_COLOUR, width=line)
 
-    key = hashlib.sha256(repr((path, tuple(map(float, box)), line)).encode()).hexdigest()[:12]
-    copy = folder.absolute() / f"{Path(path).parent.name}_{Path(path).stem}_{key}.jpg"
+    copy = region_copy(path, box, folder, min_pixels=min_pixels, max_pixels=max_pixels)
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = copy.with_name(f".{copy.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(Path(copy)) as temporary:
         frame.save(temporary, format="JPEG", quality=95, subsampling=0)
-        os.replace(temporary, copy)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return str(copy)
+    return copy
+
+
+def region_copy(path: str, box: Sequence[float], folder: Path, *, min_pixels: int, max_pixels: int) -> str:
+    """Where :func:`draw_region` puts its copy; the frame is not opened."""
+    key = hashlib.sha256(repr((path, tuple(map(float, box)), min_pixels, max_pixels)).encode()).hexdigest()[:12]
+    return str(folder.absolute() / f"{Path(path).parent.name}_{Path(path).stem}_{key}.jpg")

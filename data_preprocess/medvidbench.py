@@ -7,97 +7,63 @@
 Reads the training format and the released train/val and test files. Validation holds out whole source videos. The box
 of a region caption is drawn on a copy of its frame (OUT/frames_rc), and the row lists the copy. Records that cannot be
 used go to OUT/failed.jsonl; more than ``--max-failed`` of them end the command with exit code 1 and no new Parquet.
+
+The file is read as a stream, twice, by several processes: memory holds some megabytes of it at a time.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
-import json
+import gc
+import multiprocessing
+import os
 import sys
-from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+import numpy as np
 from tqdm import tqdm
 
-from data_preprocess.failures import Failure, InputError, RecordError, write_failures
-from data_preprocess.frames import OFFICIAL_PREFIX, FrameStore, draw_region, place_region
-from data_preprocess.medvidbench_record import Record, parse_record, source_name, video_name
-from data_preprocess.row import TASKS, Clip, RowWriter, build_row, canonical_source
+from data_preprocess import archive
+from data_preprocess.failures import InputError, write_failures
+from data_preprocess.frames import OFFICIAL_PREFIX
+from data_preprocess.json_stream import Entry, scan
+from data_preprocess.medvidbench_rows import NOT_CHOSEN, REPEATED, Options, Surveyed, build, survey
+from data_preprocess.row import TASKS, RowWriter
 from data_preprocess.split import validation_videos
-from data_preprocess.video_tokens import MAX_PIXELS, MIN_PIXELS, TOTAL_PIXELS, video_size
+from data_preprocess.subset import choose
+from data_preprocess.summary import Summary, TooManyFailures, run_and_tell
+from data_preprocess.video_tokens import OVERLONG
 
-BENCHMARK = "medvidbench"
-FAILURES_SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line says; see :func:`parser` for the meaning of each."""
-
-    json: Path
-    frames_root: Path
-    out: Path
-    path_prefix: str = OFFICIAL_PREFIX
-    val_ratio: float = 0.15
-    seed: int = 0
-    min_pixels: int = MIN_PIXELS
-    max_pixels: int = MAX_PIXELS
-    tasks: Sequence[str] | None = None
-    verify_frames: bool = False
-    questions_only: bool = False
-    max_failed: int = 0
+# Below this many bytes one process is done before others have started.
+_SHARED_FROM = 64 << 20
 
 
 @dataclass
-class Summary:
-    """Rows per (source, task, split), records left out, and counts of every qa_type never met before."""
+class Contents:
+    """What the survey found: stretches of the file, and of each record its unit (a number) and whether it repeats."""
 
-    rows: Counter = field(default_factory=Counter)
-    failures: list[Failure] = field(default_factory=list)
-    unknown: Counter = field(default_factory=Counter)
+    stretches: list[np.ndarray] = field(default_factory=list)
+    units: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    unit_of: array = field(default_factory=lambda: array("i"))
+    repeated: set[int] = field(default_factory=set)
+    frames: set[str] = field(default_factory=set)
+    _seen: set[bytes] = field(default_factory=set)
 
-    @property
-    def failed(self) -> int:
-        return sum(failure.kind == "failed" for failure in self.failures)
-
-
-def load_records(path: Path) -> list:
-    """The JSON array of a MedVidBench file.
-
-    Raises:
-        InputError: the file is missing, no JSON, cut off, no array, or empty.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig").strip()
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist. Give the MedVidBench JSON file with --json")
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder. Give the MedVidBench JSON file with --json")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no UTF-8 text ({error}). Is it the frame archive rather than the JSON file?")
-    try:
-        records = json.loads(text)
-    except json.JSONDecodeError as error:
-        if not text:
-            raise InputError(f"{path} is empty. Fetch it again")
-        if text[0] in "[{" and (text[-1] not in "]}" or error.pos >= len(text)):
-            raise InputError(
-                f"{path} is cut off: it ends inside a value that began by line {error.lineno}. Fetch it again"
-            )
-        raise InputError(f"{path} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
-    if not isinstance(records, list):
-        keys = f" with the keys {', '.join(list(records)[:5])}" if isinstance(records, dict) else ""
-        raise InputError(f"{path} holds a {type(records).__name__}{keys}; a JSON array of records is expected")
-    if not records:
-        raise InputError(f"{path} holds an empty array: there is nothing to do")
-    return records
+    def add(self, entries: Sequence[Entry], found: Surveyed) -> None:
+        self.stretches.append(np.array(entries, np.int64))
+        for unit, digest in zip(found.units, found.digests, strict=True):
+            if digest in self._seen:
+                self.repeated.add(len(self.unit_of))
+            self._seen.add(digest)
+            self.unit_of.append(-1 if unit is None else self.units.setdefault(unit, len(self.units)))
+        self.frames |= found.frames
 
 
 def convert(options: Options, *, progress: bool = True) -> Summary:
@@ -113,153 +79,181 @@ def convert(options: Options, *, progress: bool = True) -> Summary:
         InputError: the JSON file or the frame folder as a whole cannot be used.
         OSError: the output cannot be written.
     """
-    records = load_records(options.json)
-    if not options.frames_root.is_dir():
-        raise InputError(f"{options.frames_root} is not a folder. Give the folder of the frames with --frames-root")
-    held_out = _held_out(records, options)
+    size = options.json.stat().st_size if options.json.is_file() else 0
+    with contextlib.ExitStack() as stack:
+        shared = options.workers > 1 and size >= _SHARED_FROM and not options.verify_frames
+        workers = stack.enter_context(_Workers(options.workers if shared else 0))
+        contents = _survey(options, workers, _bar("reading", size, progress))
+        if options.frames_zip:
+            _unpack(options, contents.frames)
+        if not options.frames_root.is_dir():
+            raise InputError(f"{options.frames_root} is not a folder. Give the folder of the frames with --frames-root")
+        options.out.mkdir(parents=True, exist_ok=True)
+        return _write(options, contents, workers, _bar("writing", size, progress))
+
+
+def _bar(what: str, size: int, shown: bool) -> tqdm:
+    return tqdm(total=size, desc=what, unit="B", unit_scale=True, unit_divisor=1024, disable=not shown, mininterval=0.5)
+
+
+class _Workers(contextlib.AbstractContextManager):
+    """Processes that share the work, or this one where there are none to share with."""
+
+    def __init__(self, count: int):
+        self._count = count
+        # Not forked: a copy of a process with pyarrow's threads may hang. Without garbage collection, which would look
+        # through thousands of live rows again and again for cycles that records cannot have: 2.4 times as fast.
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(count, context, initializer=gc.disable) if count else None
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def run(self, work: Callable, tasks: Iterable[tuple]) -> Iterator[tuple[tuple, object]]:
+        """(arguments, result) of each task, in order; few are under way at a time, so that memory stays small.
+
+        Raises:
+            InputError: a process was ended from outside, as a rule for want of memory.
+        """
+        try:
+            yield from self._run(work, tasks)
+        except BrokenProcessPool:
+            raise InputError(
+                "a worker process was ended from outside, perhaps for want of memory: try --workers 1"
+            ) from None
+
+    def _run(self, work: Callable, tasks: Iterable[tuple]) -> Iterator[tuple[tuple, object]]:
+        if not self._pool:
+            yield from ((task, work(*task)) for task in tasks)
+            return
+        waiting: deque = deque()
+        for task in tasks:
+            waiting.append((task, self._pool.submit(work, *task)))
+            if len(waiting) > self._count + 1:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, future.result()
+
+
+def _survey(options: Options, workers: _Workers, bar: tqdm) -> Contents:
+    contents = Contents()
+    stretches = (entries for entries in scan(options.json) if entries)
+    with bar:
+        for (_, entries), found in workers.run(survey, ((options, entries) for entries in stretches)):
+            contents.add(entries, found)
+            bar.update(entries[-1].end - bar.n)
+    return contents
+
+
+def _unpack(options: Options, frames: set[str]) -> None:
+    """The frames that the file lists, from the archive into the frame folder; the archive may have a folder on top."""
+
+    def below(member: str) -> str | None:
+        inner = member.partition("/")[2]
+        return member if member in frames else inner if inner in frames else None
+
+    if not options.frames_zip.is_file():
+        raise InputError(f"{options.frames_zip} does not exist. Give the archive of the frames with --frames-zip")
+    options.frames_root.mkdir(parents=True, exist_ok=True)
+    archive.unpack(options.frames_zip, options.frames_root, below)
+
+
+def _fates(options: Options, contents: Contents, splits: Sequence[str]) -> array:
+    """Of each record the place of its split, NOT_CHOSEN or REPEATED. One without a unit goes first, and fails there."""
+    units = list(contents.units)
+    held_out = validation_videos(((source, video) for source, _, video in units), options.val_ratio, options.seed)
+    last = len(splits) - 1
+    place = [last if (source, video) in held_out else 0 for source, _, video in units]
+    fates = array("b", (place[unit] if unit >= 0 else 0 for unit in contents.unit_of))
+    if not options.questions_only:
+        for number in contents.repeated:
+            fates[number] = REPEATED
+    if options.per_pair is not None or options.balance is not None:
+        candidates: dict[tuple[str, str], list[int]] = {}
+        for number, unit in enumerate(contents.unit_of):
+            task = units[unit][1] if unit >= 0 else None
+            if fates[number] == 0 and unit >= 0 and (not options.tasks or task in options.tasks):
+                candidates.setdefault(units[unit][:2], []).append(number)
+        chosen = choose(candidates, per_pair=options.per_pair, per_task=options.balance, seed=options.seed)
+        for numbers in candidates.values():
+            for number in numbers:
+                if number not in chosen:
+                    fates[number] = NOT_CHOSEN
+    return fates
+
+
+def _write(options: Options, contents: Contents, workers: _Workers, bar: tqdm) -> Summary:
     splits = ("test",) if options.questions_only else ("train", "val")
+    fates = _fates(options, contents, splits)
     summary = Summary()
-    options.out.mkdir(parents=True, exist_ok=True)
-    store = FrameStore(options.frames_root, options.path_prefix)
-    seen: set[bytes] = set()
-    with contextlib.suppress(_TooManyFailures), contextlib.ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(max_workers=4))
+
+    def tasks() -> Iterator[tuple]:
+        first = 0
+        for stretch in contents.stretches:
+            entries = [Entry(*places) for places in stretch.tolist()]
+            yield options, entries, first, fates[first : first + len(entries)], splits
+            first += len(entries)
+
+    with contextlib.suppress(TooManyFailures), contextlib.ExitStack() as stack:
         writers = {split: stack.enter_context(RowWriter(options.out / f"{split}.parquet")) for split in splits}
-        for index, raw in enumerate(tqdm(records, desc=options.json.name, unit="record", disable=not progress)):
-            try:
-                record = parse_record(raw, questions_only=options.questions_only)
-                if options.tasks and record.task not in options.tasks:
-                    continue
-                clip = _clip(record, store, pool, options)
-            except RecordError as error:
-                summary.failures.append(_failure(options.json, index, raw, error))
-                continue
-            if _repeated(record, seen) and not options.questions_only:
-                error = RecordError("record", "repeats an earlier one in every field", "Left out")
-                summary.failures.append(_failure(options.json, index, raw, error, kind="duplicate"))
-                continue
-            split = splits[-1] if (record.source, record.video_id) in held_out else splits[0]
-            writers[split].write(_row(record, index, split, clip))
-            summary.rows[record.source, record.task, split] += 1
-            if not record.known:
-                summary.unknown[record.qa_type] += 1
+        stack.enter_context(bar)
+        for (_, entries, *_), built in workers.run(build, tasks()):
+            for split, table in built.tables.items():
+                writers[split].write_table(table)
+            for number, name, error, kind in built.left_out:
+                summary.leave_out(options.json, number, name, error, kind)
+            summary.rows += built.rows
+            summary.unknown += built.unknown
+            summary.notes += built.notes
+            bar.update(entries[-1].end - bar.n)
         write_failures(options.out / "failed.jsonl", summary.failures)
         if summary.failed > options.max_failed:
-            raise _TooManyFailures
+            raise TooManyFailures
         if not summary.rows:
             raise InputError(f"{options.json} holds no usable record of the tasks {', '.join(options.tasks or TASKS)}")
+        if dropped := sum(fate == NOT_CHOSEN for fate in fates):
+            summary.notes["not chosen for the balanced subset"] = dropped
+        if options.skip_frames:
+            summary.notes["no frame was opened: no sizes, no token counts, boxes neither checked nor drawn"] = sum(
+                summary.rows.values()
+            )
         # All files are whole before the first takes its name: a full disk must not leave a new one beside an old one.
         for writer in writers.values():
             writer.close()
     return summary
 
 
-class _TooManyFailures(Exception):
-    """Leaves the writers through an exception, so that they drop what they hold."""
-
-
-def _held_out(records: Sequence, options: Options) -> set[tuple[str, str]]:
-    videos = []
-    for raw in records:
-        # A record that fails here is reported by the main loop.
-        with contextlib.suppress(RecordError, AttributeError):
-            videos.append((canonical_source(source_name(raw)), video_name(raw)))
-    return validation_videos(videos, options.val_ratio, options.seed)
-
-
-def _clip(record: Record, store: FrameStore, pool: ThreadPoolExecutor, options: Options) -> Clip:
-    frames = [store.resolve(path) for path in record.frames]
-    limits = {"min_pixels": options.min_pixels, "max_pixels": options.max_pixels}
-    with _field("video", "Check --frames-root and --path-prefix, or unpack the frames again"):
-        height, width = store.size(frames[0])
-        if options.verify_frames:
-            store.verify(frames, pool)
-    with _field("video", "Leave such pictures out"):
-        size = video_size(len(frames), height, width, **limits)
-    with _field("struc_info", _BOX_REMEDY):
-        for box in record.boxes:
-            place_region(box, height, width)
-    if record.region:
-        path, box = record.region
-        position = record.frames.index(path)
-        with _field("RC_info", _BOX_REMEDY):
-            frames[position] = draw_region(frames[position], box, options.out / "frames_rc", **limits)
-    return Clip(frames, record.fps, height, width, **limits, total_pixels=TOTAL_PIXELS, num_tokens=size.num_tokens)
-
-
-_BOX_REMEDY = "Boxes are pixels of the original frame: it must be there, and not resized"
-
-
-@contextlib.contextmanager
-def _field(name: str, remedy: str):
-    """What goes wrong with the frames inside is the fault of this field of the record."""
-    try:
-        yield
-    except ValueError as error:
-        raise RecordError(name, str(error), remedy)
-
-
-def _row(record: Record, index: int, split: str, clip: Clip) -> dict:
-    return build_row(
-        benchmark=BENCHMARK,
-        source=record.source,
-        task=record.task,
-        qa_type=record.qa_type,
-        index=index,
-        split=split,
-        question=record.question,
-        answer=record.answer,
-        clip=clip,
-        video_id=record.video_id,
-        record_id=record.id,
-        struc_info=record.struc_info,
-        metadata=record.metadata,
-    )
-
-
-def _repeated(record: Record, seen: set[bytes]) -> bool:
-    parts = (record.source, record.id, record.qa_type, record.question, record.answer, *record.frames)
-    digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=16).digest()
-    repeated = digest in seen
-    seen.add(digest)
-    return repeated
-
-
-def _failure(path: Path, index: int, raw: object, error: RecordError, kind: str = "failed") -> Failure:
-    name = str(raw.get("id") or "") if isinstance(raw, dict) else ""
-    return Failure(str(path), index, name, error.field, error.reason, error.remedy, kind)
-
-
-def counts_table(summary: Summary) -> Table:
-    """Rows per source and task (lines) and split (columns)."""
-    splits = [split for split in ("train", "val", "test") if any(key[2] == split for key in summary.rows)]
-    table = Table(title="Rows by source, task and split")
-    table.add_column("source")
-    table.add_column("task")
-    for split in splits:
-        table.add_column(split, justify="right")
-    for source, task in sorted({key[:2] for key in summary.rows}):
-        table.add_row(source, task, *(str(summary.rows[source, task, split]) for split in splits))
-    table.add_section()
-    totals = (str(sum(n for key, n in summary.rows.items() if key[2] == split)) for split in splits)
-    table.add_row("all", "", *totals)
-    return table
-
-
 def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
     cli = argparse.ArgumentParser(prog="python -m data_preprocess.medvidbench", description=__doc__.split("\n")[0])
     cli.add_argument("--json", type=Path, required=True, help="MedVidBench JSON file")
     cli.add_argument("--frames-root", type=Path, required=True, help="folder that takes the place of --path-prefix")
     cli.add_argument("--out", type=Path, required=True, help="folder for the Parquet files")
     cli.add_argument("--path-prefix", default=OFFICIAL_PREFIX, help="start of the paths in the JSON (%(default)s)")
+    cli.add_argument("--frames-zip", type=Path, help="archive from which the listed frames go to --frames-root first")
     cli.add_argument("--val-ratio", type=float, default=0.15, help="share of source videos held out (%(default)s)")
     cli.add_argument("--seed", type=int, default=0, help="which videos are held out (%(default)s)")
-    cli.add_argument("--min-pixels", type=int, default=MIN_PIXELS, help="least area of a resized frame (%(default)s)")
-    cli.add_argument("--max-pixels", type=int, default=MAX_PIXELS, help="largest area of a resized frame (%(default)s)")
+    cli.add_argument("--patch", type=int, choices=(14, 16), default=14, help="the model's patch size in pixels: 14 for "
+                     "Qwen2-VL and Qwen2.5-VL, 16 for Qwen3-VL (%(default)s)")  # fmt: skip
+    cli.add_argument("--min-pixels", type=int, help="least area of a resized frame (default: 8 merged patches)")
+    cli.add_argument("--max-pixels", type=int, help="largest area of a resized frame (default: 48 merged patches)")
+    cli.add_argument("--max-clip-tokens", type=int, metavar="N", help="most tokens of a clip (default: any number)")
+    cli.add_argument("--overlong", choices=OVERLONG, default="drop", help="a clip with more: leave it out, keep every "
+                     "k-th frame, or lower its pixels (%(default)s)")  # fmt: skip
     cli.add_argument("--tasks", nargs="+", choices=TASKS, help="keep these tasks only (default: all)")
-    cli.add_argument("--verify-frames", action="store_true", help="read every frame file to its end")
+    cli.add_argument("--per-pair", type=int, metavar="N", help="at most N training rows for each source and task")
+    cli.add_argument("--balance", type=int, nargs="?", const=0, metavar="N", help="at most N training rows for each "
+                     "task, shared evenly by its sources; without N as many as the smallest task has")  # fmt: skip
+    cli.add_argument("--one-shot", action="store_true", help="a system message with an example, for untuned models")
+    opening = cli.add_mutually_exclusive_group()
+    opening.add_argument("--verify-frames", action="store_true", help="read every frame file to its end")
+    opening.add_argument("--skip-frames", action="store_true", help="open no frame file: no sizes, no boxes drawn")
     cli.add_argument("--questions-only", action="store_true", help="the test file: no answers, all to test.parquet")
     cli.add_argument("--max-failed", type=int, default=0, help="bad records to put up with (%(default)s)")
+    cli.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 8), help="processes (%(default)s)")
     return cli
 
 
@@ -268,35 +262,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not 0 <= arguments.val_ratio <= 1:
         parser().error(f"--val-ratio {arguments.val_ratio} is not between 0 and 1")
     options = Options(**vars(arguments))
-    console, errors = Console(), Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    try:
-        summary = convert(options)
-    except InputError as error:
-        errors.print(f"error: {error}")
-        return 1
-    except OSError as error:
-        errors.print(
-            f"error: {error.strerror or error}: {error.filename or options.out}. Nothing was left half-written"
-        )
-        return 1
-    for failure in summary.failures[:FAILURES_SHOWN]:
-        errors.print(f"{failure.kind}: {failure}")
-    if len(summary.failures) > FAILURES_SHOWN:
-        errors.print(f"... and {len(summary.failures) - FAILURES_SHOWN} more in {options.out / 'failed.jsonl'}")
-    if summary.failed > options.max_failed:
-        errors.print(
-            f"error: {summary.failed} records failed, {options.max_failed} are allowed (--max-failed). No Parquet was "
-            f"written; the list is in {options.out / 'failed.jsonl'}"
-        )
-        return 1
-    console.print(counts_table(summary))
-    for qa_type, count in sorted(summary.unknown.items()):
-        console.print(f"note: {count} rows of the unknown qa_type {qa_type!r} were kept; no reward knows them")
-    if summary.failures:
-        duplicates = len(summary.failures) - summary.failed
-        console.print(f"left out: {summary.failed} failed, {duplicates} duplicates ({options.out / 'failed.jsonl'})")
-    console.print(f"written: {options.out}")
-    return 0
+    return run_and_tell(lambda: convert(options), options.out, options.max_failed)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,10 @@ _HUMAN, _MODEL = ("human", "user"), ("gpt", "assistant")
 
 @dataclass(frozen=True)
 class Record:
-    """A checked record. ``frames`` are still the paths of the file; ``region`` is (path, box in pixels) for RC."""
+    """A checked record. ``frames`` are still the paths of the file; ``region`` is (path, box in pixels) for RC.
+
+    ``irregular``: the frames' numbers in the source video do not lie at one distance (their rate is rounded or varies).
+    """
 
     id: str
     source: str
@@ -39,6 +42,8 @@ class Record:
     boxes: list[list[float]]
     struc_info: str
     metadata: str
+    repeats_frames: bool
+    irregular: bool
 
 
 def parse_record(raw: object, *, questions_only: bool = False) -> Record:
@@ -53,16 +58,15 @@ def parse_record(raw: object, *, questions_only: bool = False) -> Record:
     """
     if not isinstance(raw, dict):
         raise RecordError("record", f"is a {_kind(raw)}, not an object", "Every entry of the array is one question")
-    qa_type = _text(raw, "qa_type", "Name the task, for example tal, stg or video_summary_gpt")
+    qa_type = _qa_type(raw)
     task = task_of(qa_type)
     source = canonical_source(source_name(raw))
     question, answer = _conversation(raw, questions_only)
-    frames = _frames(raw)
+    frames = frame_list(raw)
     return Record(
         id=str(raw.get("id") or ""),
         source=source,
-        # A task that nobody has met keeps its name; reward code then says that it knows none such.
-        task=task or re.sub(r"[^a-z0-9_]+", "_", qa_type.strip().lower()),
+        task=task or _own_name(qa_type),
         qa_type=qa_type,
         known=task is not None,
         question=question,
@@ -74,7 +78,36 @@ def parse_record(raw: object, *, questions_only: bool = False) -> Record:
         boxes=_boxes(raw.get("struc_info")) if task == "stg" else [],
         struc_info=json.dumps(raw["struc_info"], ensure_ascii=False) if raw.get("struc_info") else "",
         metadata=json.dumps(raw["metadata"], ensure_ascii=False),
+        repeats_frames=len(set(frames)) < len(frames),
+        irregular=_irregular(raw.get("sampled_video_frames")),
     )
+
+
+def qa_task(raw: dict) -> str:
+    """Task of a record; one that nobody has met keeps its name, and reward code then says that it knows none such.
+
+    Raises:
+        RecordError: no qa_type.
+    """
+    qa_type = _qa_type(raw)
+    return task_of(qa_type) or _own_name(qa_type)
+
+
+def _qa_type(raw: dict) -> str:
+    return _text(raw, "qa_type", "Name the task, for example tal, stg or video_summary_gpt")
+
+
+def _own_name(qa_type: str) -> str:
+    return re.sub(r"[^a-z0-9_]+", "_", qa_type.strip().lower())
+
+
+def _irregular(numbers: object) -> bool:
+    if not isinstance(numbers, list) or len(numbers) < 3:
+        return False
+    first, step = numbers[0], numbers[1] - numbers[0] if {type(numbers[0]), type(numbers[1])} == {int} else 0
+    if not step:
+        return False  # no numbers, or one frame again and again: nothing is known of the distances
+    return numbers != list(range(first, first + step * len(numbers), step))
 
 
 def source_name(raw: dict) -> str:
@@ -117,12 +150,19 @@ def _fps(raw: dict) -> float:
     return fps
 
 
-def _frames(raw: dict) -> list[str]:
+def frame_list(raw: dict) -> list[str]:
+    """The clip's frame paths as the file has them.
+
+    Raises:
+        RecordError: ``video`` is no list of paths.
+    """
     frames = raw.get("video")
     if isinstance(frames, str):
         raise RecordError("video", f"is the string {_shown(frames)}", "Give the list of the clip's frame image paths")
     if not isinstance(frames, list) or not frames:
         raise RecordError("video", f"is {_shown(frames)}", "Give the list of the clip's frame image paths, in order")
+    if set(map(type, frames)) == {str} and all(frames):
+        return frames
     for position, path in enumerate(frames):
         if not isinstance(path, str) or not path:
             raise RecordError(f"video[{position}]", f"is {_shown(path)}", "Every entry is the path of a frame image")

@@ -1,14 +1,26 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""The one row schema of this project, and the writer that never leaves half a Parquet file.
+"""The row schemas of this project, one for clips and one for pictures, and the writer that leaves no half Parquet file.
 
-A row serves verl's SFT trainer (``messages``, ``videos``) and its RL trainer (``prompt``, ``videos``, ``reward_model``,
-``extra_info``) alike. Rows hold paths, never pixels.
+A row serves verl's SFT trainer (``messages`` and media) and its RL trainer (``prompt``, media, ``reward_model``,
+``extra_info``) alike. Rows hold paths, never pixels. ``data_source`` is ``<benchmark>/<source>/<task>``.
+
+* Clip rows (:data:`ROW_SCHEMA`, :func:`build_row`): tasks :data:`TASKS`, column ``videos``, the question after
+  ``<video>``; the ground truth is the answer's text.
+* Picture rows (:data:`IMAGE_ROW_SCHEMA`, :func:`build_image_row`): tasks :data:`IMAGE_TASKS`, column ``images`` =
+  ``[{"image": absolute path, "min_pixels": int, "max_pixels": int}]``, the problem after ``<image>``. A problem is the
+  bare question, for ``mcq`` followed by its options in Med-R1's one-line form ``<question> A)<option>, B)<option>``. No
+  prompt template is in it: think and no-think templates are laid around it at load time (``data.template``). The ground
+  truth is the letter (``mcq``) or the answer's text (``closed``, ``open``); ``messages`` end with it inside
+  ``<answer>...</answer>``. ``extra_info``: ``question`` (the problem), ``options`` (JSON list of texts, "" if none),
+  ``answer_text``, ``image_id`` (start of the file's SHA-256; the path where files were not opened, then ``height``,
+  ``width`` and ``num_tokens`` are null).
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -18,6 +30,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+IMAGE_TASKS = ("mcq", "closed", "open")
 TASKS = ("tag", "stg", "vs", "rc", "dvc", "nap", "sa", "cvs")
 
 # `qa_type` of the released data and the other spellings that the benchmark's evaluators accept (MedVidBench card).
@@ -46,52 +59,69 @@ CAPTION_AUTHORS = ("_gpt", "_gemini")
 SOURCES = ("AVOS", "CholecT50", "CholecTrack20", "Cholec80-CVS", "CoPESD", "EgoSurgery", "JIGSAWS", "NurViD")
 _SOURCE_OF_LETTERS = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in SOURCES}
 
-_message = pa.struct([("role", pa.string()), ("content", pa.string())])
-ROW_SCHEMA = pa.schema(
+_STRING, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
+_message = pa.struct([("role", _STRING), ("content", _STRING)])
+_video = pa.struct(
     [
-        ("data_source", pa.string()),
-        ("prompt", pa.list_(_message)),
-        ("messages", pa.list_(_message)),
-        (
-            "videos",
-            pa.list_(
-                pa.struct(
-                    [
-                        ("video", pa.list_(pa.string())),
-                        ("sample_fps", pa.float64()),
-                        ("raw_fps", pa.float64()),
-                        ("min_pixels", pa.int64()),
-                        ("max_pixels", pa.int64()),
-                        ("total_pixels", pa.int64()),
-                    ]
-                )
-            ),
-        ),
-        ("ability", pa.string()),
-        ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
-        (
-            "extra_info",
-            pa.struct(
-                [
-                    ("index", pa.int64()),
-                    ("split", pa.string()),
-                    ("source", pa.string()),
-                    ("task", pa.string()),
-                    ("qa_type", pa.string()),
-                    ("fps", pa.float64()),
-                    ("video_id", pa.string()),
-                    ("id", pa.string()),
-                    ("question", pa.string()),
-                    ("num_frames", pa.int64()),
-                    ("height", pa.int64()),
-                    ("width", pa.int64()),
-                    ("num_tokens", pa.int64()),
-                    ("struc_info", pa.string()),
-                    ("metadata", pa.string()),
-                ]
-            ),
-        ),
+        ("video", pa.list_(_STRING)),
+        ("sample_fps", _FLOAT),
+        ("raw_fps", _FLOAT),
+        ("min_pixels", _INT),
+        ("max_pixels", _INT),
+        ("total_pixels", _INT),
     ]
+)
+_image = pa.struct([("image", _STRING), ("min_pixels", _INT), ("max_pixels", _INT)])
+
+
+def _schema(media: tuple[str, pa.DataType], extra_info: list[tuple[str, pa.DataType]]) -> pa.Schema:
+    return pa.schema(
+        [
+            ("data_source", _STRING),
+            ("prompt", pa.list_(_message)),
+            ("messages", pa.list_(_message)),
+            (media[0], pa.list_(media[1])),
+            ("ability", _STRING),
+            ("reward_model", pa.struct([("style", _STRING), ("ground_truth", _STRING)])),
+            ("extra_info", pa.struct(extra_info)),
+        ]
+    )
+
+
+_OF_EVERY_ROW = [("index", _INT), ("split", _STRING), ("source", _STRING), ("task", _STRING)]
+ROW_SCHEMA = _schema(
+    ("videos", _video),
+    _OF_EVERY_ROW
+    + [
+        ("qa_type", _STRING),
+        ("fps", _FLOAT),
+        ("video_id", _STRING),
+        ("id", _STRING),
+        ("question", _STRING),
+        ("num_frames", _INT),
+        ("height", _INT),
+        ("width", _INT),
+        ("num_tokens", _INT),
+        ("struc_info", _STRING),
+        ("metadata", _STRING),
+    ],
+)
+IMAGE_ROW_SCHEMA = _schema(
+    ("images", _image),
+    _OF_EVERY_ROW
+    + [
+        ("question", _STRING),
+        ("options", _STRING),
+        ("answer_text", _STRING),
+        ("modality", _STRING),
+        ("question_type", _STRING),
+        ("image_id", _STRING),
+        ("id", _STRING),
+        ("height", _INT),
+        ("width", _INT),
+        ("num_tokens", _INT),
+        ("dataset", _STRING),
+    ],
 )
 
 
@@ -115,19 +145,19 @@ class Clip:
     Attributes:
         frames: absolute paths of the frame images, in order.
         fps: frames per second of this list; frame i lies at i / fps seconds.
-        height, width: pixels of a frame file, before any resize.
+        height, width: pixels of a frame file, before any resize; None where no frame was opened.
         min_pixels, max_pixels, total_pixels: limits per frame, per frame, and for the clip (``video_tokens.py``).
-        num_tokens: tokens of the clip in the prompt.
+        num_tokens: tokens of the clip in the prompt, or None.
     """
 
     frames: Sequence[str]
     fps: float
-    height: int
-    width: int
+    height: int | None
+    width: int | None
     min_pixels: int
     max_pixels: int
     total_pixels: int
-    num_tokens: int
+    num_tokens: int | None
 
 
 def build_row(
@@ -145,6 +175,7 @@ def build_row(
     record_id: str,
     struc_info: str = "",
     metadata: str = "",
+    system: str = "",
 ) -> dict:
     """One row of :data:`ROW_SCHEMA`, for a question about one clip.
 
@@ -155,8 +186,10 @@ def build_row(
         benchmark, source, task: joined to ``data_source``, by which verl groups its validation metrics.
         index: unique within the file; verl groups the answers to one prompt by it.
         struc_info, metadata: JSON text of the record's structured truth and of its clip metadata, or "".
+        system: a system message ahead of the question, or "".
     """
-    prompt = [{"role": "user", "content": f"<video>{question}"}]
+    prompt = [{"role": "system", "content": system}] if system else []
+    prompt = [*prompt, {"role": "user", "content": f"<video>{question}"}]
     return {
         "data_source": f"{benchmark}/{source}/{task}",
         "prompt": prompt,
@@ -193,6 +226,79 @@ def build_row(
     }
 
 
+@dataclass(frozen=True)
+class Picture:
+    """An image as the model gets it; sizes in pixels of the file, None where it was not opened."""
+
+    path: str
+    image_id: str
+    min_pixels: int
+    max_pixels: int
+    height: int | None = None
+    width: int | None = None
+    num_tokens: int | None = None
+
+
+def build_image_row(
+    *,
+    benchmark: str,
+    source: str,
+    task: str,
+    index: int,
+    split: str,
+    question: str,
+    answer: str,
+    picture: Picture,
+    options: Sequence[str] = (),
+    modality: str = "",
+    question_type: str = "",
+    record_id: str = "",
+    dataset: str = "",
+) -> dict:
+    """One row of :data:`IMAGE_ROW_SCHEMA`, for a question about one image.
+
+    Args:
+        benchmark, source, task: joined to ``data_source``; ``task`` is one of :data:`IMAGE_TASKS`.
+        question: without its options.
+        answer: text of the answer; with ``options``, one of them exactly, and only one.
+
+    Raises:
+        ValueError: the answer is not exactly one of the options, or there are more options than letters.
+    """
+    truth = answer
+    if options:
+        if list(options).count(answer) != 1 or len(options) > 26:
+            raise ValueError(f"answer {answer!r} is not exactly one of the options {list(options)}")
+        truth = chr(ord("A") + list(options).index(answer))
+        question += " " + ", ".join(f"{chr(ord('A') + i)}){option}" for i, option in enumerate(options))
+    prompt = [{"role": "user", "content": f"<image>{question}"}]
+    return {
+        "data_source": f"{benchmark}/{source}/{task}",
+        "prompt": prompt,
+        "messages": [*prompt, {"role": "assistant", "content": f"<answer>{truth}</answer>"}],
+        "images": [{"image": picture.path, "min_pixels": picture.min_pixels, "max_pixels": picture.max_pixels}],
+        "ability": task,
+        "reward_model": {"style": "rule", "ground_truth": truth},
+        "extra_info": {
+            "index": index,
+            "split": split,
+            "source": source,
+            "task": task,
+            "question": question,
+            "options": json.dumps(list(options), ensure_ascii=False) if options else "",
+            "answer_text": answer,
+            "modality": modality,
+            "question_type": question_type,
+            "image_id": picture.image_id,
+            "id": record_id,
+            "height": picture.height,
+            "width": picture.width,
+            "num_tokens": picture.num_tokens,
+            "dataset": dataset,
+        },
+    }
+
+
 class RowWriter(contextlib.AbstractContextManager):
     """Streams rows into a Parquet file that appears under its name only when it is whole.
 
@@ -201,15 +307,16 @@ class RowWriter(contextlib.AbstractContextManager):
     it was.
     """
 
-    def __init__(self, path: str | os.PathLike, *, rows_per_group: int = 1024):
+    def __init__(self, path: str | os.PathLike, *, schema: pa.Schema = ROW_SCHEMA, rows_per_group: int = 1024):
         self.path = Path(path)
+        self.schema = schema
         self.count = 0
         self._rows_per_group = rows_per_group
         self._pending: list[Mapping] = []
         self._closed = False
         # The process id keeps two commands that write to one folder from sharing a temporary file.
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        self._writer = pq.ParquetWriter(self._temporary, ROW_SCHEMA, compression="zstd")
+        self._writer = pq.ParquetWriter(self._temporary, schema, compression="zstd")
 
     def write(self, row: Mapping) -> None:
         self._pending.append(row)
@@ -217,9 +324,15 @@ class RowWriter(contextlib.AbstractContextManager):
         if len(self._pending) >= self._rows_per_group:
             self._flush()
 
+    def write_table(self, table: pa.Table) -> None:
+        """Write rows of the writer's schema as a row group of their own."""
+        self._flush()
+        self._writer.write_table(table)
+        self.count += table.num_rows
+
     def _flush(self) -> None:
         if self._pending:
-            self._writer.write_table(pa.Table.from_pylist(self._pending, schema=ROW_SCHEMA))
+            self._writer.write_table(pa.Table.from_pylist(self._pending, schema=self.schema))
             self._pending = []
 
     def close(self) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import zlib
 from collections import Counter
@@ -27,6 +26,7 @@ from data_preprocess.frames import OFFICIAL_PREFIX
 from data_preprocess.synthetic_records import AUTHORS, build_record
 from data_preprocess.synthetic_scene import render, sample_scene
 from data_preprocess.synthetic_world import SOURCES, VOCABULARY, Source
+from data_preprocess.whole_file import whole_file
 
 JSON_NAME = "medvidbench_synthetic.json"
 CLIPS_PER_VIDEO = 3
@@ -51,13 +51,9 @@ def generate(out: Path, *, seed: int = 0, clips_per_source: int = 60, progress: 
             records += _source_records(out, source, seed, clips_per_source, bar)
     order = np.random.default_rng(seed).permutation(len(records))
     path = out / JSON_NAME
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        lines = ",\n".join(json.dumps(records[k]) for k in order)
+    lines = ",\n".join(json.dumps(records[k]) for k in order)
+    with whole_file(path) as temporary:
         temporary.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""How many tokens a frame list becomes in Qwen2.5-VL, by arithmetic, without decoding a pixel.
+"""How many tokens a frame list or an image becomes in the Qwen-VL models, by arithmetic, without decoding a pixel.
 
 Three resizes happen between a frame file and the vision tower, each rounding both sides to a multiple of a factor while
 keeping the area within limits:
@@ -9,7 +9,8 @@ keeping the area within limits:
 2. per clip, in the same function, at factor 28;
 3. per clip, in the model's own video processor, at factor 28 and with the limits saved with the model.
 
-Two frames share a temporal patch, and 2 x 2 spatial patches of 14 pixels are merged into one token.
+Two frames share a temporal patch, and 2 x 2 spatial patches of 14 pixels are merged into one token. The numbers are
+those of Qwen2-VL and Qwen2.5-VL; Qwen3-VL has patches of 16 pixels, so every 28 becomes 32 (``patch=16``).
 """
 
 from __future__ import annotations
@@ -33,6 +34,18 @@ FRAME_CEILING = 768 * FACTOR * FACTOR
 # Limits saved with the released Qwen2.5-VL checkpoints (pixels per frame).
 PROCESSOR_MIN_PIXELS = 56 * 56
 PROCESSOR_MAX_PIXELS = 12_845_056
+# qwen_vl_utils' limits for a single image, in merged patches.
+IMAGE_MIN_TOKENS, IMAGE_MAX_TOKENS = 4, 16384
+# A frame of fewer merged patches shows nothing; the authors' own minimum is 8.
+FEWEST_TOKENS_PER_FRAME = 4
+
+OVERLONG = ("drop", "fewer_frames", "lower_pixels")
+
+
+def pixel_budget(patch: int = PATCH) -> dict[str, int]:
+    """MedVidBench's limits for a model with patches of ``patch`` pixels: 8 to 48 merged patches for each frame."""
+    area = (patch * MERGE) ** 2
+    return {"min_pixels": 8 * area, "max_pixels": 48 * area, "total_pixels": int(0.9 * 128_000 * area)}
 
 
 @dataclass(frozen=True)
@@ -94,8 +107,9 @@ def video_size(
     total_pixels: int = TOTAL_PIXELS,
     processor_min_pixels: int = PROCESSOR_MIN_PIXELS,
     processor_max_pixels: int = PROCESSOR_MAX_PIXELS,
+    patch: int = PATCH,
 ) -> VideoSize:
-    """Size of a clip given as ``num_frames`` pictures of ``height`` x ``width`` pixels, as Qwen2.5-VL sees it.
+    """Size of a clip given as ``num_frames`` pictures of ``height`` x ``width`` pixels, as the model sees it.
 
     ``min_pixels`` and ``max_pixels`` hold for each frame, ``total_pixels`` for the clip; the ``processor_*`` limits are
     those saved with the model. An odd last frame is repeated once. The defaults are those of MedVidBench's published
@@ -108,9 +122,89 @@ def video_size(
         raise ValueError("a clip needs at least one frame")
     if min_pixels > max_pixels:
         raise ValueError(f"min_pixels {min_pixels} is above max_pixels {max_pixels}")
+    factor = patch * MERGE
     frames = num_frames + num_frames % TEMPORAL_PATCH
-    height, width = smart_resize(height, width, 2 * FACTOR, min_pixels, max_pixels)
-    ceiling = max(min(FRAME_CEILING, total_pixels / frames * TEMPORAL_PATCH), int(min_pixels * 1.05))
-    height, width = smart_resize(height, width, FACTOR, min_pixels, min(max_pixels, ceiling))
-    height, width = smart_resize(height, width, FACTOR, processor_min_pixels, processor_max_pixels)
-    return VideoSize(height, width, frames // TEMPORAL_PATCH, height // PATCH, width // PATCH)
+    height, width = smart_resize(height, width, 2 * factor, min_pixels, max_pixels)
+    ceiling = FRAME_CEILING * factor**2 // FACTOR**2
+    ceiling = max(min(ceiling, total_pixels / frames * TEMPORAL_PATCH), int(min_pixels * 1.05))
+    height, width = smart_resize(height, width, factor, min_pixels, min(max_pixels, ceiling))
+    height, width = smart_resize(height, width, factor, processor_min_pixels, processor_max_pixels)
+    return VideoSize(height, width, frames // TEMPORAL_PATCH, height // patch, width // patch)
+
+
+def image_size(
+    height: int, width: int, *, min_pixels: int | None = None, max_pixels: int | None = None, patch: int = PATCH
+) -> VideoSize:
+    """Size of a single image; ``None`` limits are qwen_vl_utils' own, 4 to 16,384 merged patches."""
+    factor = patch * MERGE
+    min_pixels = IMAGE_MIN_TOKENS * factor**2 if min_pixels is None else min_pixels
+    max_pixels = IMAGE_MAX_TOKENS * factor**2 if max_pixels is None else max_pixels
+    height, width = smart_resize(height, width, factor, min_pixels, max_pixels)
+    return VideoSize(height, width, 1, height // patch, width // patch)
+
+
+def timestamps(num_frames: int, fps: float) -> list[float]:
+    """Seconds that Qwen3-VL writes as text before each temporal step: the middle of its two frames."""
+    # In this order of operations: the text rounds to tenths, and halves must fall to the same side.
+    return [(i / fps + (i + 1) / fps) / 2 for i in range(0, num_frames, TEMPORAL_PATCH)]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a clip is changed so that it fits: every ``stride``-th frame, at most ``max_pixels`` a frame."""
+
+    stride: int
+    min_pixels: int
+    max_pixels: int
+    size: VideoSize
+
+
+def fit_clip(
+    num_frames: int,
+    height: int,
+    width: int,
+    max_tokens: int,
+    overlong: str,
+    *,
+    min_pixels: int = MIN_PIXELS,
+    max_pixels: int = MAX_PIXELS,
+    patch: int = PATCH,
+    **limits,
+) -> Fit | None:
+    """The clip within ``max_tokens`` tokens, or None where it has to be left out.
+
+    Args:
+        overlong: what to do with a clip that is too long. "drop": leave it out. "fewer_frames": keep every k-th frame
+            with the smallest k that fits; divide its fps by ``Fit.stride``, then every time stays true.
+            "lower_pixels": lower the pixels of each frame to the largest size that fits, down to four merged patches.
+        limits: further arguments of :func:`video_size`.
+
+    Raises:
+        ValueError: see :func:`video_size`; an unknown ``overlong``.
+    """
+    if overlong not in OVERLONG:
+        raise ValueError(f"overlong is {overlong!r}, must be one of {', '.join(OVERLONG)}")
+
+    def size(stride: int, low: int, high: int) -> VideoSize:
+        frames = -(-num_frames // stride)
+        return video_size(frames, height, width, min_pixels=low, max_pixels=high, patch=patch, **limits)
+
+    whole = size(1, min_pixels, max_pixels)
+    if whole.num_tokens <= max_tokens:
+        return Fit(1, min_pixels, max_pixels, whole)
+    if overlong == "fewer_frames":
+        for stride in range(2, num_frames + 1):
+            found = size(stride, min_pixels, max_pixels)
+            if found.num_tokens <= max_tokens:
+                return Fit(stride, min_pixels, max_pixels, found)
+    if overlong == "lower_pixels":
+        area = (patch * MERGE) ** 2
+        for tokens in range(max_tokens // whole.grid_t, FEWEST_TOKENS_PER_FRAME - 1, -1):
+            low, high = min(min_pixels, tokens * area), tokens * area
+            try:
+                found = size(1, low, high)
+            except ValueError:  # so elongated that a side would vanish
+                return None
+            if found.num_tokens <= max_tokens:
+                return Fit(1, low, high, found)
+    return None

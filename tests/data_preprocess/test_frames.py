@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frame paths, sizes, verification, and the box of a region caption."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_preprocess.frames import FrameError, FrameStore, draw_region, place_region, region_line
+from data_preprocess.frames import FrameError, FrameStore, draw_region, place_region, read_frame, region_line
 from data_preprocess.video_tokens import video_size
 
 LIMITS = {"min_pixels": 6272, "max_pixels": 37632}
@@ -165,3 +166,60 @@ def test_impossible_boxes(box, message):
 
 def test_rounding_at_the_border_is_forgiven():
     assert place_region([-0.5, 0, 80.9, 60.4], 60, 80) == (0, 0, 80, 60)
+
+
+GRADIENT = np.tile(np.linspace(0, 255, 40).astype(np.uint8), (30, 1))
+
+
+def _save(path, mode):
+    """A left-to-right gradient in a format that is not plain RGB."""
+    grey = Image.fromarray(GRADIENT)
+    if mode == "I;16":
+        Image.fromarray(GRADIENT.astype(np.uint16) * 257).save(path)
+    elif mode == "RGBA":
+        rgba = grey.convert("RGBA")
+        rgba.putalpha(Image.new("L", rgba.size, 0))
+        rgba.save(path)
+    elif mode == "rotated":
+        # Lies on its side; the camera noted that it is to be turned by 90 degrees clockwise.
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        grey.transpose(Image.Transpose.ROTATE_90).convert("RGB").save(path, exif=exif, quality=100)
+    else:
+        grey.convert(mode).save(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("a.jpg", "CMYK"), ("b.png", "I;16"), ("c.png", "RGBA"), ("d.jpg", "rotated"), ("e.png", "P"), ("f.png", "L"),
+     ("g.png", "1")],
+)  # fmt: skip
+def test_odd_pictures_become_upright_rgb(tmp_path, name, mode):
+    path = str(tmp_path / name)
+    _save(path, mode)
+    frame = read_frame(path)
+    assert frame.mode == "RGB" and (frame.height, frame.width) == (30, 40) == FrameStore("/").size(path)
+    expected = np.full((30, 40), 255) if mode == "RGBA" else GRADIENT
+    found = np.asarray(frame).astype(int)
+    if mode == "1":
+        assert set(np.unique(found)) == {0, 255}
+    else:
+        assert np.abs(found - expected[..., None]).max() <= 4
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "text", "folder"])
+def test_unreadable_frames_name_the_file(frames, damage, pool):
+    path = frames[1]
+    with open(path, "rb") as file:
+        whole = file.read()
+    if damage in ("missing", "folder"):
+        os.unlink(path)
+    if damage == "folder":
+        os.mkdir(path)
+    elif damage != "missing":
+        with open(path, "wb") as file:
+            file.write({"empty": b"", "truncated": whole[: len(whole) // 2], "text": b"no picture"}[damage])
+    with pytest.raises(FrameError, match=r"1\.jpg"):
+        read_frame(path)
+    with pytest.raises(FrameError, match=r"1\.jpg"):
+        FrameStore("/").verify(frames, pool)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from data_preprocess import medvidbench, row, synthetic
+from data_preprocess.summary import FAILURES_SHOWN
 from data_preprocess.video_tokens import video_size
 
 
@@ -154,7 +155,7 @@ def test_max_failed(bench):
 def test_long_lists_are_cut_in_the_terminal(bench, capsys):
     assert bench.run([bench.record(video=[])] * 50) == 1
     shown = capsys.readouterr().err
-    assert shown.count("failed: ") == medvidbench.FAILURES_SHOWN
+    assert shown.count("failed: ") == FAILURES_SHOWN
     assert "and 30 more in" in shown
 
 
@@ -186,8 +187,8 @@ def test_unusable_paths(bench, capsys):
         code = medvidbench.main([str(part) for pair in (arguments | changes).items() for part in pair])
         return code, capsys.readouterr().err
 
-    assert run(**{"--json": bench.root / "none.json"}) == (1, f"error: {bench.root}/none.json does not exist. "
-                                                          "Give the MedVidBench JSON file with --json\n")  # fmt: skip
+    code, shown = run(**{"--json": bench.root / "none.json"})
+    assert code == 1 and f"error: {bench.root}/none.json does not exist. Give a JSON file\n" in shown
     assert "is a folder" in run(**{"--json": bench.root})[1]
     assert "is not a folder. Give the folder of the frames" in run(**{"--frames-root": bench.root / "none"})[1]
     code, shown = run(**{"--out": bench.json})

@@ -1,0 +1,56 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Data sets published as Parquet with the images inside (``image, question, answer``), as on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_preprocess.failures import InputError, RecordError
+from data_preprocess.image_set import Item, Reading, text
+
+_SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
+_ROWS = 64
+
+
+def files_of(root: Path, out: Path) -> list[tuple[str, Path]]:
+    """(split, file) of every Parquet file below ``root``, though not ``out``, that begins with a split's name."""
+    paths = [path for path in sorted(root.rglob("*.parquet")) if not path.is_relative_to(out)]
+    found = [(re.split(r"[-_.]", path.name)[0], path) for path in paths]
+    return [(_SPLITS[name], path) for name, path in found if name in _SPLITS]
+
+
+def read_parquet(reading: Reading, make: Callable[[dict, Path, str], Item]) -> bool:
+    """Hand every row to ``make(row, image file, split)``; False if there is no such file.
+
+    The images are written to the output folder as they are, for rows hold paths.
+
+    Raises:
+        InputError: a file is no whole Parquet file.
+    """
+    files = files_of(reading.root, reading.args.out)
+    for split, file in files:
+        number = 0
+        try:
+            for batch in pq.ParquetFile(file).iter_batches(_ROWS):
+                for raw in batch.to_pylist():
+                    reading.add(_with_image, raw, file, number, reading, make, split)
+                    number += 1
+        except (pa.ArrowInvalid, OSError) as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
+            raise InputError(f"{file} is no whole Parquet file ({error}). Fetch it again") from error
+    return bool(files)
+
+
+def _with_image(raw: dict, reading: Reading, make: Callable, split: str) -> Item:
+    image = raw.get("image")
+    if not isinstance(image, dict) or not image.get("bytes"):
+        raise RecordError("image", "holds no bytes", "Take the published Parquet files, with their images inside")
+    text(raw, "question"), text(raw, "answer")
+    return make(raw, reading.keep_image(image["bytes"]), split)

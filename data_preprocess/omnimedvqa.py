@@ -1,0 +1,167 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""OmniMedVQA's open part, or Med-R1's split files of it -> train.parquet and test.parquet for verl.
+
+    python -m data_preprocess.omnimedvqa --root DIR --out DIR [--splits DIR]
+
+``--root`` holds ``Images`` and ``QA_information`` (or the folder ``OmniMedVQA`` with both, or ``OmniMedVQA.zip``). The
+published set has no split: it is drawn here by image, or by question as in Med-R1 (``--split-unit qa``). Med-R1's own
+split files are read with ``--splits .../Splits/modality`` or ``.../Splits/question_type``, one family at a time: they
+are different draws, and most test questions of one are training questions of the other.
+
+Repaired and counted: the record with key ``modality`` in place of ``modality_type``; answers that differ from their
+option by case or a full stop.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_preprocess import archive, image_set
+from data_preprocess.failures import InputError, RecordError
+from data_preprocess.image_set import Item, Reading, right_option, text
+from data_preprocess.json_stream import read_json_list
+
+BENCHMARK = "omnimedvqa"
+HUB = "foreverbeliever/OmniMedVQA"
+# `modality_type` of the published files, odd spellings included; compared by letters and digits alone.
+MODALITIES = {
+    "CT(Computed Tomography)": "CT",
+    "MR (Mag-netic Resonance Imaging)": "MRI",
+    "X-Ray": "X-Ray",
+    "ultrasound": "US",
+    "Dermoscopy": "Der",
+    "Fundus Photography": "FP",
+    "OCT (Optical Coherence Tomography": "OCT",
+    "Microscopy Images": "Micro",
+}
+_LETTERS = re.compile(r"[^a-z0-9]")
+_SHORT = {_LETTERS.sub("", name.lower()): short for name, short in MODALITIES.items()}
+_OPTION = re.compile(r"(?:^|,? )([A-D])\)")
+_SOLUTION = re.compile(r"<answer>\s*([A-D])\s*</answer>")
+
+
+def short_modality(name: str) -> str:
+    """Short name of a published modality; an unknown one is returned as it is."""
+    return _SHORT.get(_LETTERS.sub("", name.lower()), name)
+
+
+def read(reading: Reading) -> None:
+    """Add the data set's records to ``reading``."""
+    archive.unpack(reading.root / "OmniMedVQA.zip", reading.root)
+    root = reading.root / "OmniMedVQA" if (reading.root / "OmniMedVQA").is_dir() else reading.root
+    folder = root / "QA_information" / "Open-access"
+    files = sorted(folder.glob("*.json"))
+    if reading.args.splits:
+        _read_splits(reading, root, reading.args.splits, files)
+        return
+    if not files:
+        raise InputError(f"{folder} holds no JSON file. Give the unpacked OmniMedVQA folder with --root, or --splits")
+    for file in files:
+        for number, raw in enumerate(read_json_list(file)):
+            reading.add(_record, raw, file, number, root, reading)
+
+
+def _record(raw: dict, root: Path, reading: Reading) -> Item:
+    options = tuple(text(raw, f"option_{letter}") for letter in "ABCD" if raw.get(f"option_{letter}"))
+    if len(options) < 2:
+        raise RecordError("option_A", "and the others are fewer than two", "Mend the record")
+    answer = text(raw, "gt_answer")
+    chosen = options[right_option(options, answer, "gt_answer")]
+    if chosen != answer:
+        reading.note("the answer differs from its option by case or a full stop; the option was taken")
+    if "modality_type" not in raw and "modality" in raw:
+        reading.note("key modality in place of modality_type")
+        raw = raw | {"modality_type": raw["modality"]}
+    modality = text(raw, "modality_type")
+    return Item(
+        image=_image(root, text(raw, "image_path")),
+        source=short_modality(modality),
+        task="mcq",
+        question=text(raw, "question"),
+        options=options,
+        answer=chosen,
+        modality=short_modality(modality),
+        question_type=str(raw.get("question_type") or ""),
+        id=str(raw.get("question_id") or ""),
+        dataset=str(raw.get("dataset") or ""),
+    )
+
+
+def _image(root: Path, path: str) -> Path:
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise RecordError("image_path", f"{path!r} leaves the folder", "It must begin with Images/")
+    return root / path
+
+
+def _read_splits(reading: Reading, root: Path, folder: Path, published: Sequence[Path]) -> None:
+    """Med-R1's split files; what they do not say (modality, question type) comes from the published files if there."""
+    files = [(split, file) for split in ("train", "test") for file in sorted((folder / split).glob("*.json"))]
+    if not files:
+        families = sorted(path.parent.name for path in folder.glob("*/test"))
+        hint = f" It holds {' and '.join(families)}: give one of them" if families else ""
+        raise InputError(f"{folder} holds neither train/*.json nor test/*.json.{hint} (--splits)")
+    reading.args.split_unit = "published"
+    known = {}
+    for file in published:
+        for raw in read_json_list(file):
+            if isinstance(raw, dict):
+                known[raw.get("image_path"), str(raw.get("question") or "").strip()] = raw
+    for split, file in files:
+        for number, raw in enumerate(read_json_list(file)):
+            reading.add(_split_record, raw, file, number, root, split, file.stem.removesuffix(f"_{split}"), known)
+
+
+def _split_record(raw: dict, root: Path, split: str, stem: str, known: dict) -> Item:
+    question, options = split_problem(text(raw, "problem"))
+    solution = _SOLUTION.search(text(raw, "solution"))
+    if not solution or ord(solution[1]) - ord("A") >= len(options):
+        raise RecordError("solution", f"{raw['solution']!r} names none of {len(options)} options", "Mend the record")
+    answer = options[ord(solution[1]) - ord("A")]
+    right_option(options, answer, "solution")
+    path = text(raw, "image")
+    published = known.get((path, question), {})
+    modality = str(published.get("modality_type") or published.get("modality") or stem)
+    return Item(
+        image=_image(root, path),
+        source=short_modality(modality),
+        task="mcq",
+        question=question,
+        options=options,
+        answer=answer,
+        modality=short_modality(modality),
+        question_type=str(published.get("question_type") or ""),
+        id=str(published.get("question_id") or ""),
+        dataset=Path(path).parts[1] if len(Path(path).parts) > 2 else "",
+        split=split,
+    )
+
+
+def split_problem(problem: str) -> tuple[str, tuple[str, ...]]:
+    """Question and options of Med-R1's one-line form ``<question> A)<option>, B)<option>``.
+
+    Raises:
+        RecordError: there are not at least the options A and B, in order.
+    """
+    marks = [mark for mark in _OPTION.finditer(problem)]
+    # The last run A, B, ... counts: a question may itself say "A)".
+    start = max((i for i, mark in enumerate(marks) if mark[1] == "A"), default=None)
+    chosen = marks[start:] if start is not None else []
+    if [mark[1] for mark in chosen] != list("ABCD"[: len(chosen)]) or len(chosen) < 2:
+        raise RecordError("problem", f"{problem!r} has no options A), B), ...", "Mend the record")
+    ends = [mark.start() for mark in chosen[1:]] + [len(problem)]
+    options = tuple(problem[mark.end() : end].strip() for mark, end in zip(chosen, ends, strict=True))
+    return problem[: chosen[0].start()].strip(), options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    cli = image_set.parser("data_preprocess.omnimedvqa", __doc__, HUB, ["OmniMedVQA.zip"])
+    cli.add_argument("--splits", type=Path, help="a family of Med-R1's split files: folder with train/ and test/")
+    return image_set.run(BENCHMARK, read, cli, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""PathVQA -> train.parquet and test.parquet for verl.
+
+    python -m data_preprocess.path_vqa --root DIR --out DIR
+
+Reads the hub's Parquet files. An answer is closed if it is yes or no. The published test set is kept with
+``--split-unit published`` (it has a validation part, val.parquet); the default draws whole images.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_preprocess import image_set
+from data_preprocess.failures import InputError
+from data_preprocess.hub_parquet import read_parquet
+from data_preprocess.image_set import Item, Reading, is_yes_no, text
+
+BENCHMARK = "pathvqa"
+HUB = "flaviagiammarino/path-vqa"
+
+
+def read(reading: Reading) -> None:
+    if not read_parquet(reading, _item):
+        raise InputError(f"{reading.root} holds no train-*.parquet: give the folder of the hub's files with --root")
+
+
+def _item(raw: dict, image: Path, split: str) -> Item:
+    answer = text(raw, "answer")
+    return Item(
+        image, "pathology", "closed" if is_yes_no(answer) else "open", text(raw, "question"), answer, split=split
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    cli = image_set.parser("data_preprocess.path_vqa", __doc__, HUB, ["data/*.parquet"])
+    return image_set.run(BENCHMARK, read, cli, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""VQA-RAD -> train.parquet and test.parquet for verl.
+
+    python -m data_preprocess.vqa_rad --root DIR --out DIR
+
+Reads the hub's Parquet files, or the original release: ``VQA_RAD Dataset Public.json`` beside ``VQA_RAD Image Folder``
+(its rows say which organ is shown). An answer is closed if it is yes or no, or where the original release says so.
+
+The published split is by question: many pictures are in both of its parts. It is drawn by image here, unless
+``--split-unit published`` asks for theirs, which counts the questions concerned.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_preprocess import image_set
+from data_preprocess.failures import InputError, RecordError
+from data_preprocess.hub_parquet import read_parquet
+from data_preprocess.image_set import Item, Reading, is_yes_no, text
+from data_preprocess.json_stream import read_json_list
+
+BENCHMARK = "vqa_rad"
+HUB = "flaviagiammarino/vqa-rad"
+
+
+def read(reading: Reading) -> None:
+    """Add the data set's records to ``reading``."""
+    if read_parquet(reading, _from_parquet):
+        return
+    files = sorted(reading.root.rglob("VQA_RAD Dataset Public.json"))
+    if not files:
+        raise InputError(f"{reading.root} holds neither train-*.parquet nor VQA_RAD Dataset Public.json (--root)")
+    images = next((path for path in sorted(reading.root.rglob("VQA_RAD Image Folder*")) if path.is_dir()), None)
+    for number, raw in enumerate(read_json_list(files[0])):
+        reading.add(_original, raw, files[0], number, images or reading.root, reading)
+
+
+def _from_parquet(raw: dict, image: Path, split: str) -> Item:
+    answer = text(raw, "answer")
+    return Item(
+        image, "radiology", "closed" if is_yes_no(answer) else "open", text(raw, "question"), answer, split=split
+    )
+
+
+def _original(raw: dict, images: Path, reading: Reading) -> Item:
+    answer = raw.get("answer")
+    if isinstance(answer, int | float):
+        reading.note("an answer that is a number was taken as text")
+        answer = str(answer)
+    if not isinstance(answer, str) or not answer.strip():
+        raise RecordError("answer", f"is {answer!r}", "Mend the record or leave it out")
+    kind = text(raw, "answer_type").upper()
+    if kind not in ("OPEN", "CLOSED"):
+        raise RecordError("answer_type", f"is {kind!r}, not OPEN or CLOSED", "Mend the record")
+    if kind != raw["answer_type"]:
+        reading.note("answer_type with blanks around it")
+    return Item(
+        image=images / text(raw, "image_name"),
+        source=text(raw, "image_organ"),
+        task=kind.lower(),
+        question=text(raw, "question"),
+        answer=answer.strip(),
+        question_type=str(raw.get("question_type") or ""),
+        id=str(raw.get("qid") or ""),
+        split="test" if str(raw.get("phrase_type") or "").startswith("test") else "train",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    cli = image_set.parser("data_preprocess.vqa_rad", __doc__, HUB, ["data/*.parquet"])
+    return image_set.run(BENCHMARK, read, cli, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The example of docs/add_a_dataset.md runs, and is as short as the page says."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from PIL import Image
+
+PAGE = Path(__file__).parents[2] / "docs" / "add_a_dataset.md"
+
+
+def test_the_example_of_the_page(tmp_path):
+    page = PAGE.read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    record = json.loads(re.search(r"```json\n(.*?)```", page, re.DOTALL)[1])
+    assert len(code.splitlines()) <= 40
+    (tmp_path / "my_set.py").write_text(code)
+    (tmp_path / "raw" / "scans").mkdir(parents=True)
+    Image.new("RGB", (64, 64), (90, 60, 50)).save(tmp_path / "raw" / record["image"])
+    opened = {key: value for key, value in record.items() if key != "options"} | {"question": "Why?"}
+    wrong = record | {"id": "8", "answer": "Nail"}
+    (tmp_path / "raw" / "questions.json").write_text(json.dumps([record, opened, wrong]))
+    command = [sys.executable, tmp_path / "my_set.py", "--root", tmp_path / "raw", "--out", tmp_path / "out"]
+    command += ["--max-failed", "1", "--test-fraction", "0"]
+    surroundings = {"PYTHONPATH": str(PAGE.parents[1]), "PATH": ""}
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=surroundings)
+    assert done.returncode == 0, done.stderr
+    assert "questions.json, record 2 (8), answer: 'Nail' is none of the options" in done.stderr
+    rows = pq.read_table(tmp_path / "out" / "train.parquet").to_pylist()
+    assert [row["data_source"] for row in rows] == ["my_set/radiology/mcq", "my_set/radiology/open"]
+    assert [row["reward_model"]["ground_truth"] for row in rows] == ["B", "stone."]

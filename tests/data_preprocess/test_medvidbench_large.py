@@ -1,0 +1,231 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command on more than a toy: shared work, subsets, one-shot messages, archives, unopened frames, a full disk."""
+
+import json
+import re
+import resource
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from data_preprocess import json_stream, medvidbench
+from data_preprocess.one_shot import EXAMPLES, system_message
+from data_preprocess.row import ROW_SCHEMA
+from data_preprocess.subset import choose
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def read(bench, split="train"):
+    return pq.read_table(bench.out / f"{split}.parquet").to_pylist()
+
+
+def many(bench, count=40, **changes):
+    return [bench.record("ab"[number % 2], id=str(number), **changes) for number in range(count)]
+
+
+def test_shared_work_gives_the_same_rows(bench, monkeypatch, capsys):
+    records = [*many(bench), bench.record(id="0"), bench.record(video=[], id="bad")]
+    monkeypatch.setattr(json_stream.scan, "__defaults__", (2048,))
+    assert bench.run(records, "--max-failed", "1", "--workers", "1") == 0
+    alone, failed = {s: read(bench, s) for s in ("train", "val")}, (bench.out / "failed.jsonl").read_text()
+    monkeypatch.setattr(medvidbench, "_SHARED_FROM", 0)
+    assert bench.run(records, "--max-failed", "1", "--workers", "2") == 0
+    assert {s: read(bench, s) for s in ("train", "val")} == alone
+    assert (bench.out / "failed.jsonl").read_text() == failed
+    assert "1 failed, 1 duplicates" in capsys.readouterr().out
+    assert pq.ParquetFile(bench.out / "train.parquet").metadata.num_row_groups > 1
+    assert pq.read_schema(bench.out / "train.parquet").equals(ROW_SCHEMA)
+
+
+def test_an_error_in_the_shared_work_names_its_place(bench, monkeypatch, capsys):
+    monkeypatch.setattr(medvidbench, "_SHARED_FROM", 0)
+    text = json.dumps(many(bench, 4))
+    assert bench.run(text[:-1] + ', {"id" "x"}]', "--workers", "2") == 1
+    assert f"is not JSON: Expecting ':' delimiter at line 1, column {len(text) + 8}" in capsys.readouterr().err
+    assert not list(bench.root.rglob("*.parquet"))
+
+
+def test_per_pair(bench, capsys):
+    records = many(bench, 40, qa_type="tal") + many(bench, 3, qa_type="next_action", struc_info=None)
+    assert bench.run(records, "--per-pair", "5", "--val-ratio", "0") == 0
+    rows = read(bench)
+    assert Counter(row["ability"] for row in rows) == {"tag": 5, "nap": 3}
+    assert "note: 35 records: not chosen for the balanced subset" in capsys.readouterr().out
+    assert bench.run(records, "--per-pair", "9", "--val-ratio", "0") == 0
+    assert {row["extra_info"]["index"] for row in rows} < {row["extra_info"]["index"] for row in read(bench)}
+
+
+def test_balance_leaves_validation_alone(bench):
+    records = many(bench, 40, qa_type="tal") + many(bench, 6, qa_type="next_action", struc_info=None)
+    assert bench.run(records, "--balance", "--val-ratio", "0.5") == 0
+    assert Counter(row["ability"] for row in read(bench)) == {"tag": 3, "nap": 3}
+    assert Counter(row["ability"] for row in read(bench, "val")) == {"tag": 20, "nap": 3}
+
+
+def test_choose_shares_a_task_evenly():
+    records = {("A", "tag"): range(100), ("B", "tag"): range(100, 110), ("C", "tag"): range(110, 300),
+               ("A", "nap"): range(300, 320)}  # fmt: skip
+    chosen = choose(records, per_task=70)
+    assert [len(chosen & set(numbers)) for numbers in records.values()] == [30, 10, 30, 20]
+    assert len(choose(records, per_task=0)) == 40
+    assert choose(records, per_task=70) == chosen != choose(records, per_task=70, seed=1)
+
+
+def test_one_shot(bench):
+    assert bench.run([bench.record(), bench.record("b")], "--one-shot", "--val-ratio", "0") == 0
+    for row in read(bench):
+        system, user = row["prompt"]
+        assert (system["role"], user["role"]) == ("system", "user")
+        assert EXAMPLES["tag"][1] in system["content"] and "<video>" not in system["content"]
+        assert row["messages"][:2] == row["prompt"] and row["messages"][2]["role"] == "assistant"
+
+
+def test_one_shot_grades_of_cvs_change_from_record_to_record():
+    grades = [re.findall(r": (\d)", system_message("cvs", index)) for index in range(200)]
+    assert grades == [re.findall(r": (\d)", system_message("cvs", index)) for index in range(200)]
+    for position in range(3):
+        counts = Counter(grade[position] for grade in grades)
+        assert set(counts) == {"0", "1", "2"} and min(counts.values()) > 40
+    assert system_message("counting", 0) == ""
+
+
+def test_unopened_frames(bench, capsys):
+    """Every row is written, and a later run that opens the frames lists the same files."""
+    records = [bench.record("b"), bench.region_record()]
+    assert bench.run(records, "--skip-frames", "--val-ratio", "0") == 0
+    assert "note: 2 records: no frame was opened" in capsys.readouterr().out
+    before = read(bench)
+    assert [row["extra_info"]["num_tokens"] for row in before] == [None, None]
+    assert not (bench.out / "frames_rc").exists()
+    assert bench.run(records, "--val-ratio", "0") == 0
+    assert [row["videos"] for row in read(bench)] == [row["videos"] for row in before]
+    assert all(Path(frame).exists() for row in read(bench) for frame in row["videos"][0]["video"])
+
+
+@pytest.mark.parametrize("top", ["", "testdata/"])
+def test_zipped_frames(bench, tmp_path, top, capsys):
+    archive = tmp_path / "frames.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for frame in (bench.root / "frames").rglob("*.jpg"):
+            file.write(frame, top + str(frame.relative_to(bench.root / "frames")))
+    empty = tmp_path / "unpacked"
+    bench.write([bench.record()])
+    command = ["--json", bench.json, "--frames-root", empty, "--out", bench.out, "--frames-zip", archive]
+    assert medvidbench.main([*map(str, command)]) == 0
+    assert sorted(str(path.relative_to(empty)) for path in empty.rglob("*.jpg")) == [
+        f"AVOS/a/{n}.jpg" for n in range(3)
+    ]
+    assert all(Path(frame).exists() for frame in read(bench)[0]["videos"][0]["video"])
+    archive.write_bytes(b"PK")
+    assert medvidbench.main([*map(str, command)]) == 1
+    assert "frames.zip is no whole ZIP archive" in capsys.readouterr().err
+
+
+def test_oddities_are_kept_and_counted(bench, capsys):
+    frame = "/root/data/AVOS/a/0.jpg"
+    records = [
+        bench.record(video=[frame, frame, "/root/data/AVOS/a/1.jpg"]),
+        bench.record(sampled_video_frames=[0, 15, 31]),
+        bench.record(data_source="Charite", id="other"),
+    ]
+    assert bench.run(records, "--val-ratio", "0") == 0
+    shown = capsys.readouterr().out
+    assert "note: 1 records: a frame is listed more than once" in shown
+    assert "note: 1 records: frames at irregular distances" in shown
+    assert "note: 1 records: source 'Charite' is none of MedVidBench's" in shown
+    assert len(read(bench)) == 3
+
+
+def test_dataset_name_in_place_of_data_source(bench):
+    assert bench.run([bench.record(data_source=None, dataset_name="jigsaws")], "--val-ratio", "0") == 0
+    assert read(bench)[0]["data_source"] == "medvidbench/JIGSAWS/tag"
+
+
+@pytest.mark.parametrize(
+    "extent",
+    [
+        {"input_video_start_time": "3.0", "input_video_end_time": "6.0"},
+        {"input_video_start_frame": "3", "input_video_end_frame": "6"},
+        {"start_frame": "3", "end_frame": "6"},
+    ],
+)
+def test_every_convention_of_the_extent_is_carried_along(bench, extent):
+    metadata = {"fps": "1.0", "video_id": "a"} | extent
+    assert bench.run([bench.record(metadata=metadata)], "--val-ratio", "0") == 0
+    assert json.loads(read(bench)[0]["extra_info"]["metadata"]) == metadata
+
+
+@pytest.mark.parametrize("fps", ["0", "", "nan", "-1", "inf", None, True])
+def test_fps_that_is_none(bench, capsys, fps):
+    assert bench.run([bench.record(metadata={"fps": fps, "video_id": "a"})]) == 1
+    assert "data.json, record 0 (a&&0&&2&&1.0), metadata.fps: is " in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no limit of file size here")
+def test_a_disk_that_fills_up(bench):
+    """A real limit on the size of files, in a process of its own: earlier Parquet stays, no temporary file is left."""
+    assert bench.run(many(bench, 4)) == 0
+    before = {path.name: path.read_bytes() for path in bench.out.iterdir()}
+    bench.write([bench.record("ab"[n % 2], id=str(n), conversations=[
+        {"from": "human", "value": f"<video>\n{n}?"},
+        {"from": "gpt", "value": "".join(chr(33 + (n * 7919 + i * i * 31) % 94) for i in range(2000))},
+    ]) for n in range(300)])  # fmt: skip
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000));"
+        "from data_preprocess import medvidbench; sys.exit(medvidbench.main(sys.argv[1:]))"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "--json",
+        bench.json,
+        "--frames-root",
+        bench.root / "frames",
+        "--out",
+        bench.out,
+    ]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 1
+    assert "Nothing was left half-written" in done.stderr
+    assert {path.name: path.read_bytes() for path in bench.out.iterdir()} == before
+
+
+def test_a_file_that_may_not_be_read(bench, monkeypatch, capsys):
+    """The tests may run as root, who may read everything: the refusal comes from here."""
+    bench.write([bench.record()])
+
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    command = ["--json", bench.json, "--frames-root", bench.root, "--out", bench.out]
+    assert medvidbench.main([*map(str, command)]) == 1
+    assert f"{bench.json} may not be read. Change its permissions" in capsys.readouterr().err
+
+
+def test_a_folder_of_frames_that_may_not_be_read(bench, monkeypatch, capsys):
+    """As above: the refusal comes from here."""
+    really = Image.open
+
+    def refuse(path, *arguments):
+        if "/b/" in str(path):
+            raise PermissionError(13, "Permission denied")
+        return really(path, *arguments)
+
+    monkeypatch.setattr(Image, "open", refuse)
+    assert bench.run([bench.record(), bench.record("b")]) == 1
+    shown = capsys.readouterr().err
+    assert "AVOS/b/0.jpg" in shown and "Permission denied" in shown
+    assert bench.run([bench.record(), bench.record("b")], "--max-failed", "1") == 0
+    [failure] = map(json.loads, (bench.out / "failed.jsonl").read_text().splitlines())
+    assert failure["kind"] == "failed" and "AVOS/b/0.jpg" in failure["reason"]
+    assert {row["extra_info"]["video_id"] for row in read(bench) + read(bench, "val")} == {"a"}
