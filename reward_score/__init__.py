@@ -1,6 +1,7 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an answer is worth: rewards and benchmark metrics of MedVidBench's eight tasks. Knows no verl and no torch.
+"""What an answer is worth: rewards and benchmark metrics of MedVidBench's eight tasks, rewards of medical VQA on images
+(mcq, closed, open). Knows no verl and no torch.
 
 Routing is by ``data_source = <benchmark>/<source>/<task>``, e.g. ``medvidbench/CoPESD/stg``; the tasks are tag,
 stg, vs, rc, dvc, nap, sa and cvs, one file each. In verl 0.9.1 the function alone is used by
@@ -13,7 +14,7 @@ from typing import Any
 
 from reward_score.artifact import Artifact, Entry, Provenance
 from reward_score.config import PAPER_TASKS, ScoreConfig
-from reward_score.errors import RewardError
+from reward_score.errors import BadOption, RewardError
 from reward_score.normalization import METHODS, Normalizer
 from reward_score.router import (
     SCORE_KEYS,
@@ -71,11 +72,17 @@ def compute_score(
         options: see `ScoreConfig`.
 
     Returns:
-        Always the keys SCORE_KEYS, NaN where one does not apply; ``score`` is the reward, in [0, 1].
+        Always the keys SCORE_KEYS, NaN where one does not apply; ``score`` is the reward, in [0, 1], for the VQA tasks
+        at most the sum of their weights.
 
     Raises:
         RewardError: the row, the options or the infrastructure are at fault; never for a bad answer, which scores 0.
     """
+    if options.get("on_failure", "drop") != "drop":
+        raise BadOption(
+            "on_failure=similarity_only needs whole groups, so that one group never has two scorers: use the recipe's "
+            "reward manager (reward.reward_manager.name=medgrpo), or compute_scores with one group per call"
+        )
     return compute_scores([data_source], [solution_str], [ground_truth], [extra_info], **options)[0]
 
 

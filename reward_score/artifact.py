@@ -96,12 +96,14 @@ class Provenance(_Strict):
         model: name or path of the SFT checkpoint.
         split: data that was answered, e.g. ``train, at most 500 per pair, seed 0``.
         decoding: e.g. ``greedy, max_tokens 512``.
+        judge: name of the judge whose grades were measured; grades of another judge are on another scale.
         reward_version: version of the raw rewards, so that an artifact does not outlive a change of formula.
     """
 
     model: str
     split: str
     decoding: str
+    judge: str = "lexical"
     reward_version: str = REWARD_VERSION
 
 
@@ -138,17 +140,21 @@ class Artifact(_Strict):
     @property
     def hash(self) -> str:
         """SHA-256 of the content, hexadecimal; independent of the file's layout."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        content = self.model_dump(mode="json")
+        # Files from before there was another judge keep their hash.
+        if content["provenance"]["judge"] == "lexical":
+            del content["provenance"]["judge"]
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def merge(self, other: "Artifact") -> "Artifact":
         """Both artifacts' pairs; `other` wins where both have one, task-level entries are pooled anew.
 
         Raises:
-            NormalizationError: they do not come from the same model, decoding and reward version.
+            NormalizationError: they do not come from the same model, decoding, judge and reward version.
         """
         mine, theirs = self.provenance, other.provenance
-        for name in ("model", "decoding", "reward_version"):
+        for name in ("model", "decoding", "judge", "reward_version"):
             if getattr(mine, name) != getattr(theirs, name):
                 raise NormalizationError(
                     f"cannot merge artifacts of different {name}: {getattr(mine, name)!r} and {getattr(theirs, name)!r}"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from reward_score.normalization import Method
+from reward_score.vqa import VQAOptions
 
 PAPER_TASKS = ("tag", "stg", "vs", "rc")
 
@@ -32,7 +33,11 @@ class ScoreConfig(BaseModel):
         reward_tasks: tasks that rows may have in training, or ``all``; others raise. Default: the paper's.
         format_fallback: format factor of answers that only the leaderboard's lenient parser understands.
         similarity: sentence-transformers name or folder, or an object with ``similarity(pairs)``.
-        judge: ``lexical``, or an object with ``judge(pairs)``.
+        judge: ``lexical``; ``openai``, GPT-4.1 with the defaults of `reward_score.judge.JudgeConfig`; those options as
+            a mapping; or an object with ``judge(pairs)``.
+        on_failure: what becomes of a caption without a verdict. ``drop``: JudgeUnavailable, and no score.
+            ``similarity_only``: it and all others of its group are scored by similarity alone (weight 1).
+        vqa: options of the medical VQA tasks (mcq, closed, open): `reward_score.vqa.VQAOptions`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -46,3 +51,5 @@ class ScoreConfig(BaseModel):
     format_fallback: Share = 0.5
     similarity: Any = "all-MiniLM-L6-v2"
     judge: Any = "lexical"
+    on_failure: Literal["drop", "similarity_only"] = "drop"
+    vqa: VQAOptions = VQAOptions()

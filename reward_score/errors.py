@@ -39,5 +39,9 @@ class JudgeUnavailable(RewardError):
     """A judge gave no verdict; the caption is unscorable, which is not a score of 0."""
 
 
+class CacheUnusable(RewardError):
+    """The judge's cache file cannot be read or written by a command that is about it."""
+
+
 class EncoderUnavailable(RewardError):
     """The sentence encoder cannot be loaded."""

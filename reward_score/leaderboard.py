@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reward_score import cvs, dvc, nap, sa, stg, tag
-from reward_score.errors import BadGroundTruth
+from reward_score.errors import BadGroundTruth, JudgeUnavailable
 from reward_score.judge import DIMENSIONS, Judge, Verdict
 from reward_score.sample import CaptionPair, read_fps
 from reward_score.similarity import Encoder, SentenceEncoder
@@ -43,6 +43,7 @@ class LeaderboardResult:
         per_source: task to source to the source's own figures.
         counts: task to ``records`` and ``scored``.
         records: per record, in the file's order, what its task's `metric` found; {} for captions.
+        unjudged: task to the number of captions that the judge gave no verdict on; officially left out.
         ignored: indices of records whose qa_type is none of the benchmark's.
         mismatched: indices at which the predictions file names another qa_type; officially only a warning.
     """
@@ -51,6 +52,7 @@ class LeaderboardResult:
     per_source: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
+    unjudged: dict[str, int] = field(default_factory=dict)
     ignored: list[int] = field(default_factory=list)
     mismatched: list[int] = field(default_factory=list)
 
@@ -124,7 +126,9 @@ def score_records(
         if judge is not None and task in JUDGED_TASKS:
             name = f"{task.upper()}_{judge.name.split(':')[0]}"
             score = _judge_dvc if task == "dvc" else _judge_captions
-            result.metrics[name] = score(by_source, judge)
+            result.metrics[name], unjudged = score(by_source, judge)
+            if unjudged:
+                result.unjudged[task] = unjudged
     result.metrics = {name: result.metrics[name] for name in _ordered(result.metrics)}
     return result
 
@@ -236,15 +240,32 @@ def _mean_grade(verdicts: Sequence[Verdict]) -> float:
     return _mean([_mean([getattr(verdict, name) for verdict in verdicts]) for name in DIMENSIONS])
 
 
-def _judge_captions(groups: Mapping[str, _Group], judge: Judge) -> float:
-    """VS_llm, RC_llm: all records of all sources together."""
+def _verdicts(pairs: Sequence[CaptionPair], judge: Judge) -> list[Verdict | None]:
+    """A verdict per pair, None where the judge gave none.
+
+    Raises:
+        JudgeUnavailable: there is not a single one.
+    """
+    if not hasattr(judge, "attempt"):
+        return list(judge.judge(pairs))
+    results = judge.attempt(pairs)
+    failures = [result for result in results if isinstance(result, JudgeUnavailable)]
+    if failures and len(failures) == len(results):
+        raise failures[0]
+    return [None if isinstance(result, JudgeUnavailable) else result for result in results]
+
+
+def _judge_captions(groups: Mapping[str, _Group], judge: Judge) -> tuple[float, int]:
+    """VS_llm, RC_llm: all records of all sources together; and how many got no verdict."""
     records = [record for group in groups.values() for record in group.records]
-    return _mean_grade(judge.judge([CaptionPair(record.prediction, record.answer) for record in records]))
+    verdicts = _verdicts([CaptionPair(record.prediction, record.answer) for record in records], judge)
+    given = [verdict for verdict in verdicts if verdict is not None]
+    return _mean_grade(given), len(verdicts) - len(given)
 
 
-def _judge_dvc(groups: Mapping[str, _Group], judge: Judge) -> float:
+def _judge_dvc(groups: Mapping[str, _Group], judge: Judge) -> tuple[float, int]:
     """DVC_llm: per source and threshold the mean over matched pairs, then over those thresholds that have any; sources
-    weighted by their number of records, those without any pair as 0.
+    weighted by their number of records, those without any pair as 0. And how many pairs got no verdict.
     """
     pairs: dict[CaptionPair, None] = {}
     matched: dict[str, dict[float, list[CaptionPair]]] = {}
@@ -258,9 +279,10 @@ def _judge_dvc(groups: Mapping[str, _Group], judge: Judge) -> float:
                 matched[source][threshold].extend(own)
                 pairs.update(dict.fromkeys(own))
     # The same pair occurs at several thresholds; it is judged once.
-    verdicts = dict(zip(pairs, judge.judge(list(pairs)), strict=True))
+    verdicts = dict(zip(pairs, _verdicts(list(pairs), judge), strict=True))
     total = 0.0
     for source, by_threshold in matched.items():
-        grades = [_mean_grade([verdicts[pair] for pair in own]) for own in by_threshold.values() if own]
-        total += len(groups[source].records) * _mean(grades)
-    return total / sum(len(group.records) for group in groups.values())
+        given = ([verdicts[pair] for pair in own if verdicts[pair] is not None] for own in by_threshold.values())
+        total += len(groups[source].records) * _mean([_mean_grade(own) for own in given if own])
+    missing = sum(verdict is None for verdict in verdicts.values())
+    return total / sum(len(group.records) for group in groups.values()), missing

@@ -7,21 +7,23 @@ Two steps, kept apart because calibration needs only the first: (1) `Scorer.raw`
 is exactly 0 for every source.
 """
 
+import asyncio
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
 
-from reward_score import caption, cvs, dvc, nap, sa, stg, tag
+from reward_score import caption, cvs, dvc, multiple_choice, nap, open_answer, sa, stg, tag, vqa
 from reward_score.artifact import Artifact, Key
 from reward_score.config import ScoreConfig
-from reward_score.errors import BadGroundTruth, BadOption, TaskWithoutReward, UnknownTask
-from reward_score.judge import DIMENSIONS, Verdict, make_judge
+from reward_score.errors import BadGroundTruth, BadOption, JudgeUnavailable, TaskWithoutReward, UnknownTask
+from reward_score.judge import DIMENSIONS, LLMJudge, Verdict, make_judge
+from reward_score.judge.coordinator import ScorerKind
 from reward_score.normalization import Normalizer
 from reward_score.sample import CaptionPair, Rating, Sample, make_sample, split_data_source
 from reward_score.similarity import SentenceEncoder
@@ -35,12 +37,19 @@ TASKS: dict[str, ModuleType] = {
     "nap": nap,
     "sa": sa,
     "cvs": cvs,
+    "mcq": multiple_choice,
+    "closed": open_answer,
+    "open": open_answer,
 }
+
+#: Tasks whose reward is a weighted sum that is not normalized: `reward_score.vqa`.
+VQA_TASKS = ("mcq", "closed", "open")
 
 SCORE_KEYS = (
     "score",
     "raw",
     "normalized",
+    "rule",
     "format",
     "parsed",
     "similarity",
@@ -48,7 +57,11 @@ SCORE_KEYS = (
     "judge",
     "judge_normalized",
     *(f"judge_{dimension}" for dimension in DIMENSIONS),
+    *vqa.KEYS,
 )
+
+
+Decide = Callable[[ScorerKind], Awaitable[ScorerKind]]
 
 
 @dataclass(slots=True)
@@ -60,6 +73,7 @@ class RawScore:
         format: factor in [0, 1]; 0 if nothing could be parsed, and then all components are 0.
         components: value in [0, 1] of each of the task's components: ``raw`` (by rule), ``similarity``, ``judge``.
         dimensions: the judge's mean grades (1-5) by dimension; {} if no caption was judged.
+        parts: see `Rating`; their reward is a weighted sum, and ``raw`` is then not normalized.
     """
 
     source: str
@@ -67,6 +81,7 @@ class RawScore:
     format: float
     components: dict[str, float]
     dimensions: dict[str, float]
+    parts: dict[str, float] = field(default_factory=dict)
 
 
 class Scorer:
@@ -96,6 +111,15 @@ class Scorer:
         self.normalizer = Normalizer(artifact, config.normalization, config.k)
         self.encoder = SentenceEncoder(config.similarity) if isinstance(config.similarity, str) else config.similarity
         self.judge = make_judge(config.judge)
+        if config.on_failure == "similarity_only" and config.caption_mix == 0:
+            raise BadOption("on_failure=similarity_only needs a similarity: caption_mix must be above 0")
+        if config.on_failure == "similarity_only" and config.vqa.weights.alignment > 0:
+            raise BadOption("alignment has nothing to put in place of its expert: it needs on_failure=drop")
+        # The expert is the same judge with another question, and its requests count against the same limits.
+        self.expert = self.judge
+        if isinstance(self.judge, LLMJudge) and config.vqa.weights.alignment > 0:
+            asked = self.judge.config.model_copy(update={"rubric": "reasoning"})
+            self.expert = LLMJudge(asked, self.judge.limiter)
 
     def components(self, task: str) -> tuple[str, ...]:
         """Components of a task's reward under these options.
@@ -137,11 +161,45 @@ class Scorer:
             UnknownTask, BadGroundTruth: a row cannot be scored; the message names it.
             JudgeUnavailable, EncoderUnavailable: a caption cannot be scored now.
         """
+        ratings, pairs = self._rate_all(samples)
+        claims = _claims(ratings)
+        verdicts = self.expert.judge(claims) if claims else ()
+        return self._collect(samples, ratings, self._similarity(pairs), self._judge(pairs), verdicts)
+
+    async def araw(self, samples: Sequence[Sample]) -> list[RawScore]:
+        """`raw` for callers with an event loop, which stays free: encoder and judge work at the same time."""
+        ratings, pairs = self._rate_all(samples)
+        similarities, verdicts, opinions = await asyncio.gather(
+            _call(self.encoder, "similarity", pairs, self.config.caption_mix > 0),
+            _call(self.judge, "judge", pairs, self.config.caption_mix < 1),
+            _call(self.expert, "judge", _claims(ratings), True),
+        )
+        return self._collect(samples, ratings, similarities, verdicts, opinions)
+
+    def _rate_all(self, samples: Sequence[Sample]) -> tuple[list[Rating], list[CaptionPair]]:
         ratings = [self._rate(sample) for sample in samples]
-        mix = self.config.caption_mix
-        pairs = [pair for rating in ratings for pair in rating.pairs]
-        similarities = iter(self.encoder.similarity(pairs) if mix > 0 else ())
-        verdicts = iter(self._judge(pairs) if mix < 1 else ())
+        return ratings, [pair for rating in ratings for pair in rating.pairs]
+
+    def _similarity(self, pairs: Sequence[CaptionPair]) -> Sequence[float] | None:
+        if self.config.caption_mix == 0:
+            return None
+        return self.encoder.similarity(pairs) if pairs else ()
+
+    def _judge(self, pairs: Sequence[CaptionPair]) -> Sequence[Verdict] | None:
+        if self.config.caption_mix == 1:
+            return None
+        return self.judge.judge(pairs) if pairs else ()
+
+    def _collect(
+        self,
+        samples: Sequence[Sample],
+        ratings: Sequence[Rating],
+        similarities: Sequence[float] | None,
+        verdicts: Sequence[Verdict] | None,
+        opinions: Sequence[Verdict] = (),
+    ) -> list[RawScore]:
+        """Components of each answer; None means that nobody was asked for that component."""
+        similarity, verdict, opinion = iter(similarities or ()), iter(verdicts or ()), iter(opinions)
         results = []
         for sample, rating in zip(samples, ratings, strict=True):
             components: dict[str, float] = {}
@@ -150,24 +208,25 @@ class Scorer:
                 components["raw"] = rating.raw
             if "similarity" in TASKS[sample.task].COMPONENTS:
                 expected = max(1, rating.n_pairs)
-                if mix > 0:
-                    components["similarity"] = sum(next(similarities) for _ in rating.pairs) / expected
-                if mix < 1:
-                    own = [next(verdicts) for _ in rating.pairs]
-                    components["judge"] = sum(verdict.normalized for verdict in own) / expected
+                if similarities is not None:
+                    components["similarity"] = sum(next(similarity) for _ in rating.pairs) / expected
+                if verdicts is not None:
+                    own = [next(verdict) for _ in rating.pairs]
+                    components["judge"] = sum(one.normalized for one in own) / expected
                     if own:
                         dimensions = {name: sum(getattr(v, name) for v in own) / len(own) for name in DIMENSIONS}
-            results.append(RawScore(sample.source, sample.task, rating.format, components, dimensions))
+            parts = dict(rating.parts)
+            if rating.claim is not None:
+                parts["alignment"] = float(next(opinion).normalized >= self.config.vqa.alignment_threshold)
+            results.append(RawScore(sample.source, sample.task, rating.format, components, dimensions, parts))
         return results
 
     def _rate(self, sample: Sample) -> Rating:
         try:
-            return _module(sample.task).rate(sample, self.config.format_fallback)
+            own = (self.config.vqa,) if sample.task in VQA_TASKS else ()
+            return _module(sample.task).rate(sample, self.config.format_fallback, *own)
         except BadGroundTruth as error:
             raise BadGroundTruth(f"{sample.row}: {error}") from None
-
-    def _judge(self, pairs: Sequence[CaptionPair]) -> list[Verdict]:
-        return list(self.judge.judge(pairs)) if pairs else []
 
     def finish(self, raws: Sequence[RawScore]) -> list[dict[str, float]]:
         """Rewards from raw components: normalized, mixed, times format; one dict with SCORE_KEYS each.
@@ -180,8 +239,14 @@ class Scorer:
     def _finish(self, raw: RawScore) -> dict[str, float]:
         result = dict.fromkeys(SCORE_KEYS, math.nan)
         plain = raw.components
+        if raw.parts:
+            accuracy = plain["raw"]
+            total = vqa.reward(raw.parts, self.config.vqa.weights)
+            own = {"score": total, "raw": accuracy, "normalized": accuracy, "format": raw.format}
+            return result | own | {"parsed": float(raw.format > 0)} | raw.parts
         normal = {name: self._normalize(value, raw, name) for name, value in plain.items()}
         result["raw"], result["normalized"] = self._mix(plain), self._mix(normal)
+        result["rule"] = plain.get("raw", math.nan)
         result["format"], result["parsed"] = raw.format, float(raw.format > 0)
         result["score"] = raw.format * result["normalized"] if raw.format > 0 else 0.0
         for name in ("similarity", "judge"):
@@ -200,19 +265,77 @@ class Scorer:
         """Rule and captions half and half where a task has both; captions are mixed by `caption_mix`."""
         if values.keys() == {"raw"}:
             return values["raw"]
-        mix = self.config.caption_mix
+        # Without a judge's part (on_failure=similarity_only) similarity has all the weight.
+        mix = self.config.caption_mix if "judge" in values else 1.0
         captions = mix * values.get("similarity", 0.0) + (1 - mix) * values.get("judge", 0.0)
         return (values["raw"] + captions) / 2 if "raw" in values else captions
 
     def score(self, samples: Sequence[Sample]) -> list[dict[str, float]]:
-        """Rewards of a batch: `raw`, then `finish`.
+        """Rewards of a batch: `raw`, then `finish`. With ``on_failure=similarity_only`` the batch is one group: a
+        failure of the judge leaves it to similarity in all its captions.
 
         Raises:
             TaskWithoutReward: a row's task is not among reward_tasks; and what `raw` and `finish` raise.
         """
+        self._require_rewards(samples)
+        try:
+            raws = self.raw(samples)
+        except JudgeUnavailable:
+            if self.config.on_failure == "drop":
+                raise
+            raws = self._without_judge(samples)
+        return self.finish(raws)
+
+    async def ascore(self, samples: Sequence[Sample], decide: Decide) -> list[dict[str, float]]:
+        """`score` for callers with an event loop, of samples of one group that may be scored in several calls.
+
+        Args:
+            samples: answers to one prompt, all of them or some.
+            decide: coroutine that takes the scorer which these samples could have, ``judge`` or ``similarity``, and
+                returns the group's, which is the first that was proposed for it; asked only with
+                ``on_failure=similarity_only``.
+
+        Raises:
+            JudgeUnavailable: no verdict, and the answers scored before have one: a group is never scored by two
+            scorers. As `score`.
+        """
+        self._require_rewards(samples)
+        raws, failure = None, None
+        try:
+            raws = await self.araw(samples)
+        except JudgeUnavailable as error:
+            if self.config.on_failure == "drop":
+                raise
+            failure = error
+        captions = failure is not None or any(raw.dimensions for raw in raws)
+        if captions and self.config.on_failure == "similarity_only":
+            scorer = await decide("judge" if failure is None else "similarity")
+            if scorer == "similarity":
+                raws = await asyncio.to_thread(self._without_judge, samples)
+            elif failure is not None:
+                raise JudgeUnavailable(f"others of this group have a verdict, this has none: {failure}") from failure
+        return self.finish(raws)
+
+    def _require_rewards(self, samples: Sequence[Sample]) -> None:
         for sample in samples:
             self._require_reward(sample.task, sample.row)
-        return self.finish(self.raw(samples))
+
+    def _without_judge(self, samples: Sequence[Sample]) -> list[RawScore]:
+        ratings, pairs = self._rate_all(samples)
+        return self._collect(samples, ratings, self._similarity(pairs), None)
+
+
+def _claims(ratings: Sequence[Rating]) -> list[CaptionPair]:
+    return [rating.claim for rating in ratings if rating.claim is not None]
+
+
+async def _call(worker: Any, method: str, pairs: Sequence[CaptionPair], wanted: bool) -> Sequence[Any] | None:
+    """An encoder's or judge's method, by its coroutine (``a<method>``) where it has one, else on a thread."""
+    if not wanted or not pairs:
+        return () if wanted else None
+    if coroutine := getattr(worker, f"a{method}", None):
+        return await coroutine(pairs)
+    return await asyncio.to_thread(getattr(worker, method), pairs)
 
 
 def _module(task: str) -> ModuleType:
@@ -250,7 +373,7 @@ class _Options:
 
 
 def _identity(value: Any) -> str | int:
-    plain = isinstance(value, str | int | float | os.PathLike | Sequence | None)
+    plain = isinstance(value, str | int | float | os.PathLike | Sequence | Mapping | None)
     return f"{type(value).__name__} {value!r}" if plain else id(value)
 
 

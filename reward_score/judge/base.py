@@ -46,7 +46,12 @@ DIMENSIONS = tuple(Verdict.model_fields)
 
 
 class Judge(Protocol):
-    """A judge of captions. `name` begins with its kind: ``lexical``, or ``llm:<model>``."""
+    """A judge of captions.
+
+    `name` begins with its kind, after which metrics are named: ``lexical``, ``comparative:<model>`` (the training
+    judge) or ``llm:<model>`` (the leaderboard's). A judge that waits for others may also have ``ajudge(pairs)``, a
+    coroutine, and ``attempt(pairs)``, which gives a JudgeUnavailable in place of each verdict that cannot be had.
+    """
 
     name: str
 

@@ -23,6 +23,9 @@ REFERENCES = {
     "sa": "Respect for tissue: 2/5, Suture/needle handling: 1/5, Time and motion: 1/5, Flow of operation: 2/5, "
     "Overall performance: 1/5, Quality of final product: 3/5",
     "cvs": "Two structures: 2, Cystic plate: 1, Hepatocystic triangle: 0",
+    "mcq": "C",
+    "closed": "yes",
+    "open": "left kidney",
 }
 QUESTION = "The procedure includes the following step list: ['cutting', 'tying', 'suturing']. What comes next?"
 

@@ -97,6 +97,7 @@ def test_more_spans_never_help_an_exact_tag_answer(spans, junk):
 HOSTILE = [
     *("1", "1.", "1-", "1 ", "1 to ", "1:", "0 seconds: [", "[[", "[[1,", "1-2 seconds: ", "1-2 seconds:\n", " ", "\n"),
     *("a", "a:", ":1/5", ",", "Time Range: 1–2 seconds ", "Start Time", "two structures: ", "\n1", "1.1.", "9"),
+    *("<answer>", "</think><answer>", "<answer>\n", "<think>", "<answer>A</answer> <think>"),
 ]
 
 

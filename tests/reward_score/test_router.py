@@ -62,7 +62,7 @@ def test_encoder_and_judge_are_called_once_per_batch(references):
     assert counting.calls == [4, 4]
     counting.calls.clear()
     scorer.score(rows[2:3])
-    assert counting.calls == [0]
+    assert counting.calls == []
 
 
 @pytest.mark.parametrize(("mix", "unused"), [(0.0, "similarity"), (1.0, "judge")])

@@ -1,0 +1,200 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""One chat completion over HTTP, its failures sorted by what helps: waiting, mending the setup, or nothing."""
+
+import asyncio
+import email.utils
+import os
+import time
+from types import ModuleType
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, ValidationError
+
+from reward_score.errors import BadOption, JudgeUnavailable
+from reward_score.judge.config import JudgeConfig
+
+#: Bytes of a reply; a verdict has some hundreds, and memory is not the endpoint's to fill.
+MAX_REPLY = 1 << 20
+
+
+class Transient(JudgeUnavailable):
+    """A failure that may pass: no connection, time-out, overload; `retry_after` seconds if the endpoint said so."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Refused(JudgeUnavailable):
+    """The endpoint will not serve this job until its setup is mended: wrong key, model or address, no quota."""
+
+
+class Unusable(JudgeUnavailable):
+    """The endpoint works, but not for this request."""
+
+
+class Completion(NamedTuple):
+    """Content and refusal of a reply, and its tokens; content None if the body was no chat completion."""
+
+    content: str | None
+    refusal: str | None
+    input_tokens: int
+    output_tokens: int
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class _Body(BaseModel):
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+_REMEDIES = {
+    401: "the endpoint does not accept the key: set OPENAI_API_KEY",
+    403: "the key may not use this model or endpoint: check its permissions, or set another OPENAI_API_KEY",
+    404: "the endpoint does not know this model or address: check `model`, and OPENAI_BASE_URL (ends in /v1)",
+}
+
+
+def import_openai() -> ModuleType:
+    """The package `openai`, which is imported only when an LLM judge is used.
+
+    Raises:
+        BadOption: it, or what it needs here, is not installed.
+    """
+    try:
+        import aiohttp  # noqa: F401
+        import openai
+        import tenacity  # noqa: F401
+    except ImportError as error:
+        raise BadOption(f"the LLM judge needs packages ({error}): pip install 'verl-medgrpo[judge]'") from None
+    return openai
+
+
+class ChatClient:
+    """An OpenAI-compatible endpoint; for use in one event loop. Its key is in no message that it raises or logs.
+
+    Args:
+        config: the judge's options.
+
+    Raises:
+        BadOption: the package `openai` is missing, or OpenAI's own endpoint is meant and no key is set.
+    """
+
+    def __init__(self, config: JudgeConfig) -> None:
+        openai = import_openai()
+        import httpx2
+
+        self._openai, self.config = openai, config
+        base_url = config.base_url or os.environ.get("OPENAI_BASE_URL") or None
+        # A key for OpenAI must not reach a server that this run itself started.
+        self._key = "" if config.backend == "local" else os.environ.get("OPENAI_API_KEY", "")
+        if config.backend == "local" and not config.base_url:
+            raise BadOption("judge backend local: verl serves no reward model here (reward.reward_model.enable=true)")
+        if not self._key and base_url is None:
+            raise BadOption(
+                "the judge has no key: set OPENAI_API_KEY (and OPENAI_BASE_URL for another endpoint than OpenAI's), "
+                "or choose the judge without a network: lexical"
+            )
+        self._client = openai.AsyncOpenAI(
+            api_key=self._key or "none",
+            base_url=base_url,
+            max_retries=0,
+            timeout=config.request_timeout,
+            http_client=openai.DefaultAioHttpClient(
+                limits=httpx2.Limits(max_connections=config.concurrency, max_keepalive_connections=config.concurrency)
+            ),
+        )
+        parts = urlsplit(str(self._client.base_url))
+        self.address = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+    async def complete(self, messages: list[dict[str, str]], extra: dict[str, Any]) -> Completion:
+        """One request, one reply.
+
+        Raises:
+            Transient, Refused, Unusable: there is no reply.
+        """
+        openai, config = self._openai, self.config
+        try:
+            return await asyncio.wait_for(self._complete(messages, extra), config.request_timeout)
+        except openai.APIStatusError as error:
+            raise self._sorted(error) from None
+        except JudgeUnavailable:
+            raise
+        except (TimeoutError, asyncio.TimeoutError):
+            raise Transient(f"{self.address}: no reply within {config.request_timeout:g} s") from None
+        except Exception as error:
+            # All that a transport can raise before and inside a body. Its layers rename a refused
+            # connection to a time-out, so the first cause is what counts.
+            while error.__cause__ is not None:
+                error = error.__cause__
+            raise Transient(self._clean(f"{self.address}: {type(error).__name__}: {error}")) from None
+
+    async def _complete(self, messages: list[dict[str, str]], extra: dict[str, Any]) -> Completion:
+        config = self.config
+        # Streamed, so that an endless body can be cut off.
+        request = self._client.chat.completions.with_streaming_response.create(
+            model=config.model,
+            messages=messages,
+            temperature=config.temperature,
+            max_tokens=config.max_tokens,
+            **extra,
+        )
+        body = bytearray()
+        async with request as response:
+            async for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > MAX_REPLY:
+                    raise Unusable(f"{self.address}: a reply of more than {MAX_REPLY >> 20} MiB")
+        try:
+            parsed = _Body.model_validate_json(bytes(body))
+        except ValidationError:
+            return Completion(None, None, 0, 0)
+        message, usage = parsed.choices[0].message, parsed.usage or _Usage()
+        return Completion(message.content, message.refusal, usage.prompt_tokens, usage.completion_tokens)
+
+    def _sorted(self, error: Any) -> JudgeUnavailable:
+        status, detail = error.status_code, self._clean(str(error))[:300]
+        text = f"{self.address}: HTTP {status}: {detail}"
+        if status == 429 and getattr(error, "code", None) == "insufficient_quota":
+            return Refused(f"{text}. The account has no quota left")
+        if status in (408, 409, 425, 429) or status >= 500:
+            return Transient(text, _retry_after(error.response.headers))
+        if status in _REMEDIES:
+            return Refused(f"{text}. {_REMEDIES[status]}; model {self.config.model!r}")
+        return Unusable(text)
+
+    def _clean(self, text: str) -> str:
+        # Endpoints like to quote the key that they refuse.
+        return text.replace(self._key, "[key]") if self._key else text
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def _retry_after(headers: Any) -> float | None:
+    """Seconds that the endpoint asks to wait, None if it does not say or says nonsense."""
+    for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        text = headers.get(name, "")
+        try:
+            seconds = float(text) * scale
+        except ValueError:
+            date = email.utils.parsedate_tz(text)
+            seconds = email.utils.mktime_tz(date) - time.time() if date else -1.0
+        if 0 <= seconds < float("inf"):
+            return seconds
+    return None

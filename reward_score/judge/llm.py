@@ -1,0 +1,246 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The LLM judge: cache, limiter, retries and deadline around one question to a chat model."""
+
+import asyncio
+import logging
+import random
+import threading
+import time
+import weakref
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reward_score.errors import BadOption, JudgeUnavailable
+from reward_score.judge import prompt
+from reward_score.judge.base import Verdict
+from reward_score.judge.cache import VerdictCache, make_key
+from reward_score.judge.client import ChatClient, Completion, Refused, Transient, Unusable, import_openai
+from reward_score.judge.config import JudgeConfig
+from reward_score.judge.coordinator import Coordinator, Limiter
+from reward_score.judge.tally import Tally
+from reward_score.sample import CaptionPair
+
+logger = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    import tenacity
+
+_T = TypeVar("_T")
+_THREAD = "judge"
+PROBE = CaptionPair("The grasper retracts the gallbladder.", "A grasper lifts the gallbladder while the hook dissects.")
+
+
+@lru_cache(maxsize=1)
+def _loop() -> asyncio.AbstractEventLoop:
+    """The one event loop of this process that talks to judges, on a thread of its own: callers may have any loop, or
+    none, and as many requests can be in flight as there are callers."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name=_THREAD, daemon=True)
+    thread.start()
+    return loop
+
+
+def _close(client: ChatClient) -> None:
+    """Close connections, or aiohttp complains at the end of every command."""
+    closing = _submit(client.close())
+    # Garbage may be collected on the loop's own thread, which must not wait for itself.
+    if threading.current_thread().name != _THREAD:
+        closing.result(2)
+
+
+def _submit(work: Coroutine[Any, Any, _T]) -> "Future[_T]":
+    return asyncio.run_coroutine_threadsafe(work, _loop())
+
+
+class LLMJudge:
+    """A chat model as judge of captions; safe to share between threads and event loops of a process.
+
+    Args:
+        config: the options.
+        limiter: what the judges of the whole job share; default: a coordinator of this process.
+    """
+
+    def __init__(self, config: JudgeConfig, limiter: Limiter | None = None) -> None:
+        self.config, self.name = config, config.name
+        self.prompt = prompt.version(config.rubric)
+        self.cache = VerdictCache(config.cache)
+        self.limiter = limiter if limiter is not None else Coordinator(config)
+        self._parameters = {"temperature": config.temperature, "max_tokens": config.max_tokens}
+        self._extra = {"response_format": prompt.RESPONSE_FORMAT} if config.structured else {}
+        self._client: ChatClient | None = None
+        # Both belong to the judge's loop.
+        self._running: dict[bytes, asyncio.Task[Verdict]] = {}
+        self._slots = asyncio.Semaphore(4 * config.concurrency)
+
+    def judge(self, pairs: Sequence[CaptionPair]) -> list[Verdict]:
+        """One verdict per pair, in order.
+
+        Raises:
+            JudgeUnavailable: a verdict could not be had; those of the other pairs are in the cache by then.
+        """
+        return _all(self.attempt(pairs))
+
+    async def ajudge(self, pairs: Sequence[CaptionPair]) -> list[Verdict]:
+        """`judge` without blocking the caller's event loop."""
+        keys, found, missing = self._look_up(pairs)
+        if missing:
+            found |= await asyncio.wrap_future(_submit(self._gather(missing)))
+        return _all([found[key] for key in keys])
+
+    def attempt(self, pairs: Sequence[CaptionPair]) -> list[Verdict | JudgeUnavailable]:
+        """For each pair its verdict, or why there is none."""
+        keys, found, missing = self._look_up(pairs)
+        if missing:
+            found |= _submit(self._gather(missing)).result()
+        return [found[key] for key in keys]
+
+    def probe(self) -> tuple[Verdict, Tally]:
+        """One verdict past the cache, with its tokens and latency.
+
+        Raises:
+            JudgeUnavailable: there is none; the message says what to set.
+        """
+        tally = Tally(asked=1)
+        return _submit(self._verdict(PROBE, tally)).result(), tally
+
+    def _look_up(self, pairs: Sequence[CaptionPair]) -> tuple[list[bytes], dict, dict[bytes, CaptionPair]]:
+        keys = [make_key(self.config.model, self.prompt, self._parameters, pair) for pair in pairs]
+        found: dict[bytes, Verdict | JudgeUnavailable] = dict(self.cache.get_many(dict.fromkeys(keys)))
+        missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in found}
+        cached = sum(key in found for key in keys)
+        errors = self.cache.pop_errors()
+        if cached or errors:
+            _submit(self.limiter.report(Tally(asked=cached, cached=cached, cache_errors=errors)))
+        return keys, found, missing
+
+    async def _gather(self, missing: dict[bytes, CaptionPair]) -> dict[bytes, Verdict | JudgeUnavailable]:
+        tasks = [self._task(key, pair) for key, pair in missing.items()]
+        results = await asyncio.gather(*map(asyncio.shield, tasks), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, JudgeUnavailable):
+                raise result
+        return dict(zip(missing, results, strict=True))
+
+    def _task(self, key: bytes, pair: CaptionPair) -> "asyncio.Task[Verdict]":
+        """The pair's running judgement, or a new one: equal answers of a group are asked about once."""
+        if (task := self._running.get(key)) is None:
+            task = self._running[key] = asyncio.ensure_future(self._judge_new(key, pair))
+            task.add_done_callback(lambda _: self._running.pop(key, None))
+        return task
+
+    async def _judge_new(self, key: bytes, pair: CaptionPair) -> Verdict:
+        tally, healthy = Tally(asked=1), None
+        try:
+            async with self._slots:
+                verdict = await self._verdict(pair, tally)
+            healthy = True
+            await asyncio.to_thread(self.cache.put, key, self.config.model, self.prompt, verdict)
+            return verdict
+        except (JudgeUnavailable, BadOption) as error:
+            tally.failed = 1
+            healthy = False if isinstance(error, Transient | Refused) else None
+            logger.warning("no verdict of judge %s: %s", self.name, error)
+            raise
+        finally:
+            tally.cache_errors = self.cache.pop_errors()
+            await self.limiter.report(tally, healthy)
+
+    async def _verdict(self, pair: CaptionPair, tally: Tally) -> Verdict:
+        """One verdict, past the cache."""
+        config = self.config
+        if self._client is None:
+            await self._connect()
+        messages = prompt.messages(pair, config.rubric)
+        # Three characters of English make less than a token; the estimate only paces `tpm`.
+        tokens = sum(len(message["content"]) for message in messages) // 3 + config.max_tokens
+        lease = await self.limiter.acquire(tokens, config.queue_limit)
+        question = _Question(tokens, tally, lease, time.monotonic())
+        try:
+            verdict = await asyncio.wait_for(self._ask(messages, question), config.deadline)
+        except (TimeoutError, asyncio.TimeoutError):
+            last = f"; before that: {question.last_failure}" if question.last_failure else ""
+            raise Transient(f"no verdict within the deadline of {config.deadline:g} s{last}") from None
+        tally.latencies.append(time.monotonic() - question.began)
+        return verdict
+
+    async def _connect(self) -> None:
+        # The import takes a second or more, in which other verdicts' clocks run.
+        await asyncio.to_thread(import_openai)
+        if self._client is None:
+            self._client = ChatClient(self.config)
+            weakref.finalize(self, _close, self._client)
+
+    async def _ask(self, messages: list[dict[str, str]], question: "_Question") -> Verdict:
+        """Ask, and ask once more if the reply cannot be used."""
+        reason = None
+        for asked in (messages, [*messages, prompt.AGAIN]):
+            completion = await self._request(asked, question)
+            question.tally.input_tokens += completion.input_tokens
+            question.tally.output_tokens += completion.output_tokens
+            try:
+                return prompt.read_reply(completion.content, completion.refusal)
+            except prompt.BadReply as error:
+                reason = error
+        raise Unusable(f"no usable reply, asked twice: {reason}")
+
+    async def _request(self, messages: list[dict[str, str]], question: "_Question") -> Completion:
+        """One reply, however many attempts it takes within the deadline."""
+        import tenacity
+
+        left = question.began + self.config.deadline - time.monotonic()
+        attempts = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(Transient),
+            wait=self._pause,
+            stop=tenacity.stop_before_delay(left),
+            reraise=True,
+        )
+        return await attempts(self._attempt, messages, question)
+
+    async def _attempt(self, messages: list[dict[str, str]], question: "_Question") -> Completion:
+        lease, question.lease = question.lease, None
+        if lease is None:
+            lease = await self.limiter.acquire(question.tokens, self.config.deadline)
+        question.tally.requests += 1
+        try:
+            return await self._client.complete(messages, self._extra)
+        except JudgeUnavailable as error:
+            question.last_failure = error
+            raise
+        finally:
+            await self.limiter.release(lease)
+
+    def _pause(self, state: "tenacity.RetryCallState") -> float:
+        """Seconds before the next attempt: doubling with jitter, and never before the endpoint's Retry-After."""
+        backoff = min(self.config.max_backoff, self.config.backoff * 2 ** (state.attempt_number - 1))
+        # Full jitter above one half, so that hundreds of refused requests do not come back at one moment.
+        backoff *= random.uniform(0.5, 1.0)
+        asked = getattr(state.outcome.exception(), "retry_after", None)
+        return backoff if asked is None else max(backoff, asked + random.uniform(0, 0.1 * self.config.backoff))
+
+
+@dataclass(slots=True)
+class _Question:
+    """A verdict on its way: estimated tokens per request, its counts, the lease of its first request until that begins,
+    and when it began."""
+
+    tokens: int
+    tally: Tally
+    lease: int | None
+    began: float
+    last_failure: JudgeUnavailable | None = None
+
+
+def _all(results: Sequence[Verdict | JudgeUnavailable]) -> list[Verdict]:
+    """The verdicts.
+
+    Raises:
+        JudgeUnavailable: one of them is missing; the first one's reason.
+    """
+    failed = [result for result in results if isinstance(result, JudgeUnavailable)]
+    if failed:
+        raise JudgeUnavailable(f"{len(failed)} of {len(results)} captions have no verdict: {failed[0]}") from failed[0]
+    return list(results)

@@ -1,0 +1,63 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Closed (yes/no) and open questions with a short text as answer.
+
+What counts is the content of the first answer tags on one line, else the whole answer. Yes/no: right only if exactly
+one of the two words occurs and is the reference (MedEvalKit's rule). Other texts: equal to the reference apart from
+case, punctuation and spaces. Lenient, for evaluation: the last answer tags or all but the reasoning; a text is right if
+it holds the reference as whole words.
+"""
+
+import re
+
+from reward_score import tagged
+from reward_score.errors import BadGroundTruth
+from reward_score.sample import Rating, Sample
+from reward_score.vqa import DEFAULT, VQAOptions, gold, rate_tagged
+
+COMPONENTS = ()
+
+_WORDS = re.compile(r"\w+")
+
+
+def _words(text: str) -> list[str]:
+    return _WORDS.findall(text.lower())
+
+
+def yes_or_no(text: str) -> str | None:
+    """``yes`` or ``no`` if exactly one of them occurs as a word, else None."""
+    found = {"yes", "no"}.intersection(_words(text))
+    return found.pop() if len(found) == 1 else None
+
+
+def right(answer: str, reference: str) -> bool:
+    """Whether an answer is the reference, by the strict rule."""
+    words = _words(reference)
+    if words in (["yes"], ["no"]):
+        return yes_or_no(answer) == words[0]
+    return _words(answer) == words
+
+
+def holds(answer: str, reference: str) -> bool:
+    """Whether an answer is the reference or, where that is no yes or no, has it in it as whole words."""
+    words = _words(reference)
+    if words in (["yes"], ["no"]):
+        return yes_or_no(answer) == words[0]
+    return f" {' '.join(words)} " in f" {' '.join(_words(answer))} "
+
+
+def rate(sample: Sample, fallback: float, options: VQAOptions = DEFAULT) -> Rating:
+    """Reward parts of one answer; `fallback` is for other tasks.
+
+    Raises:
+        BadGroundTruth: the reference has no word.
+        RewardError: see `reward_score.vqa.rate_tagged`.
+    """
+    reference = gold(sample)
+    if not _words(reference):
+        raise BadGroundTruth(f"the reference answer {reference!r} has no word")
+    found = tagged.first_answer(sample.answer)
+    answer = (sample.answer if found is None else found).strip()
+    accuracy = right(answer, reference)
+    lenient = accuracy or holds(tagged.final_text(sample.answer), reference)
+    return rate_tagged(sample, options, accuracy, lenient, bool(_words(answer)))

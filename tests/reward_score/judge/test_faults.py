@@ -1,0 +1,184 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an endpoint can do wrong, on a real HTTP server: no hang, no wrong score, a clear message."""
+
+import email.utils
+import json
+import logging
+import pickle
+import time
+
+import pytest
+from judge_server import (
+    DIMENSIONS,
+    JudgeServer,
+    answer,
+    completion,
+    cut,
+    drip,
+    echo_key,
+    grades,
+    hang,
+    raw,
+    status,
+    verdict,
+)
+
+from reward_score.errors import BadOption, JudgeUnavailable
+from reward_score.judge import JudgeConfig, LLMJudge
+from reward_score.sample import CaptionPair
+
+PAIR = CaptionPair("A grasper lifts the gallbladder.", "The grasper retracts the gallbladder.")
+SLACK = 3.0
+
+
+def ask(judge, pair=PAIR):
+    """Verdict or error, and seconds."""
+    began = time.monotonic()
+    [result] = judge.attempt([pair])
+    return result, time.monotonic() - began
+
+
+PASSING = {
+    "429": (status(429), 2),
+    "429 with Retry-After": (status(429, {"Retry-After": "0"}), 2),
+    "500": (status(500), 2),
+    "503": (status(503), 2),
+    "408": (status(408), 2),
+    "hang": (hang(), 2),
+    "slow drip": (drip(), 2),
+    "connection lost in the body": (cut(), 2),
+    "truncated JSON": (raw(json.dumps(completion(grades())).encode()[:-30]), 2),
+    "no JSON": (raw(b"<html>Bad gateway</html>"), 2),
+    "no choices": (raw(b'{"choices": []}'), 2),
+    "non-UTF-8": (raw(b'{"choices": [{"message": {"content": "\xff\xfe"}}]}'), 2),
+    "empty content": (answer(""), 2),
+    "null content": (answer(None), 2),
+    "refusal": (answer(None, refusal="I cannot help with that."), 2),
+    "refusal beside grades": (answer(grades(5), refusal="I cannot help with that."), 2),
+    "prose around the grades": (answer("The candidate says 5. " + grades(5)), 2),
+    "cut off grades": (answer(grades(5)[:-6], finish_reason="length"), 2),
+    "missing dimension": (answer(json.dumps(dict.fromkeys(DIMENSIONS[:4], 5))), 2),
+    "another dimension": (answer(json.dumps(dict.fromkeys([*DIMENSIONS, "overall"], 5))), 2),
+    "a list": (answer("[5, 5, 5, 5, 5]"), 2),
+    "score 6": (answer(grades(6)), 2),
+    "score 0": (answer(grades(0)), 2),
+    "score 4.5": (answer(grades(4.5)), 2),
+    "score NaN": (answer(grades(float("nan"))), 2),
+    "score true": (answer(grades(True)), 2),
+    "score as text": (answer(grades("5")), 2),
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_a_fault_that_passes_costs_a_request_and_no_verdict(name, server, make):
+    fault, requests = PASSING[name]
+    server.script = [fault, verdict(2)]
+    result, seconds = ask(make())
+    assert not isinstance(result, JudgeUnavailable), result
+    assert result.mean == 2 and len(server.requests) == requests
+    assert seconds < 1 + SLACK
+
+
+LASTING = {
+    "401": (status(401), "OPENAI_API_KEY", 1),
+    "403": (status(403), "permissions", 1),
+    "404 model": (status(404, message="The model does not exist"), "does not exist.*`model`", 1),
+    "400": (status(400, message="content filter"), "content filter", 1),
+    "no quota": (status(429, code="insufficient_quota"), "no quota", 1),
+    "10 MB reply": (raw(b"[" + b" " * 10_000_000), "more than 1 MiB", 1),
+    "10 MB verdict": (answer(grades(5) + " " * 10_000_000), "more than 1 MiB", 1),
+    "429 for ever": (status(429), "429", None),
+    "500 for ever": (status(500), "500", None),
+    "hang for ever": (hang(), "no reply within 0.4 s", None),
+    "slow drip for ever": (drip(), "no reply within 0.4 s", None),
+    "empty twice": (answer(""), "asked twice: the reply is empty", 2),
+    "refusal twice": (answer(None, refusal="No."), "refused", 2),
+    "wrong schema twice": (answer('{"score": 5}'), "asked twice", 2),
+    "out of range twice": (answer(grades(9)), "asked twice.*less than or equal to 5", 2),
+    "wait longer than the deadline": (status(429, {"Retry-After": "3600"}), "429", 1),
+    "wait until a date": (status(503, {"Retry-After": email.utils.formatdate(time.time() + 3600)}), "503", 1),
+}
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_a_fault_that_lasts_is_an_error_within_the_deadline(name, server, make, caplog):
+    server.default, message, requests = LASTING[name]
+    result, seconds = ask(make())
+    assert isinstance(result, JudgeUnavailable)
+    assert seconds < 1 + SLACK
+    assert requests is None or len(server.requests) == requests
+    with pytest.raises(JudgeUnavailable, match=message):
+        raise result
+    assert str(result) in caplog.text
+    assert str(pickle.loads(pickle.dumps(result))) == str(result)
+
+
+def test_connection_refused(make):
+    with JudgeServer() as gone:
+        url = gone.url
+    result, seconds = ask(make(base_url=url))
+    assert isinstance(result, JudgeUnavailable) and "connect" in str(result).lower()
+    assert seconds < 1 + SLACK
+
+
+def test_a_server_that_dies_and_returns(server, make):
+    judge = make(deadline=5.0, max_backoff=0.2)
+    assert ask(judge)[0].mean == 4
+    with JudgeServer() as brief:
+        port = brief.port
+    moved = make(deadline=5.0, max_backoff=0.2, base_url=f"http://127.0.0.1:{port}/v1")
+    import threading
+
+    results = []
+    thread = threading.Thread(target=lambda: results.append(ask(moved)[0]))
+    thread.start()
+    time.sleep(0.5)
+    with JudgeServer(port=port):
+        thread.join(5)
+    assert results[0].mean == 4
+
+
+def test_retry_after_is_honoured(server, make):
+    server.script = [status(429, {"Retry-After": "0.3"}), status(429, {"retry-after-ms": "250"}), verdict(3)]
+    assert ask(make(request_timeout=2.0))[0].mean == 3
+    first, second, third = server.times
+    assert second - first >= 0.3 and third - second >= 0.25
+
+
+def test_nonsense_in_retry_after_is_ignored(server, make):
+    server.script = [status(429, {"Retry-After": text}) for text in ("soon", "-5", "nan", "")] + [verdict(3)]
+    assert ask(make())[0].mean == 3
+
+
+def test_the_key_is_in_no_message_log_or_cache(server, make, key, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    server.script = [verdict(3), echo_key()]
+    judge = make(cache=str(tmp_path / "judge.sqlite"))
+    assert ask(judge)[0].mean == 3
+    result, _ = ask(judge, CaptionPair("another", "caption"))
+    assert "Incorrect API key provided: [key]" in str(result)
+    kept = [str(result), repr(result), repr(judge.__dict__), judge.config.model_dump_json(), caplog.text]
+    judge.cache.close()
+    kept += [file.read_bytes().decode("latin-1") for file in tmp_path.iterdir()]
+    assert len(kept) > 5 and not any(key in text for text in kept)
+
+
+def test_without_a_key_the_message_says_what_to_set(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(BadOption, match="OPENAI_API_KEY"):
+        LLMJudge(JudgeConfig(cache=None)).probe()
+
+
+def test_a_served_model_gets_no_key(server, make, key):
+    seen = []
+
+    async def look(request):
+        seen.append(request.headers["Authorization"])
+        return await verdict(4)(request)
+
+    server.default = look
+    assert make(backend="local", base_url=server.url).probe()[0].mean == 4
+    with pytest.raises(BadOption, match="reward.reward_model.enable"):
+        make(backend="local", base_url=None).probe()
+    assert seen == ["Bearer none"] and key not in seen[0]

@@ -1,0 +1,231 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The LLM judge behind the scorer, in batches, many at once, and for the leaderboard."""
+
+import asyncio
+import math
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from judge_server import JudgeServer, grades, status, verdict
+
+import reward_score
+from reward_score import Scorer, make_sample
+from reward_score.errors import BadOption, JudgeUnavailable
+from reward_score.judge import DIMENSIONS, JudgeConfig, LexicalJudge, LLMJudge, Verdict, make_judge
+from reward_score.leaderboard import score_records
+from reward_score.sample import CaptionPair
+from reward_score.submission import Record
+
+REFERENCE = "The grasper retracts the gallbladder."
+
+
+def pairs(number):
+    return [CaptionPair(f"caption {i}", REFERENCE) for i in range(number)]
+
+
+def by_caption(**reactions):
+    """Reactions by a word of the candidate, else grades of 4."""
+
+    async def react(request):
+        text = (await request.json())["messages"][1]["content"]
+        found = next((reactions[word] for word in reactions if word in text), verdict(4))
+        return await found(request)
+
+    return react
+
+
+def test_grades_reach_the_score_by_dimension_mean_and_mapping(encoder):
+    values = dict(zip(DIMENSIONS, (5, 4, 3, 2, 1), strict=True))
+
+    async def react(request):
+        import json
+
+        from judge_server import answer
+
+        return await answer(json.dumps(values))(request)
+
+    with JudgeServer(react) as server:
+        options = {"backend": "openai", "base_url": server.url, "cache": None}
+        scorer = Scorer(similarity=encoder, judge=options)
+        result = scorer.score([make_sample("m/AVOS/rc", "A grasper.", REFERENCE, None)])[0]
+    assert {name: result[f"judge_{name}"] for name in DIMENSIONS} == values
+    assert result["judge"] == result["judge_normalized"] == (3 - 1) / 4
+    assert result["raw"] == pytest.approx((result["similarity"] + 0.5) / 2)
+
+
+def test_a_batch_keeps_its_order_and_what_was_had_although_one_fails(server, make, tmp_path):
+    server.default = by_caption(**{"caption 3": status(400), "caption 7": verdict(2)})
+    judge = make(cache=str(tmp_path / "judge.sqlite"))
+    with pytest.raises(JudgeUnavailable, match="1 of 20 captions have no verdict.*400"):
+        judge.judge(pairs(20))
+    results = make(cache=str(tmp_path / "judge.sqlite")).attempt(pairs(20))
+    assert [isinstance(result, JudgeUnavailable) for result in results] == [i == 3 for i in range(20)]
+    assert [result.mean for i, result in enumerate(results) if i != 3] == [4] * 6 + [2] + [4] * 12
+    assert len(server.requests) == 21
+
+
+def test_threads_and_event_loops_share_one_judge(server, make):
+    server.latency = 0.2
+    judge = make(deadline=10, request_timeout=5)
+    judge.probe()
+    results = []
+
+    async def several(start):
+        found = await asyncio.gather(*(judge.ajudge([pair]) for pair in pairs(64)[start : start + 16]))
+        results.extend(one for [one] in found)
+
+    began = time.monotonic()
+    threads = [threading.Thread(target=asyncio.run, args=(several(start),)) for start in range(0, 64, 16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 64 and server.most_in_flight >= 56
+    assert time.monotonic() - began < 4 * 0.2
+
+
+def test_equal_answers_that_are_under_way_are_asked_about_once(server, make):
+    server.latency = 0.1
+    judge = make()
+
+    async def same():
+        return await asyncio.gather(*(judge.ajudge(pairs(1)) for _ in range(8)))
+
+    assert len(asyncio.run(same())) == 8 and len(server.requests) == 1
+
+
+def test_an_open_breaker_fails_at_once_and_closes_again(server, make):
+    server.default = status(401)
+    judge = make(breaker_failures=3, breaker_cooldown=0.3, concurrency=1)
+    judge.attempt(pairs(3))
+    began = time.monotonic()
+    [result] = judge.attempt([CaptionPair("later", REFERENCE)])
+    assert "no request for another" in str(result) and time.monotonic() - began < 0.1
+    assert len(server.requests) == 3
+    time.sleep(0.3)
+    server.default = verdict(4)
+    # Half open: a single one tries, and its success lets the others through.
+    assert judge.judge(pairs(1))[0].mean == 4
+    assert len(judge.judge(pairs(3))) == 3
+
+
+class Moody:
+    """Fails as it is told."""
+
+    name = "moody"
+    failing = False
+
+    def judge(self, asked):
+        if self.failing:
+            raise JudgeUnavailable("not now")
+        return [Verdict(**dict.fromkeys(DIMENSIONS, 5.0)) for _ in asked]
+
+
+def group(number=3):
+    return [make_sample("m/AVOS/rc", f"caption {i}", REFERENCE, None) for i in range(number)]
+
+
+def ascore(scorer, samples, decision=None):
+    proposed = []
+
+    async def decide(scorer_kind):
+        proposed.append(scorer_kind)
+        return decision or scorer_kind
+
+    return asyncio.run(scorer.ascore(samples, decide)), proposed
+
+
+def test_without_a_judge_there_is_no_score(encoder):
+    moody = Moody()
+    scorer = Scorer(similarity=encoder, judge=moody)
+    fine, proposed = ascore(scorer, group())
+    assert fine == scorer.score(group()) and proposed == []
+    moody.failing = True
+    with pytest.raises(JudgeUnavailable):
+        scorer.score(group())
+    with pytest.raises(JudgeUnavailable):
+        ascore(scorer, group())
+
+
+def test_similarity_only_has_all_the_weight_and_the_same_keys(encoder):
+    moody = Moody()
+    scorer = Scorer(similarity=encoder, judge=moody, on_failure="similarity_only", caption_mix=0.3)
+    judged, proposed = ascore(scorer, group())
+    assert proposed == ["judge"] and not math.isnan(judged[0]["judge"])
+    moody.failing = True
+    alone, proposed = ascore(scorer, group())
+    assert proposed == ["similarity"]
+    batch = scorer.score(group())
+    for one, other in zip(alone, batch, strict=True):
+        assert one["score"] == one["raw"] == one["similarity"] == other["score"] > 0
+        assert math.isnan(one["judge"]) and math.isnan(one["judge_action"])
+        assert set(one) == set(reward_score.SCORE_KEYS)
+    assert [one["similarity"] for one in judged] == pytest.approx([one["similarity"] for one in alone])
+
+
+def test_the_groups_decision_holds_against_what_an_answer_could_have(encoder):
+    moody = Moody()
+    scorer = Scorer(similarity=encoder, judge=moody, on_failure="similarity_only")
+    [first, *_], _ = ascore(scorer, group(), decision="similarity")
+    assert math.isnan(first["judge"]) and first["score"] == first["similarity"]
+    moody.failing = True
+    with pytest.raises(JudgeUnavailable, match="others of this group have a verdict"):
+        ascore(scorer, group(), decision="judge")
+    # An answer without a caption needs no judge, whatever its group has.
+    [empty], proposed = ascore(scorer, [make_sample("m/AVOS/rc", "...", REFERENCE, None)])
+    assert empty["score"] == 0 and proposed == []
+
+
+def test_options_that_could_split_a_group_are_refused():
+    with pytest.raises(BadOption, match="whole groups"):
+        reward_score.compute_score("m/AVOS/rc", "a", "b", on_failure="similarity_only")
+    with pytest.raises(BadOption, match="caption_mix"):
+        Scorer(on_failure="similarity_only", caption_mix=0)
+
+
+def test_make_judge():
+    assert isinstance(make_judge("openai"), LLMJudge) and make_judge("openai").name == "comparative:gpt-4.1"
+    assert make_judge({"model": "m", "rubric": "absolute"}).name == "llm:m"
+    with pytest.raises(BadOption, match="tempo"):
+        make_judge({"tempo": 1})
+    assert reward_score.get_scorer(judge={"model": "m"}) is reward_score.get_scorer(judge={"model": "m"})
+    assert isinstance(reward_score.get_scorer().judge, LexicalJudge)
+
+
+def record(i, task, prediction, answer, struc_info=()):
+    return Record(i, task, "NurViD", prediction, "", answer, list(struc_info), 1.0)
+
+
+def test_the_leaderboards_metrics_by_the_absolute_rubric(server, make):
+    events = [{"start": 0.0, "end": 10.0, "caption": "one"}, {"start": 20.0, "end": 30.0, "caption": "two"}]
+    records = [
+        record(0, "vs", "good summary", "x"),
+        record(1, "vs", "bad summary", "x"),
+        record(2, "rc", "good region", "x"),
+        record(3, "rc", "broken region", "x"),
+        record(4, "dvc", "0.0-10.0 seconds: good one\n20.0-30.0 seconds: bad two", "", [events]),
+    ]
+    server.default = by_caption(bad=verdict(2), broken=status(400))
+    result = score_records(records, make(rubric="absolute"))
+    assert (result.metrics["VS_llm"], result.metrics["RC_llm"], result.metrics["DVC_llm"]) == (3, 4, 3)
+    # A failed call is left out, as officially, but said.
+    assert result.unjudged == {"rc": 1}
+    # The training judge compares, and its numbers carry another name.
+    assert "VS_comparative" in score_records(records[:2], make()).metrics
+    server.default = status(400)
+    with pytest.raises(JudgeUnavailable):
+        score_records(records[:2], make(rubric="absolute"))
+
+
+def test_nothing_heavy_is_imported_before_an_llm_judge_is_used():
+    code = "import sys, reward_score; reward_score.Scorer(judge='openai', similarity=object()); print(*sys.modules)"
+    modules = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
+    assert "reward_score" in modules and not {"openai", "aiohttp", "tenacity", "torch", "verl", "ray"} & modules
+
+
+def test_grades_helper_is_what_the_judge_expects():
+    assert LLMJudge(JudgeConfig(cache=None)).prompt.startswith("comparative-") and "action" in grades()
