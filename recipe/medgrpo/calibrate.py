@@ -19,6 +19,7 @@ import reward_score
 from recipe.medgrpo.answers import RL_TASKS, Answer, check_inputs, describe_decoding, read_answers, read_rows, task_rank
 from recipe.medgrpo.tables import compact_table
 from reward_score.artifact import ALL_SOURCES
+from reward_score.judge import Judge, JudgeConfig, make_judge
 from reward_score.normalization import MIN_OBSERVATIONS
 
 
@@ -32,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, default=256, help="tokens per answer")
     parser.add_argument("--tasks", nargs="+", default=list(RL_TASKS), choices=sorted(reward_score.TASKS), help="tasks")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
+    parser.add_argument("--judge", choices=["lexical", "openai"], default="lexical", help="the judge of the training")
+    parser.add_argument("--judge-model", default="gpt-4.1", help="of the judge openai")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,13 +53,15 @@ def run(args: argparse.Namespace) -> int:
         per_pair=args.max_per_pair,
     )
     meta, answers = read_answers(answers_file, read_rows(args.data))
-    values = raw_scores(answers)
+    judge = make_judge(JudgeConfig(model=args.judge_model) if args.judge == "openai" else args.judge)
+    values = raw_scores(answers, judge)
     artifact = reward_score.Artifact.from_observations(
         values,
         reward_score.Provenance(
             model=str(args.model),
             split=f"{args.data}, tasks {' '.join(args.tasks)}, at most {args.max_per_pair} rows per pair",
             decoding=describe_decoding(meta["decoding"]),
+            judge=judge.name,
         ),
     )
     artifact.save(args.out)
@@ -72,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def raw_scores(answers: Sequence[Answer]) -> dict[tuple[str, str, str], list[float]]:
+def raw_scores(answers: Sequence[Answer], judge: Judge) -> dict[tuple[str, str, str], list[float]]:
     """Raw components of the answers by (source, task, component), each in [0, 1]; an unparsable answer is 0."""
     samples = reward_score.make_samples(
         [answer.row.data_source for answer in answers],
@@ -80,7 +85,7 @@ def raw_scores(answers: Sequence[Answer]) -> dict[tuple[str, str, str], list[flo
         [answer.row.ground_truth for answer in answers],
         [answer.row.extra_info for answer in answers],
     )
-    return reward_score.observations(reward_score.get_scorer(reward_tasks="all").raw(samples))
+    return reward_score.observations(reward_score.get_scorer(reward_tasks="all", judge=judge).raw(samples))
 
 
 def median_ratios(artifact: reward_score.Artifact) -> dict[tuple[str, str], str]:

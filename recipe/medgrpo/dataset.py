@@ -7,6 +7,7 @@ RL reads rows with verl's own ``RLHFDataset``, of which :class:`MedGRPODataset` 
 temporal position; :class:`MedGRPOSFTDataset` takes its place.
 """
 
+import asyncio
 from types import SimpleNamespace
 
 import torch
@@ -15,8 +16,14 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.py_functional import convert_nested_value_to_list_recursive
 from verl.utils.tokenizer import build_multimodal_processor_inputs
 
+from recipe.medgrpo import lengths, media
+from recipe.medgrpo.balance import balanced_order
+from recipe.medgrpo.prompts import apply_template
+
 #: Frames reach the processor at their final size (the row's pixel budget); a second resize would undo it.
 MM_PROCESSOR_KWARGS = {"do_resize": False}
+
+DEFAULT_MEDIA = media.MediaOptions()
 
 
 def with_media(messages: list[dict], row: dict) -> list[dict]:
@@ -26,14 +33,21 @@ def with_media(messages: list[dict], row: dict) -> list[dict]:
     return RLHFDataset._build_messages(keys, row, key="messages")
 
 
-def load_media(messages: list[dict], patch_size: int) -> tuple[list | None, list | None]:
-    """Decode the media of ``messages``.
+def load_media(
+    messages: list[dict], patch_size: int, options: media.MediaOptions = DEFAULT_MEDIA
+) -> tuple[list | None, list | None]:
+    """Decode the media of ``messages``, or take them from this process's cache.
 
     Returns:
-        images (PIL) and videos, each a pair of a float tensor (frames, 3, height, width) and metadata with the fps.
+        images (PIL) and videos, each a pair of uint8 frames (frames, 3, height, width) and metadata with the fps. They
+        are shared: do not write to them.
+
+    Raises:
+        FrameError: a file is missing or broken.
     """
-    images, videos, _ = RLHFDataset._process_multi_modal_info(messages, image_patch_size=patch_size, config=None)
-    return images, videos
+    cache, items = media.cache_of(options), media.items_of(messages)
+    futures = [cache.submit(item, patch_size) for item in items]
+    return media.split(items, [future.result() for future in futures])
 
 
 def encode(processor, messages: list[dict], images: list | None, videos: list | None) -> dict:
@@ -47,26 +61,81 @@ def encode(processor, messages: list[dict], images: list | None, videos: list | 
 class MedGRPODataset(RLHFDataset):
     """Rows whose task is in ``data.tasks``: one file serves SFT on all tasks and RL on the rewarded ones."""
 
+    @classmethod
+    async def process_multi_modal_info(cls, messages, image_patch_size, config) -> tuple:
+        """verl's agent loop calls this for each sample; the samples of a group share one decoding.
+
+        No thread waits here: a group of eight occupies one decoder, and the event loop stays free.
+        """
+        cache, items = media.cache_of(media.MediaOptions.of(config)), media.items_of(messages)
+        loop = asyncio.get_running_loop()
+        # Reading the times of change of the files may touch a slow disk.
+        futures = await loop.run_in_executor(None, lambda: [cache.submit(item, image_patch_size) for item in items])
+        # Shielded: a sample that is cancelled must not take the decoding from its siblings.
+        values = await asyncio.gather(*(asyncio.shield(asyncio.wrap_future(future)) for future in futures))
+        return *media.split(items, values), None
+
     def maybe_filter_out_long_prompts(self, dataframe=None):
         tasks = set(self.config.tasks)
         kept = dataframe.select([index for index, task in enumerate(dataframe["ability"]) if task in tasks])
         print(f"{len(kept)} of {len(dataframe)} rows are of the tasks {', '.join(sorted(tasks))}")
         if not len(kept):
             raise ValueError(f"{self.data_files}: no row has a task of data.tasks ({', '.join(sorted(tasks))})")
-        return super().maybe_filter_out_long_prompts(kept)
+        kept = self._only(kept)
+        if self.filter_overlong_prompts:
+            fitting = lengths.fitting(kept, self.max_prompt_length, self._prompt_of, self.processor)
+            print(f"{len(kept) - len(fitting)} of {len(kept)} prompts exceed {self.max_prompt_length} tokens: left out")
+            kept = kept.select(fitting)
+        return self._in_order(kept)
+
+    def _only(self, dataframe):
+        """Training rows whose ``extra_info`` has one of the values that ``data.only`` lists for a field."""
+        for field, values in (self.config.get("only") or {}).items() if self._is_training() else ():
+            chosen = [index for index, info in enumerate(dataframe["extra_info"]) if info.get(field) in values]
+            print(f"{len(chosen)} of {len(dataframe)} rows have {field} {', '.join(map(str, values))}")
+            if not chosen:
+                raise ValueError(f"{self.data_files}: no row has {field} {list(values)}: mend data.only.{field}")
+            dataframe = dataframe.select(chosen)
+        return dataframe
+
+    def _build_messages(self, example: dict, key: str) -> list[dict]:
+        training = self._is_training() or self.config.get("val_template") is None
+        template = self.config.get("template" if training else "val_template")
+        return super()._build_messages({**example, key: apply_template(example[key], template)}, key)
+
+    def _is_training(self) -> bool:
+        files = self.config.train_files
+        return self.original_data_files == ([files] if isinstance(files, str) else list(files))
+
+    def _prompt_of(self, row: dict) -> list[dict]:
+        return self._build_messages(row, key=self.prompt_key)
+
+    def _in_order(self, dataframe):
+        """Training rows in ``data.balance``'s order; validation rows, and all without it, as they are."""
+        if self.config.balance is None or not self._is_training():
+            return dataframe
+        if self.config.shuffle:
+            raise ValueError("data.balance gives the rows their order: set data.shuffle=false with it")
+        return dataframe.select(balanced_order(dataframe["data_source"], self.config.balance, self.config.seed or 0))
 
 
 class MedGRPOSFTDataset(MultiTurnSFTDataset):
     """Question and answer of one row; the loss covers the answer and the end-of-turn token."""
+
+    def __init__(self, parquet_files, tokenizer, config, *args, **kwargs):
+        self.media = media.MediaOptions.of(config)
+        self.template = config.get("template")
+        super().__init__(parquet_files, tokenizer, config, *args, **kwargs)
 
     def __getitem__(self, item: int) -> dict:
         row = self.dataframe.iloc[item].to_dict()
         *prompt, answer = self.messages[item]
         if answer["role"] != "assistant" or any(turn["role"] == "assistant" for turn in prompt):
             raise ValueError(f"{self.parquet_files}, row {item}: messages must end with their only assistant turn")
-        media = {key: row[key] for key in ("images", "videos") if key in row}
-        prompt = with_media(prompt, convert_nested_value_to_list_recursive(media))
-        inputs = encode(self.processor, prompt, *load_media(prompt, self.image_patch_size))
+        keys = [key for key in ("images", "videos") if key in row]
+        prompt = apply_template(prompt, self.template)
+        prompt = with_media(prompt, convert_nested_value_to_list_recursive({key: row[key] for key in keys}))
+        inputs = encode(self.processor, prompt, *load_media(prompt, self.image_patch_size, self.media))
         prompt_ids = inputs.pop("input_ids")[0]
         inputs.pop("attention_mask")
         inputs.pop("mm_token_type_ids", None)

@@ -18,6 +18,7 @@ from typing import Any
 from rich.console import Console
 
 import reward_score
+from recipe.medgrpo import matrices
 from recipe.medgrpo.answers import (
     RL_TASKS,
     Answer,
@@ -30,9 +31,12 @@ from recipe.medgrpo.answers import (
     row_means,
     task_rank,
 )
+from recipe.medgrpo.prompts import TEMPLATES
 from recipe.medgrpo.run_dir import EvalDir, write_json
 from recipe.medgrpo.tables import compact_table
 from reward_score.leaderboard import score_records
+from reward_score.multiple_choice import read_options
+from reward_score.router import VQA_TASKS
 from reward_score.sample import load_struc_info
 from reward_score.submission import Record
 
@@ -49,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     parser.add_argument("--max-tokens", type=int, default=256, help="tokens per answer")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
+    parser.add_argument("--template", choices=TEMPLATES, help="wording around each question")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         temperature=args.temperature,
         max_tokens=args.max_tokens,
         seed=args.seed,
+        template=args.template,
     )
     meta, answers = read_answers(files.answers, read_rows(args.data))
     results = score(answers, artifact)
@@ -81,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
     write_json(files.summary, summary)
     console = Console()
     print_summary(summary, console)
+    if questions := [result for result in results if result["task"] in VQA_TASKS]:
+        matrices.show(matrices.group(summary["name"], questions, str(files.results)), console)
     console.print(f"{files.summary}, {files.results}", soft_wrap=True)
     return 0
 
@@ -113,7 +121,7 @@ def score(answers: Sequence[Answer], artifact: reward_score.Artifact | None) -> 
             [row.data_source for row in rows],
             [answers[i].response for i in wanted],
             [row.ground_truth for row in rows],
-            [row.extra_info for row in rows],
+            [{**row.extra_info, "response_length": answers[i].num_tokens} for i, row in zip(wanted, rows, strict=True)],
         )
         for i, values in zip(wanted, scorer.score(samples), strict=True):
             if kind == "plain":
@@ -123,7 +131,7 @@ def score(answers: Sequence[Answer], artifact: reward_score.Artifact | None) -> 
 
 
 def _identity(answer: Answer) -> dict[str, Any]:
-    row = answer.row
+    row, extra = answer.row, answer.row.extra_info
     return {
         "index": row.index,
         "sample": answer.sample,
@@ -134,6 +142,10 @@ def _identity(answer: Answer) -> dict[str, Any]:
         "data_source": row.data_source,
         "source": row.source,
         "task": row.task,
+        "modality": extra.get("modality"),
+        "question_type": extra.get("question_type"),
+        "image_id": extra.get("image_id"),
+        "num_options": len(read_options(extra.get("options") or "")),
         "response": answer.response,
         "ground_truth": row.ground_truth,
         "num_tokens": answer.num_tokens,
@@ -142,6 +154,7 @@ def _identity(answer: Answer) -> dict[str, Any]:
 
 
 def write_results(path: Path, results: Sequence[dict[str, Any]]) -> None:
+    """Write ``results`` as JSON lines; a file of that name is replaced only when all are written."""
     scratch = path.with_name(path.name + ".tmp")
     with scratch.open("w", encoding="utf-8") as file:
         for result in results:
@@ -199,6 +212,8 @@ def leaderboard(answers: Sequence[Answer]) -> dict[str, float]:
     records = []
     for answer in answers:
         row, extra = answer.row, answer.row.extra_info
+        if row.task in VQA_TASKS:
+            continue
         records.append(
             Record(
                 index=row.index,
@@ -211,6 +226,8 @@ def leaderboard(answers: Sequence[Answer]) -> dict[str, float]:
                 fps=extra.get("fps"),
             )
         )
+    if not records:
+        return {}
     return score_records(records, encoder=reward_score.get_scorer(reward_tasks="all").encoder).metrics
 
 
@@ -228,6 +245,8 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         table.add_section()
         table.add_row("RL tasks", "all", *_cells(summary["reward"]), style="bold")
     console.print(table, "")
+    if not summary["leaderboard"]:
+        return
     metrics = compact_table("benchmark metrics", ("metric",), ("value",))
     for name, value in summary["leaderboard"].items():
         metrics.add_row(name, f"{value:.4f}")

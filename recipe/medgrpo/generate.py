@@ -16,6 +16,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from recipe.medgrpo.prompts import TEMPLATES, apply_template
+
 #: Rows whose frames are held decoded at one time.
 CHUNK = 256
 
@@ -55,6 +57,7 @@ def generate(
     seed: int = 0,
     tasks: list[str] | None = None,
     per_pair: int | None = None,
+    template: str | None = None,
 ) -> Path:
     """Write the answers file ``out``; return at once if it is complete and was made from the same inputs.
 
@@ -64,12 +67,14 @@ def generate(
         n: answers per row; ``temperature`` 0 is greedy (then n = 1).
         max_tokens: length limit of an answer, in tokens. The benchmark's own inference uses 256.
         tasks, per_pair: which rows, see :func:`choose_rows`.
+        template: wording around each question, see recipe/medgrpo/prompts.py.
     """
     meta = {
         "model": _fingerprint(model),
         "data": _fingerprint(data),
         "decoding": {"n": n, "temperature": temperature, "max_tokens": max_tokens, "seed": seed},
         "rows": {"tasks": tasks, "per_pair": per_pair},
+        "template": template,
     }
     if out.exists():
         with out.open(encoding="utf-8") as file:
@@ -77,7 +82,7 @@ def generate(
                 print(f"{out}: up to date")
                 return out
     indices = choose_rows(pq.read_table(data, columns=["data_source"])["data_source"].to_pylist(), tasks, per_pair)
-    answer = _load_engine(model, meta["decoding"])
+    answer = _load_engine(model, meta["decoding"], template)
     table = pq.read_table(data)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(out.name + ".part")
@@ -102,7 +107,7 @@ def generate(
     return out
 
 
-def _load_engine(model: Path, decoding: dict):
+def _load_engine(model: Path, decoding: dict, template: str | None):
     """A function from rows to lists of vLLM completions."""
     from recipe.medgrpo import plugin
 
@@ -132,7 +137,7 @@ def _load_engine(model: Path, decoding: dict):
     )
 
     def prompt(row: dict) -> dict:
-        messages = dataset.with_media(row["prompt"], row)
+        messages = dataset.with_media(apply_template(row["prompt"], template), row)
         images, videos = dataset.load_media(messages, processor.image_processor.patch_size)
         media = {"image": images, "video": videos}
         return {
@@ -159,9 +164,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tasks", nargs="+", help="only these tasks")
     parser.add_argument("--per-pair", type=int, help="at most so many rows per data source")
+    parser.add_argument("--template", choices=TEMPLATES, help="wording around each question")
 
 
 def run(args: argparse.Namespace) -> int:
-    options = {key: getattr(args, key) for key in ("n", "temperature", "max_tokens", "seed", "tasks", "per_pair")}
+    keys = ("n", "temperature", "max_tokens", "seed", "tasks", "per_pair", "template")
+    options = {key: getattr(args, key) for key in keys}
     print(generate(args.model, args.data, args.out, **options))
     return 0

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m recipe.medgrpo.main_medgrpo``: verl's V1 trainer with this recipe's configuration and checks."""
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import hydra
@@ -17,6 +19,9 @@ from verl.utils.device import auto_set_device
 
 import reward_score
 from recipe.medgrpo import plugin
+from recipe.medgrpo.judge_check import check_judge
+from recipe.medgrpo.probe import check_longest
+from recipe.medgrpo.self_check import check_before_training
 
 
 class SetupError(RuntimeError):
@@ -59,10 +64,31 @@ def check_normalization(config: DictConfig) -> None:
     print(f"normalization {artifact.hash[:12]} from {options['artifact']}")
 
 
+def keep_logs_together(config: DictConfig) -> None:
+    """Logs of verl's ``file`` and ``tensorboard`` loggers go beside the checkpoints, not into the working folder.
+
+    Each start has a file of its own, because verl's file logger truncates.
+    """
+    folder = Path(config.trainer.default_local_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    places = {
+        "VERL_FILE_LOGGER_PATH": folder / f"metrics.{time.time_ns()}.jsonl",
+        "TENSORBOARD_DIR": folder / "tensorboard",
+    }
+    for name, place in places.items():
+        value = os.environ.setdefault(name, str(place.absolute()))
+        # The trainer may run on another node of an existing Ray cluster.
+        OmegaConf.update(config, f"ray_kwargs.ray_init.runtime_env.env_vars.{name}", value, force_add=True)
+
+
 @hydra.main(config_path="config", config_name="medgrpo", version_base=None)
 def main(config) -> None:
     check_plugin()
     check_normalization(config)
+    check_judge(config)
+    check_longest(config)
+    check_before_training(config)
+    keep_logs_together(config)
     auto_set_device(config)
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     run_ppo(config, task_runner_class=TaskRunnerV1)

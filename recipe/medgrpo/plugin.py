@@ -4,8 +4,8 @@
 
 verl imports this module in the driver and in every Ray worker (entry point ``verl.plugins``); vLLM calls
 :func:`register_vllm` in each of its processes (``vllm.general_plugins``). Nothing heavy is imported here: a patch is
-applied when the module it mends is first imported. Each has a test in tests/recipe/test_plugin_on_cpu.py that fails
-once upstream no longer needs it.
+applied when the module it mends is first imported. Each has a test in tests/recipe (test_plugin_on_cpu.py, or
+beside the code it serves) that fails once upstream no longer needs it.
 """
 
 import functools
@@ -45,6 +45,24 @@ def bind_true_positions(tokenizer_module) -> None:
     for module in (tokenizer_module, sys.modules.get("verl.utils.tokenizer"), sys.modules.get("verl.utils")):
         if getattr(module, "hf_processor", None) is original:
             module.hf_processor = hf_processor
+
+
+def share_processed_videos(video_processing_utils) -> None:
+    """verl 0.9.1 runs the processor on the same clip three times per sample (prompt, reward, training inputs), so 24
+    times for a group of eight. Clips of recipe/medgrpo/media.py go through once.
+    """
+    from recipe.medgrpo import media
+
+    cls = video_processing_utils.BaseVideoProcessor
+    cls.__call__ = media.share_features(cls.__call__, "videos")
+
+
+def share_processed_images(image_processing_utils) -> None:
+    """As :func:`share_processed_videos`, for images."""
+    from recipe.medgrpo import media
+
+    cls = image_processing_utils.BaseImageProcessor
+    cls.__call__ = media.share_features(cls.__call__, "images")
 
 
 def mend_text_only_micro_batch(qwen2_vl_module) -> None:
@@ -96,6 +114,49 @@ def mend_uniform_lengths(tensordict_utils) -> None:
     tensordict_utils.maybe_fix_3d_position_ids = maybe_fix_3d_position_ids
 
 
+def give_gdpo_its_rewards(trainer_module) -> None:
+    """verl 0.9.1's V1 trainer computes advantages without the reward's components, so ``adv_estimator=gdpo`` stops at
+    the first step. They are read from the queue; a component that a task lacks (NaN) counts as 0 for the whole group,
+    which adds no advantage.
+    """
+    original = trainer_module.compute_advantage_for_multi_trajectories
+
+    @functools.wraps(original)
+    def compute_advantage_for_multi_trajectories(data, batch_keys, adv_estimator, *args, config=None, **kwargs):
+        if adv_estimator == "gdpo":
+            import numpy as np
+
+            found = trainer_module.tq.kv_batch_get(
+                keys=batch_keys, partition_id="train", select_fields=["extra_fields"]
+            )
+            scores = [extra["reward_extra_info"] for extra in found["extra_fields"]]
+            for key in config.gdpo_reward_keys:
+                data.non_tensor_batch[key] = np.nan_to_num(np.array([score[key] for score in scores], dtype=float))
+            mask = data.batch["response_mask"]
+            # The estimator looks for the last token of the answer behind the prompt; here rows hold answers alone.
+            data.batch["prompts"], data.batch["attention_mask"] = mask[:, :0], mask
+        return original(data, batch_keys, adv_estimator, *args, config=config, **kwargs)
+
+    trainer_module.compute_advantage_for_multi_trajectories = compute_advantage_for_multi_trajectories
+
+
+def collapse_qwen3_vl_videos(rollout_utils) -> None:
+    """verl 0.9.1 hands vLLM a Qwen3-VL clip with one placeholder per step and the times already written; vLLM expands
+    the first placeholder into the whole clip and leaves the rest, so the rollout reads the times twice and the trainer
+    reads another prompt.
+    """
+    original = rollout_utils.qwen2_5_vl_dedup_image_tokens
+
+    @functools.wraps(original)
+    def qwen2_5_vl_dedup_image_tokens(prompt_ids, processor):
+        from recipe.medgrpo.qwen3_vl import collapse_videos
+
+        prompt_ids = original(prompt_ids, processor)
+        return collapse_videos(prompt_ids, processor) if type(processor).__name__ == "Qwen3VLProcessor" else prompt_ids
+
+    rollout_utils.qwen2_5_vl_dedup_image_tokens = qwen2_5_vl_dedup_image_tokens
+
+
 def register_reward_manager(registry_module) -> None:
     """``reward.reward_manager.name=medgrpo``: verl 0.9.1 fills its registry at import and has no other hook."""
     from recipe.medgrpo.reward_manager import MedGRPORewardManager
@@ -140,6 +201,12 @@ def register_cpu_engine(engine_module) -> None:
         registry.register(model_type=model_type, backend=["fsdp", "fsdp2"], device="cpu")(cls)
 
 
+def offload_without_pinning(engine_module) -> None:
+    """verl 0.9.1 keeps the reference model of a KL term in pinned memory, which only a GPU's driver can give."""
+    policy = engine_module.CPUOffloadPolicy
+    engine_module.CPUOffloadPolicy = lambda pin_memory=True: policy(pin_memory=False)
+
+
 def copy_received_weights(transfer_module) -> None:
     """verl 0.9.1 closes the shared memory while the received tensors still view it: on CPU ``.to(device)`` makes no
     copy (``BufferError: cannot close exported pointers exist``).
@@ -181,8 +248,12 @@ def keep_weights_loadable(layers_utils) -> None:
 def register_verl() -> None:
     """Arrange every verl patch; runs when this module is imported, that is when verl loads its plugins."""
     wrapt.register_post_import_hook(bind_true_positions, "verl.utils.tokenizer.tokenizer")
+    wrapt.register_post_import_hook(share_processed_videos, "transformers.video_processing_utils")
+    wrapt.register_post_import_hook(share_processed_images, "transformers.image_processing_utils")
     wrapt.register_post_import_hook(mend_text_only_micro_batch, "verl.models.transformers.qwen2_vl")
     wrapt.register_post_import_hook(mend_uniform_lengths, "verl.utils.tensordict_utils")
+    wrapt.register_post_import_hook(give_gdpo_its_rewards, "verl.trainer.ppo.v1.trainer_base")
+    wrapt.register_post_import_hook(collapse_qwen3_vl_videos, "verl.workers.rollout.utils")
     wrapt.register_post_import_hook(register_reward_manager, "verl.experimental.reward_loop.reward_manager.registry")
     if on_cpu():
         import recipe.medgrpo.platform_cpu  # noqa: F401  (registers itself)
@@ -190,6 +261,7 @@ def register_verl() -> None:
         answer_for_vllm_cpu()
         wrapt.register_post_import_hook(use_gloo, "verl.utils.distributed")
         wrapt.register_post_import_hook(register_cpu_engine, "verl.workers.engine.fsdp.transformer_impl")
+        wrapt.register_post_import_hook(offload_without_pinning, "verl.workers.engine.fsdp.transformer_impl")
         wrapt.register_post_import_hook(
             copy_received_weights, "verl.workers.rollout.vllm_rollout.bucketed_weight_transfer"
         )

@@ -146,12 +146,14 @@ def draw(
 
 
 def data_uri(picture: Path | None) -> str | None:
+    """A PNG picture as an address that holds it; None without a picture."""
     if picture is None:
         return None
     return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")
 
 
 def render(context: dict[str, Any]) -> str:
+    """The page, from the template and its ``context``."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters.update(
         num=report_text.num,

@@ -151,6 +151,9 @@ def read_rollouts(run: RunDir, options: dict[str, Any]) -> list[Rollout]:
     for path in files:
         for position, line in enumerate(read_jsonl(path, "trainer.rollout_data_dir"), start=1):
             where = f"{path}, line {position}"
+            if line.get("input") == "":
+                # verl fills the place of a dropped trajectory with an empty sequence.
+                continue
             if {"data_source", "raw", "parsed"} <= line.keys():
                 source, task = source_and_task(line["data_source"], where)
                 step, raw, score = line["step"], number(line["raw"]), line["score"]

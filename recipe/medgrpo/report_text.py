@@ -33,6 +33,7 @@ def verdict(overall: dict[str, Any]) -> str:
 
 
 def tiles(overall: dict[str, Any], policy: Agreement | None, metrics: dict, timings: dict) -> list[dict[str, str]]:
+    """The cards on top of the page."""
     steps = [step for step in metrics if step > 0]
     cards = [
         {
@@ -145,6 +146,7 @@ def versions() -> dict[str, str]:
 
 
 def leaderboard_change(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:
+    """Benchmark metrics that both evaluations have, and their change."""
     old, new = before.summary["leaderboard"], after.summary["leaderboard"]
     return [
         {"name": name, "before": old[name], "after": new[name], "delta": new[name] - old[name]}
@@ -154,6 +156,7 @@ def leaderboard_change(before: Evaluation, after: Evaluation) -> list[dict[str, 
 
 
 def calibration_table(artifact: reward_score.Artifact) -> list[dict[str, Any]]:
+    """The artifact's quartiles as rows of a table."""
     rows = []
     for key, entry in sorted(artifact.entries.items()):
         source, task, component = key.split("|")
@@ -184,6 +187,7 @@ def share(value: float | None) -> str:
 
 
 def change(delta: float | None, error: float | None = None) -> str:
+    """A signed change with its standard error."""
     if _missing(delta):
         return "–"
     return f"{delta:+.3f}" + ("" if _missing(error) else f" ± {error:.3f}")
@@ -197,6 +201,7 @@ def mood(delta: float | None, error: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
+    """Hours and minutes, or minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -4,8 +4,10 @@
 
 The rule is the one vLLM applies in ``get_mrope_input_positions``: the temporal position of grid step ``t`` is
 ``int(t * second_per_grid_ts * tokens_per_second)`` past the end of the preceding text, and text resumes one past the
-largest position of the video. verl 0.9.1 and transformers 5.9.0 each compute something else (tests/recipe/test_rope.py
-shows the three results for one clip), which makes the trained policy differ from the sampled one.
+largest position of the video. Qwen2-VL is the case without a time step. Qwen3-VL writes the times as text between the
+steps of a clip, so each step is a picture of its own to the rule. verl 0.9.1 and transformers 5.9.0 each compute
+something else for Qwen2.5-VL (tests/recipe/test_rope.py shows the three results for one clip), which makes the trained
+policy differ from the sampled one.
 """
 
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ import numpy as np
 import torch
 
 #: Processor classes whose positions follow the rule. Others keep what verl binds.
-MROPE_PROCESSORS = ("Qwen2VLProcessor", "Qwen2_5_VLProcessor")
+MROPE_PROCESSORS = ("Qwen2VLProcessor", "Qwen2_5_VLProcessor", "Qwen3VLProcessor")
 
 
 def mrope_positions(
@@ -97,6 +99,9 @@ def get_rope_index(
         raise ValueError(f"one sequence at a time, got input_ids of shape {tuple(input_ids.shape)}")
     config = processor.config
     valid = torch.ones_like(input_ids[0], dtype=torch.bool) if attention_mask is None else attention_mask[0].bool()
+    videos = () if video_grid_thw is None else video_grid_thw.tolist()
+    if config.model_type.startswith("qwen3_vl"):
+        videos = [(1, h, w) for t, h, w in videos for _ in range(t)]
     found = mrope_positions(
         input_ids[0][valid].tolist(),
         image_token_id=config.image_token_id,
@@ -104,7 +109,7 @@ def get_rope_index(
         spatial_merge_size=config.vision_config.spatial_merge_size,
         tokens_per_second=getattr(config.vision_config, "tokens_per_second", 1.0),
         image_grid_thw=() if image_grid_thw is None else image_grid_thw.tolist(),
-        video_grid_thw=() if video_grid_thw is None else video_grid_thw.tolist(),
+        video_grid_thw=videos,
         second_per_grid_ts=None if second_per_grid_ts is None else torch.as_tensor(second_per_grid_ts).tolist(),
     )
     positions = torch.ones((3, 1, input_ids.shape[1]), dtype=input_ids.dtype)

@@ -1,17 +1,140 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""The recipe's replay buffer for verl's hook ``trainer.v1.sampler.custom_sampler``.
+"""The recipe's replay buffer for verl's hook ``trainer.v1.sampler.custom_sampler`` (synchronous V1 trainer).
 
-verl 0.9.1 looks every two seconds whether a batch is complete, which is a third of a step of the CPU run; and its
-built-in interval cannot be configured.
+Beside what verl's does, it takes groups out of a batch that have too few scored answers to be compared, logs every
+step's rewards per (source, task), lets running normalization follow the policy, and stops a run that has collapsed.
 """
 
+import logging
+from collections import Counter
+
+import transfer_queue as tq
+from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, ConfigDict, ValidationError
+from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
+
+from recipe.medgrpo import judge_actor
+from recipe.medgrpo.monitor import AlarmOptions, Answer, CollapseAlarm, step_metrics
+from recipe.medgrpo.running_normalizer import RunningNormalizer
+
+logger = logging.getLogger(__name__)
+
+#: One answer has nothing to be compared with; verl would give it its raw reward for an advantage.
+MIN_SURVIVORS = 2
+
+
+class SamplerError(RuntimeError):
+    """The options under ``trainer.v1.sampler.sampler_kwargs`` make no sense, or a step has nothing to train on."""
+
+
+class SamplerOptions(BaseModel):
+    """``trainer.v1.sampler.sampler_kwargs``; `config/medgrpo.yaml` fills them from the rest of the configuration.
+
+    Args:
+        poll_interval: seconds between two looks whether the batch is complete.
+        group_size: answers asked for per prompt.
+        train_batch_size: prompts per step.
+        filter_groups: verl's ``algorithm.filter_groups``, which verl itself does not hand to a custom sampler.
+        alarm: see `recipe.medgrpo.monitor.AlarmOptions`.
+        reward: options of ``reward_score``.
+        checkpoints: folder of the run's checkpoints, and how verl resumes from it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    poll_interval: float
+    group_size: int
+    train_batch_size: int
+    filter_groups: dict
+    alarm: AlarmOptions
+    reward: dict
+    checkpoints: dict
 
 
 class MedGRPOReplayBuffer(ReplayBuffer):
-    """verl's replay buffer with ``poll_interval`` (seconds) from ``trainer.v1.sampler.sampler_kwargs``."""
+    """verl's replay buffer, with :class:`SamplerOptions`."""
 
-    def __init__(self, *args, sampler_kwargs, **kwargs):
-        kwargs["poll_interval"] = sampler_kwargs.get("poll_interval", 2.0)
-        super().__init__(*args, sampler_kwargs=sampler_kwargs, **kwargs)
+    def __init__(self, *args, sampler_kwargs: DictConfig, **kwargs):
+        try:
+            options = SamplerOptions(**OmegaConf.to_container(sampler_kwargs, resolve=True))
+        except (ValidationError, TypeError) as error:
+            raise SamplerError(f"trainer.v1.sampler.sampler_kwargs: {error}") from None
+        if options.filter_groups.get("enable"):
+            kwargs.update(
+                filter_groups_metric=options.filter_groups["metric"],
+                train_batch_size=options.train_batch_size,
+                gen_batch_size=1,
+                max_inflight_gen_batches=options.filter_groups["max_inflight_gen_batches"],
+            )
+        super().__init__(*args, sampler_kwargs=sampler_kwargs, poll_interval=options.poll_interval, **kwargs)
+        if self.trainer_mode != "sync":
+            raise SamplerError(
+                f"this sampler is for trainer.v1.trainer_mode=sync, not {self.trainer_mode}; "
+                "trainer.v1.sampler.custom_sampler.path=null takes verl's own, without this recipe's metrics and alarm"
+            )
+        self.options = options
+        self.alarm = CollapseAlarm(options.alarm)
+        self.normalizer = RunningNormalizer.start(options.reward, options.checkpoints)
+
+    def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
+        """A batch as verl's sampler selects it, without groups of fewer than two scored answers.
+
+        Raises:
+            SamplerError: no group of the step is left.
+            JudgeAborted, CollapseError: the judge, or the policy, has failed for so long that the run stops.
+        """
+        if partition_id == "val":
+            return super().sample(global_steps, partition_id, batch_size)
+        try:
+            batch, metrics = super().sample(global_steps, partition_id, batch_size)
+        finally:
+            # Also where no answer is left: the judge's own error says more than verl's.
+            judged = judge_actor.step_metrics()
+        metrics |= judged
+        batch, dropped_groups = self._drop_small_groups(batch)
+        answers = self._fetch(batch)
+        metrics |= step_metrics(answers, asked=batch_size * self.options.group_size)
+        metrics["medgrpo/dropped_groups"] = dropped_groups
+        self.normalizer.observe(answers)
+        self.alarm.check(global_steps, metrics)
+        return batch, metrics
+
+    def _drop_small_groups(self, batch: KVBatchMeta) -> tuple[KVBatchMeta, int]:
+        """Take groups out that have fewer than two answers; the trainer pads the batch with answers of no loss."""
+        sizes = Counter(_uid(key) for key in batch.keys)
+        small = {uid for uid, size in sizes.items() if size < min(MIN_SURVIVORS, self.options.group_size)}
+        if not small:
+            return batch, 0
+        if len(small) == len(sizes):
+            raise SamplerError(
+                f"no prompt of this step has {MIN_SURVIVORS} scored answers, so that there is nothing to compare; "
+                "the errors of the reward loop above say why the others could not be scored"
+            )
+        gone = [key for key in batch.keys if _uid(key) in small]
+        tq.kv_clear(partition_id=batch.partition_id, keys=gone)
+        kept = [(key, tag) for key, tag in zip(batch.keys, batch.tags, strict=True) if _uid(key) not in small]
+        logger.warning("%d prompts left out of this step: fewer than %d scored answers", len(small), MIN_SURVIVORS)
+        keys, tags = map(list, zip(*kept, strict=True))
+        return KVBatchMeta(partition_id=batch.partition_id, keys=keys, tags=tags), len(small)
+
+    def _fetch(self, batch: KVBatchMeta) -> list[Answer]:
+        fields = ["data_source", "extra_fields", "rollout_log_probs"]
+        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
+        columns = (list(data[field]) for field in fields)
+        return [
+            Answer(
+                uid=_uid(key),
+                data_source=data_source,
+                score=extra["reward_extra_info"],
+                length=tag["response_len"],
+                entropy=-float(log_probs.mean()),
+            )
+            for key, tag, data_source, extra, log_probs in zip(batch.keys, batch.tags, *columns, strict=True)
+        ]
+
+
+def _uid(key: str) -> str:
+    """The prompt of a trajectory's key ``{uid}_{session}_{index}``."""
+    return key.split("_")[0]

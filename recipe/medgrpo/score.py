@@ -11,7 +11,7 @@ from rich.console import Console
 
 from recipe.medgrpo.run_dir import write_json
 from recipe.medgrpo.tables import compact_table
-from reward_score.judge import make_judge
+from reward_score.judge import JudgeConfig, make_judge
 from reward_score.leaderboard import LeaderboardResult, score_files
 
 
@@ -21,11 +21,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ground-truth", type=Path, required=True, help="MedVidBench JSON array, merged by position")
     parser.add_argument("--json", type=Path, help="file for the metrics, {name: value}")
-    parser.add_argument("--judge", help="also judge captions (metrics named after the judge's kind); default: none")
+    parser.add_argument(
+        "--judge", choices=["lexical", "openai"], help="also judge captions (VS_lexical or VS_llm, ...); default: none"
+    )
+    parser.add_argument("--judge-model", default="gpt-4.1", help="of the judge openai; the leaderboard's is gpt-4.1")
 
 
 def run(args: argparse.Namespace) -> int:
-    judge = make_judge(args.judge) if args.judge else None
+    judge = None
+    if args.judge:
+        # The leaderboard's judge rates captions by themselves; the training judge compares.
+        llm = JudgeConfig(model=args.judge_model, rubric="absolute")
+        judge = make_judge(llm if args.judge == "openai" else args.judge)
     result = score_files(args.predictions, args.ground_truth, judge=judge)
     print_result(result, Console())
     if args.json:
@@ -40,5 +47,7 @@ def print_result(result: LeaderboardResult, console: Console) -> None:
         counts = result.counts.get(name.split("_")[0].lower(), {})
         table.add_row(name, f"{value:.4f}", *(str(counts.get(key, "")) for key in ("scored", "records")))
     console.print(table)
+    for task, count in result.unjudged.items():
+        console.print(f"{task.upper()}: the judge gave no verdict on {count} captions, left out of its metric")
     if result.ignored:
         console.print(f"{len(result.ignored)} records have a qa_type that is none of the benchmark's: not scored")

@@ -77,6 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", required=True, help="name of the stage; its log is RUN/logs/NAME.log")
     parser.add_argument("--after", help="the stage whose output this one reads")
     parser.add_argument("--output", type=Path, nargs="*", default=[], help="removed before a changed command runs")
+    parser.add_argument("--costly", type=Path, help="a changed command is refused while this folder exists")
+    parser.add_argument(
+        "--accept", action="store_true", help="run a changed command all the same, on what --costly holds"
+    )
     parser.add_argument("--metrics", type=Path, help="folder for verl's file log, which the progress bar follows")
     parser.add_argument("--total", type=int, help="steps in all")
     parser.add_argument("command_line", nargs="+", metavar="COMMAND", help="what to run, after --")
@@ -92,6 +96,11 @@ def run(args: argparse.Namespace) -> int:
     if old.get("key") == key and old.get("done"):
         Console().print(f"{args.name:10s} done before ({old['seconds']:.0f} s)", highlight=False)
         return 0
+    if old.get("key", key) != key and args.costly and args.costly.exists() and not args.accept:
+        raise SystemExit(
+            f"stage {args.name}: its command, or a stage before it, is not the one that wrote {args.costly}; give the "
+            "former settings, move that folder away to start anew, or go on from it (--accept, ACCEPT_CHANGE=1)"
+        )
     spent = old.get("seconds", 0.0) if old.get("key") == key else 0.0
     if old.get("key") != key:
         for output in args.output:

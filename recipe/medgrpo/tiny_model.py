@@ -1,6 +1,7 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""A Qwen2.5-VL of one to five million random parameters, with its own tokenizer, for runs without a GPU or a download.
+"""A Qwen2.5-VL, or a Qwen2-VL, of one to five million random parameters, with its own tokenizer, for runs without a
+GPU or a download.
 
 Real architecture, real processor, real file formats: transformers, verl and vLLM load it like the 7B model.
 """
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-FAMILIES = ("qwen2_5_vl",)
+from recipe.medgrpo.prompts import TEMPLATES
+
+FAMILIES = ("qwen2_5_vl", "qwen2_vl")
 SPECIAL_TOKENS = (
     "<|endoftext|>",
     "<|im_start|>",
@@ -64,27 +67,52 @@ def build_tokenizer(texts: list[str], vocab_size: int):
     )
 
 
-def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 128, layers: int = 4, seed: int = 0):
+def _vision_config(family: str, hidden_size: int) -> dict:
+    common = {
+        "depth": 2,
+        "num_heads": hidden_size // 64,
+        "patch_size": 14,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        "initializer_range": INITIALIZER_RANGE,
+    }
+    if family == "qwen2_vl":
+        # Here `hidden_size` is the width of the language model, to which the tower's own is mapped.
+        return common | {"embed_dim": hidden_size, "hidden_size": hidden_size, "mlp_ratio": 2}
+    return common | {
+        "hidden_size": hidden_size,
+        "intermediate_size": 2 * hidden_size,
+        "out_hidden_size": hidden_size,
+        "tokens_per_second": 2,
+        "window_size": 112,
+        "fullatt_block_indexes": [1],
+    }
+
+
+def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 128, layers: int = 4, seed: int = 0,
+          family: str = "qwen2_5_vl"):  # fmt: skip
     """Write config, weights (float32), tokenizer and processor to ``out``.
 
     Args:
         data: Parquet whose ``messages`` the tokenizer is trained on.
         vocab_size: target size before the special tokens; the model's vocabulary is exactly the tokenizer's, because
             verl masks ids that the tokenizer lacks in the rollout but not in the trainer.
+        family: one of FAMILIES.
         hidden_size: multiple of 128: vLLM's CPU attention has no kernel for heads smaller than 32, and 64 is used.
     """
     import torch
-    from transformers import (
-        Qwen2_5_VLConfig,
-        Qwen2_5_VLForConditionalGeneration,
-        Qwen2_5_VLProcessor,
-        Qwen2VLImageProcessor,
-        Qwen2VLVideoProcessor,
-    )
+    import transformers
+    from transformers import Qwen2VLImageProcessor, Qwen2VLVideoProcessor
 
-    tokenizer = build_tokenizer(_corpus(data), vocab_size)
+    prefix = {"qwen2_5_vl": "Qwen2_5_VL", "qwen2_vl": "Qwen2VL"}[family]
+    config_class, model_class, processor_class = (
+        getattr(transformers, prefix + name) for name in ("Config", "ForConditionalGeneration", "Processor")
+    )
+    # Question templates would otherwise cost a token per letter.
+    templates = list(TEMPLATES.values()) if family == "qwen2_vl" else []
+    tokenizer = build_tokenizer(_corpus(data) + templates, vocab_size)
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
-    config = Qwen2_5_VLConfig(
+    config = config_class(
         text_config={
             "vocab_size": len(tokenizer),
             "hidden_size": hidden_size,
@@ -100,20 +128,7 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
             "eos_token_id": ids["<|im_end|>"],
             "pad_token_id": ids["<|endoftext|>"],
         },
-        vision_config={
-            "depth": 2,
-            "hidden_size": hidden_size,
-            "intermediate_size": 2 * hidden_size,
-            "num_heads": hidden_size // 64,
-            "out_hidden_size": hidden_size,
-            "patch_size": 14,
-            "spatial_merge_size": 2,
-            "temporal_patch_size": 2,
-            "tokens_per_second": 2,
-            "window_size": 112,
-            "fullatt_block_indexes": [1],
-            "initializer_range": INITIALIZER_RANGE,
-        },
+        vision_config=_vision_config(family, hidden_size),
         image_token_id=ids["<|image_pad|>"],
         video_token_id=ids["<|video_pad|>"],
         vision_start_token_id=ids["<|vision_start|>"],
@@ -122,12 +137,12 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
         initializer_range=INITIALIZER_RANGE,
     )
     torch.manual_seed(seed)
-    model = Qwen2_5_VLForConditionalGeneration(config).to(torch.float32)
+    model = model_class(config).to(torch.float32)
     model.generation_config.eos_token_id = [ids["<|im_end|>"], ids["<|endoftext|>"]]
     model.generation_config.pad_token_id = ids["<|endoftext|>"]
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out)
-    Qwen2_5_VLProcessor(
+    processor_class(
         image_processor=Qwen2VLImageProcessor(),
         tokenizer=tokenizer,
         video_processor=Qwen2VLVideoProcessor(),
@@ -156,6 +171,7 @@ def run(args: argparse.Namespace) -> int:
         hidden_size=args.hidden_size,
         layers=args.layers,
         seed=args.seed,
+        family=args.family,
     )
     print(f"{args.out}: {args.family} with {parameters / 1e6:.2f} M parameters, {vocab} tokens")
     return 0

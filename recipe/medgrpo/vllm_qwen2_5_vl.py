@@ -22,6 +22,8 @@ _FIELDS = ("fps", "frames_indices", "total_num_frames")
 
 
 class TimedProcessingInfo(Qwen2_5_VLProcessingInfo):
+    """Asks vLLM's parser for the metadata of videos."""
+
     def get_data_parser(self):
         return Qwen2VLMultiModalDataParser(
             self.get_hf_config().vision_config.spatial_merge_size,
@@ -31,6 +33,8 @@ class TimedProcessingInfo(Qwen2_5_VLProcessingInfo):
 
 
 class TimedDummyInputsBuilder(Qwen2VLDummyInputsBuilder):
+    """Profiling videos with metadata."""
+
     def _get_dummy_videos(self, **kwargs):
         videos = super()._get_dummy_videos(**kwargs)
         return [
@@ -40,6 +44,8 @@ class TimedDummyInputsBuilder(Qwen2VLDummyInputsBuilder):
 
 
 class TimedMultiModalProcessor(Qwen2_5_VLMultiModalProcessor):
+    """Hands the metadata of videos to the Hugging Face processor."""
+
     def _call_hf_processor(
         self,
         prompt: str,

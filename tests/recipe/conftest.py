@@ -93,7 +93,7 @@ class World:
     def generate(self, error: float):
         """A stand-in for ``recipe.medgrpo.generate.generate`` that answers by formula instead of by vLLM."""
 
-        def generate(model, data, out, *, n=1, temperature=0.0, max_tokens=256, seed=0, tasks=None, per_pair=None):
+        def generate(model, data, out, *, n=1, temperature=0.0, seed=0, tasks=None, **_):
             return self.write_answers(
                 out, data, error, n, keep=lambda row: tasks is None or row.task in tasks, seed=seed
             )

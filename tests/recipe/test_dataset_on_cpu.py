@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """SFT rows against the RL rollout's path, and what vLLM's multimodal processor makes of the same clip."""
 
+from types import SimpleNamespace
+
 import pyarrow.parquet as pq
 import pytest
 import torch
 from omegaconf import OmegaConf
+from verl.experimental.agent_loop import AgentLoopWorker
 from verl.utils import hf_processor, hf_tokenizer
 
 from recipe.medgrpo import dataset
@@ -54,6 +57,9 @@ def test_sft_row_is_the_rollouts_prompt_and_the_answer(parts):
         assert tokenizer.decode(item["input_ids"][n:]) == answer + "<|im_end|>"
         assert item["loss_mask"].tolist() == [0] * n + [1] * (len(item["input_ids"]) - n)
         torch.testing.assert_close(item["multi_modal_inputs"]["second_per_grid_ts"], torch.tensor([2 / fps]))
+        ids, worker = item["input_ids"][None], SimpleNamespace(processor=processor)
+        rl_positions = AgentLoopWorker._compute_position_ids(worker, ids, torch.ones_like(ids), dict(inputs))
+        assert torch.equal(item["position_ids"], rl_positions[0])
         torch.testing.assert_close(
             item["multi_modal_inputs"]["pixel_values_videos"], torch.as_tensor(inputs["pixel_values_videos"])
         )
@@ -84,11 +90,19 @@ def test_vllm_sees_the_true_fps(parts, tiny_model):
 
 
 def test_rl_rows_are_those_of_the_rewarded_tasks(drawn, tiny_model, tmp_path):
-    config = OmegaConf.create({"tasks": ["tag", "stg"], "cache_dir": str(tmp_path)})
+    file = str(drawn / "train.parquet")
+    config = OmegaConf.create({"tasks": ["tag", "stg"], "cache_dir": str(tmp_path), "balance": None})
+    config.train_files = file
     tokenizer, processor = hf_tokenizer(str(tiny_model)), hf_processor(str(tiny_model))
     config.filter_overlong_prompts = False
-    found = dataset.MedGRPODataset(str(drawn / "train.parquet"), tokenizer, config, processor)
+    found = dataset.MedGRPODataset(file, tokenizer, config, processor)
     assert set(found.dataframe["ability"]) == {"tag", "stg"}
+    # Lengths by arithmetic: the same rows as those whose real prompt fits.
+    lengths = [len(rl_prompt(row, processor, tokenizer)[0]) for row in found.dataframe]
+    config.filter_overlong_prompts, config.max_prompt_length = True, sorted(lengths)[len(lengths) // 2]
+    short = dataset.MedGRPODataset(file, tokenizer, config, processor)
+    kept = [row for row, n in zip(found.dataframe, lengths, strict=True) if n <= config.max_prompt_length]
+    assert 0 < len(kept) < len(lengths) and list(short.dataframe) == kept
     config.tasks = ["unheard-of"]
     with pytest.raises(ValueError, match=r"train\.parquet.*no row has a task of data\.tasks"):
         dataset.MedGRPODataset(str(drawn / "train.parquet"), tokenizer, config, processor)

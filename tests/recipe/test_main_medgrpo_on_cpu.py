@@ -12,7 +12,7 @@ import yaml
 from hydra import compose, initialize_config_module
 
 import reward_score
-from recipe.medgrpo.main_medgrpo import SetupError, check_normalization, check_plugin
+from recipe.medgrpo.main_medgrpo import SetupError, check_normalization, check_plugin, keep_logs_together
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NEEDED = ("data.val_files=v", "actor_rollout_ref.model.path=m")
@@ -92,6 +92,16 @@ def test_artifact_is_kept_beside_the_checkpoints(prepared, tmp_path):
     check_normalization(config)
     kept = reward_score.Artifact.load(tmp_path / "run/normalization.json")
     assert kept.hash == reward_score.Artifact.load(config.medgrpo.reward.artifact).hash
+
+
+def test_logs_lie_beside_the_checkpoints(prepared, tmp_path, monkeypatch):
+    monkeypatch.delenv("TENSORBOARD_DIR", raising=False)
+    monkeypatch.setenv("VERL_FILE_LOGGER_PATH", "chosen")
+    config, _ = prepared
+    keep_logs_together(config)
+    found = config.ray_kwargs.ray_init.runtime_env.env_vars
+    assert found == {"VERL_FILE_LOGGER_PATH": "chosen", "TENSORBOARD_DIR": str(tmp_path / "run/tensorboard")}
+    monkeypatch.delenv("TENSORBOARD_DIR")
 
 
 def test_a_missing_pair_is_named_before_the_first_step(prepared, tmp_path):

@@ -48,6 +48,17 @@ def test_stock_verl_has_no_cpu_engine():
     assert result.stdout.strip().endswith("False"), f"register_cpu_engine can go: {result.stdout} {result.stderr}"
 
 
+def test_a_reference_model_needs_no_pinned_memory():
+    from torch.distributed.fsdp import CPUOffloadPolicy
+    from verl.workers.engine.fsdp import transformer_impl
+
+    assert CPUOffloadPolicy(pin_memory=True).pin_memory
+    assert not transformer_impl.CPUOffloadPolicy(pin_memory=True).pin_memory
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError):
+            torch.zeros(1).pin_memory()
+
+
 def test_engine_is_registered_for_cpu():
     import verl.workers.engine.fsdp.transformer_impl as implementation
     from verl.workers.engine import EngineRegistry

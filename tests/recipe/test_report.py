@@ -238,6 +238,15 @@ def test_rewards_that_differ_are_reported(run_copy):
     assert "1 of 288 rewards" in report.write_report(run_copy)[0].read_text()
 
 
+def test_the_padding_of_dropped_trajectories_is_no_answer(run_copy):
+    path = run_copy.rollouts / "5.jsonl"
+    lines = read_jsonl(path, "test")
+    lines[0] |= {"input": "", "output": "", "score": 0.0, "uid": "padb548_0_0"}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    options = report.reward_options(run_copy, OmegaConf.create())
+    assert len(report_data.read_rollouts(run_copy, options)) == 12 * 24 - 1
+
+
 def test_a_rollout_of_other_data_is_refused(world):
     rows = read_rows(world.train)
     finder = RowFinder(rows)

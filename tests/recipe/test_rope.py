@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipe.medgrpo.rope import mrope_positions
+from recipe.medgrpo.rope import get_rope_index, get_rope_index_kwargs, mrope_positions
 
 IMAGE, VIDEO, MERGE, TOKENS_PER_SECOND = 1001, 1002, 2, 2
 FPS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 29.97)
@@ -90,6 +90,43 @@ def test_equals_vllm_on_any_prompt(data):
     # At least one text token lies between two media: each is closed by <|vision_end|>.
     parts = [part for medium in media for part in (data.draw(st.integers(1, 5)), medium)]
     check([*parts, data.draw(st.integers(1, 9))])
+
+
+@pytest.mark.parametrize("parts", [
+    [2, ("image", (1, 8, 4), None), 5],
+    [2, ("image", (1, 8, 4), None), 1, ("image", (1, 4, 4), None), 3],
+    [4, ("video", (1, 4, 4), None), 2],
+    [4, ("video", (5, 4, 8), None), 2, ("image", (1, 8, 4), None), 3],
+])  # fmt: skip
+def test_qwen2_vl_has_no_time_step(parts):
+    """Qwen2-VL (Med-R1) through the function that verl calls, padding included, against vLLM's Qwen2-VL."""
+    from transformers import Qwen2VLConfig
+    from vllm.model_executor.models.qwen2_vl import Qwen2VLForConditionalGeneration as Model
+
+    ids, media = prompt(parts)
+    config = Qwen2VLConfig(image_token_id=IMAGE, video_token_id=VIDEO)
+    features = [
+        SimpleNamespace(
+            modality=kind,
+            data={f"{kind}_grid_thw": SimpleNamespace(data=torch.tensor(grid))},
+            mm_position=SimpleNamespace(offset=offset),
+        )
+        for offset, kind, grid, _ in media
+    ]
+    model = SimpleNamespace(config=config)
+    model.iter_mm_grid_thw = lambda features: Model.iter_mm_grid_thw(model, features)
+    expected = Model.get_mrope_input_positions(model, ids, features)[0].numpy()
+    grids = {
+        kind: torch.tensor(found) if (found := [grid for _, one, grid, _ in media if one == kind]) else None
+        for kind in ("image", "video")
+    }
+    padded, mask = torch.tensor([[0, 0, *ids, 0]]), torch.tensor([[0, 0, *[1] * len(ids), 0]])
+    found, _ = get_rope_index(
+        SimpleNamespace(config=config), padded, mask, image_grid_thw=grids["image"], video_grid_thw=grids["video"],
+        **get_rope_index_kwargs({}),
+    )  # fmt: skip
+    np.testing.assert_array_equal(found[:, 0, 2:-1].numpy(), expected)
+    assert (found[:, 0, [0, 1, -1]] == 1).all()
 
 
 def test_the_three_stock_rules_differ_for_one_clip():

@@ -1,0 +1,80 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checks Parquet files before a run: can every row be trained on (check), do two files share anything (overlap)."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+
+from data_preprocess.failures import write_failures
+from recipe.medgrpo.data_check import Checked, check
+from recipe.medgrpo.data_overlap import find_overlap
+from recipe.medgrpo.tables import compact_table
+
+SHOWN = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    checking = actions.add_parser("check", help="schema, files, fps, tokens, and the ground truth against itself")
+    checking.add_argument("file", type=Path, help="Parquet file of data_preprocess")
+    checking.add_argument("--out", type=Path, help="folder for failed.jsonl and histogram.png (default: FILE_check)")
+    checking.add_argument("--max-failed", type=int, default=0, help="bad rows to put up with (0)")
+    checking.add_argument("--max-tokens", type=int, default=32_768, help="most tokens of a row's media (32768)")
+    checking.add_argument("--skip-files", action="store_true", help="do not read the frames and images")
+    comparing = actions.add_parser("overlap", help="images and questions that are in both of two files")
+    comparing.add_argument("first", type=Path, help="Parquet file, e.g. the training rows")
+    comparing.add_argument("second", type=Path, help="Parquet file, e.g. the test rows")
+    comparing.add_argument("--out", type=Path, default=Path("overlap.jsonl"), help="the list (overlap.jsonl)")
+    comparing.add_argument("--max-shared", type=int, default=0, help="images in common to put up with (0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    return _check(args, Console()) if args.action == "check" else _overlap(args, Console())
+
+
+def _check(args: argparse.Namespace, console: Console) -> int:
+    out = args.out or args.file.with_name(f"{args.file.stem}_check")
+    checked = check(args.file, max_tokens=args.max_tokens, read_files=not args.skip_files)
+    out.mkdir(parents=True, exist_ok=True)
+    write_failures(out / "failed.jsonl", checked.failures)
+    from recipe.medgrpo.data_plot import plot_histograms
+
+    picture = plot_histograms(checked, out / "histogram.png")
+    console.print(_counts(checked))
+    for failure in checked.failures[:SHOWN]:
+        console.print(str(failure), soft_wrap=True, markup=False, highlight=False)
+    if len(checked.failures) > SHOWN:
+        console.print(f"... and {len(checked.failures) - SHOWN} more")
+    bad = len({failure.record for failure in checked.failures})
+    where = f", {out / 'failed.jsonl'}" if bad else ""
+    console.print(f"{bad} of {checked.rows} rows have problems ({args.max_failed} allowed){where}", soft_wrap=True)
+    console.print(f"{picture}", soft_wrap=True)
+    return int(bad > args.max_failed)
+
+
+def _counts(checked: Checked):
+    table = compact_table(str(checked.path), ("source", "task"), ("rows", "problems", "tokens p50", "max", "files"))
+    bad = Counter(checked.pair_of[row] for row in {failure.record for failure in checked.failures})
+    for pair in sorted(checked.tokens):
+        tokens = sorted(checked.tokens[pair])
+        known = (str(tokens[len(tokens) // 2]), str(tokens[-1])) if tokens else ("?", "?")
+        table.add_row(*pair, str(checked.counts[pair]), str(bad[pair]), *known, str(checked.files[pair]))
+    table.add_section()
+    table.add_row("all", "", str(checked.rows), str(sum(bad.values())), "", "", str(sum(checked.files.values())))
+    return table
+
+
+def _overlap(args: argparse.Namespace, console: Console) -> int:
+    found = find_overlap(args.first, args.second)
+    found.write(args.out)
+    table = compact_table(f"{args.first} and {args.second}", ("in common",), ("number", "rows first", "rows second"))
+    for name, (number, first, second) in found.counts.items():
+        table.add_row(name, str(number), str(first), str(second))
+    console.print(table)
+    console.print(f"{args.out}", soft_wrap=True)
+    return int(found.counts["images"][0] > args.max_shared)

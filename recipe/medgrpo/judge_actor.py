@@ -1,0 +1,121 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""One coordinator for all judges of a Ray job: limits, circuit breaker, counts and group decisions are the job's, not
+one process's. verl starts several reward workers, and eight limiters would let eight times the rate through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+import ray
+
+from reward_score.errors import JudgeUnavailable
+from reward_score.judge import JudgeConfig
+from reward_score.judge.coordinator import Coordinator, ScorerKind
+from reward_score.judge.tally import Tally
+
+_T = TypeVar("_T")
+#: Calls of one actor that may wait at the same time: all the job's verdicts, and their reports.
+_WAITING = 100_000
+#: Seconds for the actor's answer beyond the time that the answer itself may take.
+_GRACE = 30.0
+
+
+class JudgeAborted(RuntimeError):
+    """Training was stopped because the judge fails; the message says how often and what to do."""
+
+
+def _name() -> str:
+    return f"medgrpo_judge_{ray.get_runtime_context().get_job_id()}"
+
+
+def _actor(config: JudgeConfig) -> ray.actor.ActorHandle:
+    """The job's coordinator; made by whoever needs it first."""
+    options = {"name": _name(), "get_if_exists": True, "num_cpus": 0, "max_restarts": -1, "max_concurrency": _WAITING}
+    return ray.remote(Coordinator).options(**options).remote(config)
+
+
+class JobLimiter:
+    """The job's coordinator as a `reward_score.judge.coordinator.Limiter`; needs Ray.
+
+    Args:
+        config: the judge's options; those of the process that came first count for the job.
+    """
+
+    def __init__(self, config: JudgeConfig) -> None:
+        self._actor = _actor(config)
+
+    async def acquire(self, tokens: int, wait: float) -> int:
+        return await self._ask(self._actor.acquire.remote(tokens, wait), wait)
+
+    async def release(self, lease: int) -> None:
+        self._actor.release.remote(lease)
+
+    async def report(self, tally: Tally, healthy: bool | None = None) -> None:
+        self._actor.report.remote(tally, healthy)
+
+    async def decide(self, group: str, scorer: ScorerKind) -> ScorerKind:
+        return await self._ask(self._actor.decide.remote(group, scorer), 0)
+
+    def condemn(self, message: str) -> None:
+        """Have `step_metrics` stop the run with this message."""
+        ray.get(self._actor.condemn.remote(message), timeout=_GRACE)
+
+    async def _ask(self, answer: Awaitable[_T], wait: float) -> _T:
+        try:
+            return await asyncio.wait_for(_future(answer), wait + _GRACE)
+        except ray.exceptions.RayTaskError as error:
+            # Ray's own class repeats the actor's whole trace in its message.
+            raise error.cause from None
+        except (TimeoutError, asyncio.TimeoutError, ray.exceptions.RayError) as error:
+            raise JudgeUnavailable(f"the job's judge limiter does not answer ({type(error).__name__})") from None
+
+
+async def _future(answer: Awaitable[_T]) -> _T:
+    return await answer
+
+
+def step_metrics() -> dict[str, float]:
+    """Figures of the job's judge since the last call, for the training log; to be called once per training step.
+
+    Contract: call it in the trainer's process at every step, also at one of which no answer is left (before that is
+    made an error), and never for validation alone: it ends the judge's step. {} without an LLM judge.
+
+    Returns:
+        ``judge/asked`` (verdicts asked for), ``judge/fail_rate`` and ``judge/cache_hit_rate`` (shares of them),
+        ``judge/similarity_only`` (captions scored without a judge), ``judge/requests``, ``judge/tokens``,
+        ``judge/cost_usd``, ``judge/cache_errors``, and, if any verdict came from the endpoint, ``judge/latency_p50``
+        and ``judge/latency_p99`` in seconds.
+
+    Raises:
+        JudgeAborted: more than ``abort_share`` of the verdicts failed in ``abort_steps`` steps in a row, or the judge
+            that verl serves did not answer at the start.
+    """
+    try:
+        actor = ray.get_actor(_name())
+    except ValueError:
+        return {}
+    metrics, fatal = ray.get(actor.end_step.remote(), timeout=_GRACE)
+    if fatal is not None:
+        raise JudgeAborted(fatal)
+    return metrics
+
+
+def job_options(reward: dict[str, Any], router_address: str | None) -> JudgeConfig | None:
+    """The LLM judge's options from ``medgrpo.reward``, with the address of the model that verl serves for the backend
+    ``local``; None for another judge.
+
+    Raises:
+        reward_score.errors.BadOption: the options make no sense.
+    """
+    from reward_score.judge import read_judge
+
+    config = read_judge(reward.get("judge", "lexical"))
+    if not isinstance(config, JudgeConfig):
+        return None
+    if config.backend == "local" and router_address:
+        config = config.model_copy(update={"base_url": f"http://{router_address}/v1"})
+    return config

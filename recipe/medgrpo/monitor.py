@@ -1,0 +1,129 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a step's rewards look like per (source, task), and the alarm for a policy that collapses."""
+
+import logging
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+logger = logging.getLogger(__name__)
+
+
+class CollapseError(RuntimeError):
+    """Training was stopped because the policy, or what scores it, has failed for several steps in a row."""
+
+
+class Answer(NamedTuple):
+    """A scored answer of one step.
+
+    Args:
+        uid: of the prompt; the answers of one group share it.
+        data_source: ``<benchmark>/<source>/<task>``.
+        score: what ``reward_score.compute_score`` returned.
+        length: tokens.
+        entropy: minus the mean log-probability of its tokens under the policy that sampled it, in nats; the mean over
+            many answers estimates the policy's entropy.
+    """
+
+    uid: str
+    data_source: str
+    score: Mapping[str, float]
+    length: int
+    entropy: float
+
+
+def step_metrics(answers: Sequence[Answer], asked: int) -> dict[str, float]:
+    """Metrics of one step for the training log, all under ``medgrpo/``.
+
+    Per (source, task): mean and standard deviation of the raw and of the used reward, share of answers that could be
+    parsed, mean length in tokens, share of groups whose answers all have the same reward (no gradient), number of
+    answers. The same without a source over the whole step, with the answers ``asked`` for that could not be scored.
+    """
+    by_pair = defaultdict(list)
+    for answer in answers:
+        by_pair[answer.data_source.split("/", 1)[-1]].append(answer)
+    metrics = {"medgrpo/dropped_trajectories": asked - len(answers), "medgrpo/dropped_share": 1 - len(answers) / asked}
+    metrics["medgrpo/sampled_entropy"] = statistics.fmean(answer.entropy for answer in answers)
+    for prefix, group in (("medgrpo", answers), *((f"medgrpo/{pair}", by_pair[pair]) for pair in sorted(by_pair))):
+        metrics |= {f"{prefix}/{name}": value for name, value in _summary(group).items()}
+    return metrics
+
+
+def _summary(answers: Sequence[Answer]) -> dict[str, float]:
+    rewards = defaultdict(list)
+    for answer in answers:
+        rewards[answer.uid].append(answer.score["score"])
+    raw = [answer.score["raw"] for answer in answers]
+    reward = [answer.score["score"] for answer in answers]
+    return {
+        "raw/mean": statistics.fmean(raw),
+        "raw/std": statistics.pstdev(raw),
+        "reward/mean": statistics.fmean(reward),
+        "reward/std": statistics.pstdev(reward),
+        "parse_rate": statistics.fmean(answer.score["parsed"] for answer in answers),
+        "zero_std_groups": statistics.fmean(len(set(group)) == 1 for group in rewards.values()),
+        "response_length": statistics.fmean(answer.length for answer in answers),
+        "answers": len(answers),
+    }
+
+
+class AlarmOptions(BaseModel):
+    """When a run counts as collapsed (``medgrpo.alarm``).
+
+    Args:
+        parse_rate: lowest share of answers that can be parsed.
+        entropy: lowest and highest ``medgrpo/sampled_entropy`` in nats per token; None for no limit.
+        dropped_share: highest share of answers that could not be scored.
+        steps: so many steps in a row must be beyond a limit.
+        action: then ``warn`` in the log at each such step, or ``stop`` the run with an error, or ``both``: warn from
+            the first step beyond a limit, and stop.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    parse_rate: Annotated[float, Field(ge=0, le=1)] = 0.5
+    entropy: tuple[float | None, float | None] = (None, None)
+    dropped_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    steps: Annotated[int, Field(ge=1)] = 5
+    action: Literal["warn", "stop", "both"] = "both"
+
+
+class CollapseAlarm:
+    """Counts, per limit, the steps in a row that were beyond it."""
+
+    def __init__(self, options: AlarmOptions) -> None:
+        self.options = options
+        self._counts: dict[str, int] = {}
+
+    def check(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Look at one step's metrics (of `step_metrics`).
+
+        Raises:
+            CollapseError: a limit was passed for long enough, and the action is to stop.
+        """
+        beyond = dict(self._beyond(metrics))
+        self._counts = {name: self._counts.get(name, 0) + 1 for name in beyond}
+        for name, complaint in beyond.items():
+            count, limit = self._counts[name], self.options.steps
+            message = f"step {step}: {complaint}, for {count} steps in a row (alarm at {limit}, medgrpo.alarm)"
+            if count >= limit and self.options.action != "warn":
+                raise CollapseError(f"{message}. The last checkpoint is kept; rollouts/{step - 1}.jsonl has answers")
+            if count >= limit or self.options.action == "both":
+                logger.warning(message)
+
+    def _beyond(self, metrics: Mapping[str, float]) -> Iterable[tuple[str, str]]:
+        options = self.options
+        low, high = options.entropy
+        parse_rate, entropy = metrics["medgrpo/parse_rate"], metrics["medgrpo/sampled_entropy"]
+        if parse_rate < options.parse_rate:
+            yield "parse_rate", f"only {parse_rate:.0%} of the answers can be parsed, below {options.parse_rate:.0%}"
+        if low is not None and entropy < low:
+            yield "entropy_low", f"entropy {entropy:.3f} is below {low}"
+        if high is not None and entropy > high:
+            yield "entropy_high", f"entropy {entropy:.3f} is above {high}"
+        if (dropped := metrics["medgrpo/dropped_share"]) > options.dropped_share:
+            yield "dropped", f"{dropped:.0%} of the answers could not be scored, above {options.dropped_share:.0%}"

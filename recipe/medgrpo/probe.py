@@ -1,0 +1,134 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Before the first step: the longest prompt of the training data, checked against every limit and processed once.
+
+The row that would end the run at step 300 ends it here, with its name and the setting to change.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from omegaconf import DictConfig
+
+
+class ProbeError(RuntimeError):
+    """The longest training sample does not fit, or is not what its row says; the message names row and remedy."""
+
+
+class Longest(NamedTuple):
+    """A row, where it stands, and the media tokens that it states."""
+
+    row: dict
+    where: str
+    media_tokens: int
+
+
+def row_at(file: str, index: int) -> dict:
+    """One row of a Parquet file; only its row group is read."""
+    parquet = pq.ParquetFile(file)
+    for group in range(parquet.num_row_groups):
+        count = parquet.metadata.row_group(group).num_rows
+        if index < count:
+            return parquet.read_row_group(group).slice(index, 1).to_pylist()[0]
+        index -= count
+    raise IndexError(f"{file} has no such row")
+
+
+def find_longest(files: Sequence[str], tasks: Sequence[str]) -> Longest | None:
+    """The row of ``tasks`` with most ``extra_info.num_tokens``; None if no row states them (files not opened)."""
+    found = None
+    for file in files:
+        table = pq.read_table(file, columns=["ability", "extra_info"])
+        tokens = pc.struct_field(table["extra_info"].combine_chunks(), "num_tokens")
+        tokens = pc.if_else(pc.is_in(table["ability"].combine_chunks(), pc.cast(list(tasks), "string")), tokens, None)
+        most = pc.max(tokens).as_py()
+        if most is not None and (found is None or most > found.media_tokens):
+            index = pc.index(tokens, most).as_py()
+            found = Longest(row_at(file, index), f"{file}, row {index}", most)
+    return found
+
+
+def limits(config: DictConfig) -> dict[str, int]:
+    """Key of the configuration -> most tokens that it leaves to a prompt."""
+    actor, rollout, answer = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout, config.data
+    found = {"data.max_prompt_length": config.data.max_prompt_length}
+    if rollout.max_model_len is not None:
+        found["actor_rollout_ref.rollout.max_model_len"] = rollout.max_model_len - answer.max_response_length
+    if actor.use_dynamic_bsz:
+        share = actor.fsdp_config.ulysses_sequence_parallel_size
+        found["actor_rollout_ref.actor.ppo_max_token_len_per_gpu"] = (
+            actor.ppo_max_token_len_per_gpu * share - answer.max_response_length
+        )
+    return found
+
+
+def check_longest(config: DictConfig) -> None:
+    """Raise unless the longest training prompt fits everywhere and becomes as many tokens as its row says.
+
+    Errors:
+        ProbeError: a limit is too small, or the data were made for another model's patches.
+        FrameError: a medium of that row cannot be read.
+    """
+    from transformers import AutoProcessor
+    from verl.utils.fs import copy_to_local
+
+    files = config.data.train_files
+    longest = find_longest([files] if isinstance(files, str) else list(files), config.data.tasks)
+    if longest is None:
+        print("longest sample: no row states its tokens (extra_info.num_tokens), nothing to try")
+        return
+    model = config.actor_rollout_ref.model
+    processor = AutoProcessor.from_pretrained(
+        copy_to_local(model.path, use_shm=model.use_shm), trust_remote_code=model.trust_remote_code
+    )
+    if model.custom_chat_template:
+        processor.chat_template = model.custom_chat_template
+    start = time.monotonic()
+    length, media_tokens, size = process(longest.row, processor, config.data)
+    if media_tokens != longest.media_tokens:
+        raise ProbeError(
+            f"{longest.where}: extra_info.num_tokens is {longest.media_tokens}, but {model.path} makes {media_tokens} "
+            "tokens of its media: make the data for this model (data_preprocess --patch: 14 for Qwen2.5-VL, 16 for "
+            "Qwen3-VL; and with its pixel budget)"
+        )
+    small = {key: limit for key, limit in limits(config).items() if limit < length}
+    if config.data.filter_overlong_prompts:
+        # Such a row is left out; the limits must still hold what is kept.
+        small.pop("data.max_prompt_length", None)
+        small = {key: limit for key, limit in small.items() if limit < config.data.max_prompt_length}
+    if small:
+        told = "; ".join(f"{key} leaves {limit} tokens for the prompt" for key, limit in small.items())
+        raise ProbeError(
+            f"{longest.where}: its prompt has {length} tokens, {media_tokens} of them media: {told} (beside "
+            f"data.max_response_length={config.data.max_response_length}). Raise these, or make clips smaller with "
+            "data_preprocess --max-clip-tokens"
+        )
+    print(
+        f"longest sample: {longest.where}: {length} tokens, {size / 2**20:.0f} MiB of pixels, "
+        f"{time.monotonic() - start:.1f} s to read and process"
+    )
+
+
+def process(row: dict, processor, options: DictConfig) -> tuple[int, int, int]:
+    """Length of the prompt, its media tokens, and bytes of the processor's tensors, by the very code of the rollout.
+
+    Args:
+        options: the configuration's ``data``.
+    """
+    from recipe.medgrpo.dataset import encode, load_media, with_media
+    from recipe.medgrpo.media import MediaOptions
+    from recipe.medgrpo.prompts import apply_template
+
+    media = {key: row[key] for key in ("images", "videos") if row.get(key)}
+    messages = with_media(apply_template(row["prompt"], options.template), media)
+    patch_size = processor.image_processor.patch_size
+    inputs = encode(processor, messages, *load_media(messages, patch_size, MediaOptions.of(options)))
+    ids = inputs["input_ids"][0].tolist()
+    media_tokens = sum(ids.count(token) for token in (processor.image_token_id, processor.video_token_id))
+    tensors = inputs.convert_to_tensors("pt").values()
+    return len(ids), media_tokens, sum(tensor.numel() * tensor.element_size() for tensor in tensors)

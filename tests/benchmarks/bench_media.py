@@ -1,0 +1,211 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Media work of a GRPO step, ours against stock verl's: same clips, same processor, same calls, one process.
+
+    VERL_PLATFORM=cpu python tests/benchmarks/bench_media.py [--prompts 256 --samples 8]
+
+What verl's agent loop does for each sample is done here with its own code: extract the media of the messages, build the
+prompt's tokens, and compute the multimodal inputs twice (for the reward and for training). Only the dataset class
+differs. vLLM's own processing (once per prompt in either case, by its cache) is not part of it. Figures are CPU seconds
+of all threads. Exit status 1 when a promise of docs/time.md does not hold.
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import datasets
+import numpy as np
+import psutil
+import torch
+import verl  # noqa: F401  (loads the plugin)
+from omegaconf import OmegaConf
+from PIL import Image
+from verl.experimental.agent_loop import AgentLoopWorker
+from verl.utils import hf_processor, hf_tokenizer
+from verl.utils.dataset.rl_dataset import RLHFDataset
+from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
+
+from data_preprocess.video_tokens import pixel_budget, video_size
+from recipe.medgrpo import dataset, lengths, media, tiny_model
+
+FRAMES, HEIGHT, WIDTH = 32, 480, 854
+ANSWER = list(range(40, 72))
+
+
+def write_frames(root: Path, clips: int) -> list[list[str]]:
+    """JPEG frames of a moving texture: neither flat (too easy to decode) nor noise (too hard)."""
+    rng = np.random.default_rng(0)
+    found = []
+    for clip in range(clips):
+        coarse = Image.fromarray(rng.integers(0, 255, (60, 107, 3), dtype=np.uint8))
+        texture = np.array(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
+        folder = root / f"clip{clip}"
+        folder.mkdir()
+        paths = [str(folder / f"{i:03}.jpg") for i in range(FRAMES)]
+        for i, path in enumerate(paths):
+            Image.fromarray(np.roll(texture, 6 * i, axis=1)).save(path, quality=90)
+        found.append(paths)
+    return found
+
+
+def row_of(frames: list[str], index: int) -> dict:
+    question = f"<video>When does the grasper hold the gallbladder in clip {index}? Answer with seconds."
+    return {
+        "prompt": [{"role": "user", "content": question}],
+        "videos": [{"video": frames, "sample_fps": 0.5, "raw_fps": 0.5, **pixel_budget()}],
+        "extra_info": {"num_tokens": video_size(FRAMES, HEIGHT, WIDTH).num_tokens, "num_frames": FRAMES},
+    }
+
+
+def tiny_processor(folder: Path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = [{"role": "user", "content": "When does the grasper hold the gallbladder? Answer with seconds 0.0-9.9"}]
+    pq.write_table(pa.Table.from_pylist([{"messages": text}]), folder / "text.parquet")
+    tiny_model.build(folder / "model", folder / "text.parquet", layers=1)
+    return hf_processor(str(folder / "model")), hf_tokenizer(str(folder / "model"))
+
+
+class Step:
+    """The calls of one sample, as ``SingleTurnAgentLoop.run`` and ``AgentLoopWorkerTQ`` make them."""
+
+    def __init__(self, cls, processor, tokenizer, config):
+        self.cls, self.processor, self.config = cls, processor, config
+        self.kwargs = dataset.MM_PROCESSOR_KWARGS
+        self.builder = create_continuous_token_builder(
+            tokenizer,
+            hf_model_type="qwen2_5_vl",
+            chat_template_kwargs={},
+            mm_processor_kwargs=self.kwargs,
+            processor=processor,
+        )
+        self.worker = SimpleNamespace(processor=processor, tokenizer=tokenizer)
+
+    async def sample(self, messages: list[dict]):
+        loop = asyncio.get_running_loop()
+        images, videos, _ = await self.cls.process_multi_modal_info(messages, image_patch_size=14, config=self.config)
+        ids = await loop.run_in_executor(
+            None, lambda: self.builder.build_initial_tokens(messages, images=images, videos=videos, mm_inputs_out={})
+        )
+        output = SimpleNamespace(multi_modal_data={"images": images, "videos": videos}, mm_processor_kwargs=self.kwargs)
+        tokens = torch.tensor(ids + ANSWER)
+        for _ in range(2):
+            inputs = AgentLoopWorker._compute_multi_modal_inputs(self.worker, output, tokens)
+        return ids, inputs["pixel_values_videos"], inputs["second_per_grid_ts"]
+
+    async def prompts(self, rows: list[dict], samples: int) -> list:
+        last = None
+        for row in rows:
+            messages = dataset.with_media(row["prompt"], row)
+            last = (await asyncio.gather(*(self.sample(messages) for _ in range(samples))))[-1]
+        return last
+
+
+def timed(function) -> tuple[float, object]:
+    gc.collect()
+    start = time.process_time()
+    result = function()
+    return time.process_time() - start, result
+
+
+def measure_step(rows, samples, processor, tokenizer, figures) -> None:
+    stock = Step(RLHFDataset, processor, tokenizer, None)
+    ours = Step(dataset.MedGRPODataset, processor, tokenizer, OmegaConf.create({"media": {"memory_gb": 4}}))
+    asyncio.run(stock.prompts(rows[:1], 1))  # imports and pools
+    stock_s, expected = timed(lambda: asyncio.run(stock.prompts(rows, samples)))
+    ours_s, found = timed(lambda: asyncio.run(ours.prompts(rows, samples)))
+    assert expected[0] == found[0] and torch.equal(expected[1], found[1]) and torch.equal(expected[2], found[2])
+    figures["step"] = {"stock_cpu_s": stock_s, "ours_cpu_s": ours_s, "times_less": stock_s / ours_s}
+    cache = media.cache_of(media.MediaOptions(memory_gb=4))
+    item = media.items_of(dataset.with_media(rows[0]["prompt"], rows[0]))[0]
+    waits = []
+    for _ in range(50):
+        start = time.perf_counter()
+        cache.submit(item, 14).result()
+        waits.append(time.perf_counter() - start)
+    figures["cached_clip_ms"] = 1000 * float(np.median(waits))
+    assert cache.stats["decoded"] == len(rows), cache.stats
+
+
+def measure_filter(rows, processor, tokenizer, folder: Path, figures, many: int = 200_000) -> None:
+    """Rows per second and core; stock verl decodes and processes every row, ours reads two columns."""
+    few = datasets.Dataset.from_list(rows[:8])
+    few.to_parquet(folder / "few.parquet")
+    config = {"max_prompt_length": 8192, "cache_dir": str(folder), "filter_overlong_prompts_workers": None}
+    config = OmegaConf.create({**config, "mm_processor_kwargs": dataset.MM_PROCESSOR_KWARGS})
+    stock_s, kept = timed(lambda: RLHFDataset(str(folder / "few.parquet"), tokenizer, config, processor))
+    assert len(kept) == len(few)
+    table = datasets.concatenate_datasets([datasets.Dataset.from_list(rows[:8])] * (many // 8))
+    keys = SimpleNamespace(image_key="images", video_key="videos", audio_key="audios", processor=True)
+    ours_s, kept = timed(
+        lambda: lengths.fitting(
+            table, 8192, lambda row: RLHFDataset._build_messages(keys, row, key="prompt"), processor
+        )
+    )
+    assert len(kept) == len(table)
+    figures["filter"] = {"stock_rows_per_s": len(few) / stock_s, "ours_rows_per_s": len(table) / ours_s}
+
+
+def measure_memory(clips, processor, figures, steps: int = 200) -> None:
+    """Resident memory while clips come and go under a bound that holds a third of them."""
+    process, sizes = psutil.Process(), []
+    cache = media.cache_of(media.MediaOptions(memory_gb=len(clips) * 3e6 / 3 / 2**30))
+    for step in range(steps):
+        chosen = [clips[(step * 4 + i) % len(clips)] for i in range(4)]
+        futures = [
+            cache.submit({"type": "video", "video": frames[:8], "sample_fps": 0.5, **pixel_budget()}, 14)
+            for frames in chosen
+            for _ in range(8)
+        ]
+        for future in futures:
+            frames, metadata = future.result()
+            processor.video_processor(
+                videos=[frames], video_metadata=[metadata], do_resize=False, do_sample_frames=False, return_tensors="pt"
+            )
+        sizes.append(process.memory_info().rss / 2**20)
+    assert cache.stats["evicted"] > steps and cache.nbytes <= cache.options.memory_gb * 2**30, cache.stats
+    figures["memory"] = {
+        "steps": steps,
+        "rss_mib_step_20": sizes[19],
+        "rss_mib_last": sizes[-1],
+        "growth": sizes[-1] / sizes[19],
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--prompts", type=int, default=16, help="256 is the full size")
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    args = parser.parse_args()
+    figures = {"prompts": args.prompts, "samples": args.samples, "clip": f"{FRAMES} frames {WIDTH}x{HEIGHT}"}
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        processor, tokenizer = tiny_processor(folder)
+        clips = write_frames(folder, args.prompts)
+        rows = [row_of(frames, index) for index, frames in enumerate(clips)]
+        measure_memory(clips, processor, figures)
+        measure_filter(rows, processor, tokenizer, folder, figures)
+        measure_step(rows, args.samples, processor, tokenizer, figures)
+    print(json.dumps(figures, indent=2))
+    if args.out:
+        args.out.write_text(json.dumps(figures, indent=2) + "\n")
+    kept = (
+        figures["step"]["times_less"] >= 5
+        and figures["cached_clip_ms"] <= 10
+        and figures["filter"]["ours_rows_per_s"] >= 100_000
+        and figures["memory"]["growth"] <= 1.02
+    )
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

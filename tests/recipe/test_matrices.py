@@ -1,0 +1,136 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluation matrices on made-up results whose accuracies are known."""
+
+import csv
+import json
+import math
+from itertools import product
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from recipe.medgrpo import matrices
+from recipe.medgrpo.answers import AnswersError
+
+MODALITIES, KINDS = matrices.AXES["modality"], list(matrices.QUESTION_TYPES)
+
+
+def line(index, modality="CT", kind=KINDS[0], response="", lenient=True, options=4, image=None, sample=0):
+    return {
+        "index": index, "sample": sample, "source": modality, "task": "mcq", "modality": modality,
+        "question_type": kind, "image_id": f"i{index}" if image is None else image, "num_options": options,
+        "response": response, "ground_truth": "C", "accuracy": 1.0, "accuracy_lenient": float(lenient),
+    }  # fmt: skip
+
+
+RIGHT, LOOSE, WRONG = "<answer> C </answer>", "C) CT", "<answer>A</answer>"
+
+
+def write(folder, lines):
+    folder.mkdir(parents=True)
+    (folder / "results.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    return folder
+
+
+def world(model):
+    """8 modalities x 5 types x 4 questions: in its own modality a model is right (4 of 4), elsewhere in 1 of 4, and
+    another 1 of 4 only a lenient reader takes."""
+    lines = []
+    for modality, kind, k in product(MODALITIES, KINDS, range(4)):
+        text = RIGHT if modality == model or k == 0 else LOOSE if k == 1 else WRONG
+        lines.append(line(len(lines), modality, kind, text, text != WRONG, 2 if k == 0 else 4))
+    return lines
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("eval")
+    return [f"{model}={write(root / model, world(model))}" for model in MODALITIES]
+
+
+@pytest.fixture(scope="module")
+def items(runs):
+    named = (run.split("=") for run in runs)
+    return [item for name, folder in named for item in matrices.load(name, Path(folder))]
+
+
+def test_eight_by_eight_and_eight_by_five(items):
+    for axis, columns in (("modality", MODALITIES), ("question_type", list(matrices.QUESTION_TYPES.values()))):
+        cells = matrices.matrix(items, axis, "strict")
+        assert list(cells) == list(product(MODALITIES, columns))
+    strict = matrices.matrix(items, "modality", "strict")
+    lenient = matrices.matrix(items, "modality", "lenient")
+    for model, column in product(MODALITIES, MODALITIES):
+        assert strict[model, column].n == 20
+        assert strict[model, column].accuracy == (1.0 if model == column else 0.25)
+        assert lenient[model, column].accuracy == (1.0 if model == column else 0.5)
+    means = matrices.summary(strict)
+    assert means == pytest.approx({"overall": (8 + 56 * 0.25) / 64, "in_domain": 1.0, "out_of_domain": 0.25})
+
+
+def test_two_option_questions_apart(items):
+    own = [item for item in items if item.model == "CT" and item.modality == "MRI"]
+    counted = {name: matrices.matrix(own, "modality", "strict", name)["CT", "MRI"] for name in matrices.OPTIONS}
+    assert {name: (one.n, one.accuracy) for name, one in counted.items()} == {
+        "all": (20, 0.25), "2": (5, 1.0), "3+": (15, 0.0),
+    }  # fmt: skip
+
+
+def test_interval_is_scipys_bootstrap_and_widens_with_questions_per_image():
+    lines = [line(i, response=RIGHT if i % 2 else WRONG) for i in range(100)]
+    alone = matrices.cell(matrices.group("m", lines, "f"), "strict")
+    # Half right of 100: the normal approximation is 0.5 +- 1.96 * 0.05.
+    assert (alone.low, alone.high) == pytest.approx((0.402, 0.598), abs=0.015)
+    lines = [line(i, response=RIGHT if (i // 10) % 2 else WRONG, image=f"i{i // 10}") for i in range(100)]
+    together = matrices.cell(matrices.group("m", lines, "f"), "strict")
+    assert together.accuracy == alone.accuracy == 0.5
+    # Ten images count, not a hundred questions.
+    assert together.high - together.low == pytest.approx(math.sqrt(10) * (alone.high - alone.low), rel=0.15)
+
+
+def test_an_interval_needs_two_images():
+    one = matrices.cell(matrices.group("m", [line(0, response=RIGHT)], "f"), "strict")
+    assert one.accuracy == 1 and math.isnan(one.low) and math.isnan(one.high)
+    assert matrices.cell([], "strict").n == 0
+
+
+def test_pass_at_k():
+    # Two questions of four answers each; two right of the first, none of the second.
+    lines = [line(q, sample=s, response=RIGHT if q == 0 and s < 2 else WRONG) for q in range(2) for s in range(4)]
+    found = matrices.pass_at_k(matrices.group("m", lines, "f"), "strict")
+    assert found == pytest.approx({1: 0.25, 2: (1 - 1 / 6) / 2, 4: 0.5})
+
+
+def test_command_writes_table_csv_and_heat_maps(runs, call, tmp_path, capsys):
+    assert call(matrices, "--run", *runs, "--out", tmp_path / "out") == 0
+    with (tmp_path / "out/matrices.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == (64 + 40) * 2 * 3
+    [cell] = [r for r in rows if (r["axis"], r["model"], r["column"], r["extraction"], r["options"])
+              == ("modality", "CT", "MRI", "lenient", "all")]  # fmt: skip
+    assert float(cell["accuracy"]) == 0.5 and float(cell["low"]) < 0.5 < float(cell["high"]) and cell["n"] == "20"
+    with Image.open(tmp_path / "out/matrices.png") as picture:
+        assert picture.format == "PNG" and picture.width > 1000
+    printed = capsys.readouterr().out
+    assert "modality, strict" in printed and "in domain 100.00" in printed and "out of domain 25.00" in printed
+
+
+def test_tables_fit_eighty_columns(items):
+    console = Console(width=80, record=True)
+    matrices.show(items, console)
+    text = console.export_text()
+    assert "…" not in text and max(map(len, text.splitlines())) <= 80
+
+
+def test_results_without_images_are_refused(call, tmp_path):
+    folder = write(tmp_path / "video", [{"task": "tag", "index": 0}])
+    with pytest.raises(AnswersError, match="no question of the tasks"):
+        call(matrices, "--run", f"m={folder}", "--out", tmp_path / "out")
+    old = {key: value for key, value in line(0).items() if key != "num_options"}
+    with pytest.raises(AnswersError, match="num_options"):
+        call(matrices, "--run", f"m={write(tmp_path / 'old', [old])}", "--out", tmp_path / "out")
+    with pytest.raises(AnswersError, match="NAME=FOLDER"):
+        call(matrices, "--run", "m", "--out", tmp_path / "out")

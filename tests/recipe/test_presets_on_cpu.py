@@ -1,0 +1,178 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every preset composes, passes verl's own validation, and says what its paper says."""
+
+import functools
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+from verl.trainer.ppo.utils import need_critic, need_reference_policy
+from verl.utils.config import validate_config
+
+import recipe.medgrpo.config
+import reward_score
+from recipe.medgrpo.prompts import TEMPLATES
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FOLDER = Path(recipe.medgrpo.config.__file__).parent / "preset"
+SFT = "sft_answer_only"
+NAMES = sorted({file.stem for file in FOLDER.glob("*.yaml")} - {SFT})
+PAPERS = [name for name in NAMES if name.startswith(("medr1", "zhu"))]
+NEEDED = ("data.train_files=t", "data.val_files=v")
+
+
+@functools.lru_cache
+def composed(name):
+    model = ["actor_rollout_ref.model.path=m", "medgrpo.reward.artifact=a"] if name.startswith("medgrpo") else []
+    if name == "medgrpo_no_norm":
+        model.pop()
+    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+        return compose("medgrpo", [f"preset={name}", *NEEDED, *model])
+
+
+def plain(config):
+    return OmegaConf.to_container(config, resolve=True)
+
+
+def test_the_issues_presets_exist():
+    papers = "medr1_think medr1_nothink medr1_think_after zhu_grpo zhu_grpo_scratch zhu_align zhu_ecr zhu_cwr"
+    ours = "medgrpo medgrpo_all_tasks medgrpo_no_norm zhu_drgrpo zhu_drgrpo_strict"
+    assert set(NAMES) == {*papers.split(), *ours.split(), "medical_vqa"}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "medical_vqa"])
+def test_composes_and_validates(name):
+    config = composed(name)
+    validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
+    values = plain(config)
+    assert values["data"]["template"] in {None, *TEMPLATES} and values["data"]["val_template"] in {None, *TEMPLATES}
+    assert values["trainer"]["experiment_name"] == name
+    reward = values["medgrpo"]["reward"]
+    if reward["artifact"] is None:
+        assert set(reward_score.get_scorer(**reward).reward_tasks) == set(values["data"]["tasks"])
+
+
+def arms(name):
+    """What sets a Zhu et al. arm apart: all keys whose value differs from zhu_grpo's, the name left out."""
+
+    def leaves(value, path=""):
+        if isinstance(value, dict):
+            return {k: v for key, one in value.items() for k, v in leaves(one, f"{path}.{key}").items()}
+        return {path[1:]: value}
+
+    one, other = leaves(plain(composed(name))), leaves(plain(composed("zhu_grpo")))
+    missing = object()
+    return {k: one.get(k) for k in one | other
+            if one.get(k, missing) != other.get(k, missing) and "experiment_name" not in k
+            and not k.startswith(("trainer.default_local_dir", "trainer.rollout_data_dir", "trainer.v1"))}  # fmt: skip
+
+
+ACTOR, VQA = "actor_rollout_ref.actor", "medgrpo.reward.vqa"
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("zhu_align", {f"{VQA}.weights.alignment": 1.0}),
+        ("zhu_drgrpo", {"algorithm.norm_adv_by_std_in_grpo": False,
+                        f"{ACTOR}.loss_agg_mode": "seq-mean-token-sum-norm", f"{ACTOR}.loss_scale_factor": 512}),
+    ],
+)  # fmt: skip
+def test_an_arm_differs_in_its_own_keys_alone(name, keys):
+    # The reference model and the unused critic take these values over from the actor.
+    found = {
+        key: value for key, value in arms(name).items() if not key.startswith(("actor_rollout_ref.ref.", "critic."))
+    }
+    assert found == keys
+
+
+def test_length_arms_and_strict_arm():
+    assert plain(composed("zhu_ecr"))["medgrpo"]["reward"]["vqa"]["max_length"] == 1024
+    assert arms("zhu_ecr")[f"{VQA}.weights.ecr"] == arms("zhu_cwr")[f"{VQA}.weights.cwr"] == 1.0
+    assert composed("zhu_drgrpo_strict").actor_rollout_ref.actor.use_kl_loss is False
+    assert not need_reference_policy(composed("zhu_drgrpo_strict"))
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_what_both_papers_share(name):
+    config = composed(name)
+    actor = config.actor_rollout_ref.actor
+    assert actor.ppo_epochs == 1 and actor.ppo_mini_batch_size == config.data.train_batch_size
+    assert (actor.optim.lr, actor.optim.weight_decay) == (1e-6, 0.0)
+    assert config.actor_rollout_ref.rollout.n == (4 if name.startswith("medr1") else 8)
+    assert config.data.max_response_length == {"m": 256, "z": 1024 if name in ("zhu_ecr", "zhu_cwr") else 512}[name[0]]
+    if name != "zhu_drgrpo_strict":
+        assert (actor.use_kl_loss, actor.kl_loss_coef, actor.kl_loss_type) == (True, 0.04, "low_var_kl")
+    assert config.medgrpo.reward.vqa.weights.accuracy == config.medgrpo.reward.vqa.weights.tags == 1.0
+
+
+def test_forms_follow_their_prompt():
+    for name in ("think", "nothink", "think_after"):
+        config = composed(f"medr1_{name}")
+        assert (config.medgrpo.reward.vqa.form, config.data.template) == (name, f"medr1_{name}")
+
+
+def test_ablations_of_medgrpo():
+    assert list(composed("medgrpo_all_tasks").data.tasks) == ["tag", "stg", "vs", "rc", "dvc", "nap", "sa", "cvs"]
+    assert composed("medgrpo_no_norm").medgrpo.reward.normalization == "none"
+
+
+def test_scratch_brings_its_own_turn_format():
+    import jinja2
+
+    template = jinja2.Template(composed("zhu_grpo_scratch").actor_rollout_ref.model.custom_chat_template)
+    turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Q?"}]}
+    assert template.render(messages=[turn], add_generation_prompt=True) == (
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+        "<|vision_start|><|image_pad|><|vision_end|>Q?<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+@pytest.mark.parametrize("platform", ["gpu_sft", "cpu_sft"])
+def test_the_sft_preset_composes(platform):
+    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+        config = compose("sft", [f"platform={platform}", f"preset={SFT}", "data.train_files=t"])
+    assert (config.optim.lr, config.data.template, config.trainer.total_epochs) == (2e-5, "medr1_nothink", 1)
+    assert config.data.custom_cls.name == "MedGRPOSFTDataset"
+
+
+SCRIPTS = {"run_medr1_qwen2vl_2b.sh": "medr1_nothink", "run_medical_vqa_drgrpo_qwen2vl_2b.sh": "zhu_ecr"}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_dry_run_prints_the_configuration(script, tmp_path):
+    # A real start of the trainer's imports takes ten seconds, and run_medgrpo_qwen2_5vl_7b.sh has that test.
+    stub = tmp_path / "python3"
+    stub.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    stub.chmod(0o755)
+    done = subprocess.run(
+        ["bash", REPOSITORY / "examples" / script, "data.train_batch_size=64"],
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}:/usr/bin:/bin",
+            "DRY_RUN": "1",
+            "PRESET": SCRIPTS[script],
+            "N_GPUS": "1",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    flags, overrides = done.stdout.split()[:5], done.stdout.split()[5:]
+    assert flags == ["-m", "recipe.medgrpo.main_medgrpo", "--cfg", "job", "--resolve"]
+    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+        found = plain(compose("medgrpo", [one for one in overrides if not one.startswith("hydra.")]))
+    assert found["trainer"]["experiment_name"] == SCRIPTS[script]
+    assert (found["data"]["train_batch_size"], found["trainer"]["n_gpus_per_node"]) == (64, 1)
+    assert found["actor_rollout_ref"]["model"]["path"] == "Qwen/Qwen2-VL-2B-Instruct"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_without_a_gpu_the_script_says_so_at_once(script, tmp_path):
+    environment = {**os.environ, "PATH": "/usr/bin:/bin", "DRY_RUN": ""}
+    done = subprocess.run(["bash", REPOSITORY / "examples" / script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and "No NVIDIA GPU" in done.stderr

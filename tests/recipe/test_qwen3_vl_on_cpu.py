@@ -1,0 +1,141 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Qwen3-VL (times as text, factor 32): the same prompt and positions in verl's and vLLM's real processors."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from verl.utils import hf_processor
+from verl.workers.rollout.utils import qwen2_5_vl_dedup_image_tokens
+
+from data_preprocess.video_tokens import pixel_budget, video_size
+from recipe.medgrpo import dataset, lengths, plugin, tiny_model
+
+FPS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 29.97)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Config, tokenizer and processor of a small Qwen3-VL; weights are not needed here."""
+    from transformers import Qwen2VLImageProcessor, Qwen3VLConfig, Qwen3VLProcessor, Qwen3VLVideoProcessor
+
+    tokenizer = tiny_model.build_tokenizer(["Where is it at <0.5 seconds>? 1.0-2.0 seconds."] * 3, 400)
+    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in tiny_model.SPECIAL_TOKENS}
+    out = tmp_path_factory.mktemp("qwen3_vl")
+    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [12, 10, 10], "mrope_interleaved": True}
+    text = {"hidden_size": 128, "intermediate_size": 128, "num_hidden_layers": 1, "head_dim": 64}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": len(tokenizer), "rope_parameters": rope}
+    vision = {"depth": 1, "hidden_size": 128, "intermediate_size": 128, "num_heads": 2, "out_hidden_size": 128}
+    Qwen3VLConfig(
+        text_config=text | heads | {"max_position_embeddings": 32768},
+        vision_config=vision | {"deepstack_visual_indexes": [0]},
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        architectures=["Qwen3VLForConditionalGeneration"],
+    ).save_pretrained(out)
+    Qwen3VLProcessor(
+        image_processor=Qwen2VLImageProcessor(patch_size=16),
+        tokenizer=tokenizer,
+        video_processor=Qwen3VLVideoProcessor(),
+        chat_template=tiny_model.CHAT_TEMPLATE,
+    ).save_pretrained(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def processor(folder):
+    return hf_processor(str(folder))
+
+
+@pytest.fixture(scope="module")
+def vllm_processor(folder):
+    plugin.register_vllm()
+    from vllm.config import ModelConfig
+    from vllm.multimodal import MULTIMODAL_REGISTRY
+
+    return MULTIMODAL_REGISTRY.create_processor(ModelConfig(model=str(folder), dtype="float32", max_model_len=4096))
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frames")
+    rng = np.random.default_rng(0)
+    paths = [str(folder / f"{i}.png") for i in range(9)]
+    for path in paths:
+        Image.fromarray(rng.integers(0, 255, (100, 160, 3), dtype=np.uint8)).save(path)
+    return paths
+
+
+def video(frames, fps):
+    return {"type": "video", "video": frames, "sample_fps": fps, "raw_fps": fps, **pixel_budget(patch=16)}
+
+
+def text(words):
+    return {"type": "text", "text": words}
+
+
+def vllm_sees(vllm_processor, ids, images, videos):
+    """Prompt and positions that vLLM makes of what verl sends it."""
+    from vllm.model_executor.models.qwen3_vl import Qwen3VLForConditionalGeneration as Model
+    from vllm.multimodal.inputs import MultiModalFeatureSpec
+
+    media = {"image": images, "video": videos}
+    items = vllm_processor.info.parse_mm_data({kind: found for kind, found in media.items() if found})
+    found = vllm_processor(ids, items, hf_processor_mm_kwargs=dataset.MM_PROCESSOR_KWARGS)
+    features = [
+        MultiModalFeatureSpec(data=found["mm_kwargs"][kind][i], modality=kind, identifier="", mm_position=place)
+        for kind, places in found["mm_placeholders"].items()
+        for i, place in enumerate(places)
+    ]
+    ids = list(found["prompt_token_ids"])
+    return ids, Model._get_mrope_input_positions(ids, features, vllm_processor.info.get_hf_config())[0]
+
+
+def check(content, processor, vllm_processor):
+    messages = [{"role": "user", "content": content}]
+    images, videos = dataset.load_media(messages, processor.image_processor.patch_size)
+    inputs = dataset.encode(processor, messages, images, videos)
+    ours, _ = processor.get_rope_index(
+        input_ids=inputs["input_ids"],
+        image_grid_thw=inputs.get("image_grid_thw"),
+        video_grid_thw=inputs.get("video_grid_thw"),
+        **processor.get_rope_index_kwargs(inputs),
+    )
+    full = inputs["input_ids"][0].tolist()
+    sent = qwen2_5_vl_dedup_image_tokens(full, processor)
+    ids, positions = vllm_sees(vllm_processor, sent, images, videos)
+    assert ids == full
+    np.testing.assert_array_equal(ours[:, 0].numpy(), positions.numpy())
+    return messages, full, inputs
+
+
+@pytest.mark.parametrize("fps", FPS)
+@pytest.mark.parametrize("n", [1, 5, 8])
+def test_prompt_and_positions_are_vllms(fps, n, frames, processor, vllm_processor):
+    clip = video(frames[:n], fps)
+    messages, full, inputs = check([clip, text("Where is it?")], processor, vllm_processor)
+    size = video_size(n, 100, 160, **pixel_budget(patch=16), patch=16)
+    assert inputs["video_grid_thw"].tolist() == [[size.grid_t, size.grid_h, size.grid_w]]
+    assert lengths.prompt_length(messages, size.num_tokens, processor) == len(full)
+
+
+def test_several_media(frames, processor, vllm_processor):
+    image = {"type": "image", "image": frames[8], "min_pixels": 4 * 1024, "max_pixels": 16 * 1024}
+    first, second = video(frames[:4], 0.5), video(frames[4:7], 3)
+    check([first, text("or"), image, text("or"), second, text("?")], processor, vllm_processor)
+    check([image, first, second, text("?")], processor, vllm_processor)
+
+
+def test_without_the_patch_vllm_reads_another_prompt(frames, processor, vllm_processor):
+    """Once this fails, verl sends Qwen3-VL clips rightly and collapse_qwen3_vl_videos can go."""
+    messages = [{"role": "user", "content": [video(frames[:4], 1), text("Where?")]}]
+    images, videos = dataset.load_media(messages, 16)
+    full = dataset.encode(processor, messages, images, videos)["input_ids"][0].tolist()
+    sent = qwen2_5_vl_dedup_image_tokens.__wrapped__(full, processor)
+    items = vllm_processor.info.parse_mm_data({"video": videos})
+    found = vllm_processor(sent, items, hf_processor_mm_kwargs=dataset.MM_PROCESSOR_KWARGS)
+    assert list(found["prompt_token_ids"]) != full
+    assert torch.tensor(found["prompt_token_ids"]).numel() > len(full)

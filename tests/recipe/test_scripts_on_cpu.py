@@ -1,0 +1,216 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The GPU scripts: every option composes to a configuration that verl accepts; stages run in order and once.
+
+The scripts run for real; the programs that they start are stand-ins which note their arguments.
+"""
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+RL, QWEN3, SFT = (f"run_{name}.sh" for name in ("medgrpo_qwen2_5vl_7b", "medgrpo_qwen3vl_4b", "sft_qwen2_5vl_7b"))
+CLEAN = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")}
+
+
+def executable(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/bash\n" + text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+@pytest.fixture
+def composed(tmp_path):
+    """What a script's DRY_RUN composes: the arguments are its own, the interpreter is a stand-in."""
+    executable(tmp_path / "bin/python3", "printf '%s\\0' \"$@\"\n")
+
+    def call(script, *overrides, **variables):
+        environment = {**CLEAN, "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}", "DRY_RUN": "1", **variables}
+        done = subprocess.run(["bash", EXAMPLES / script, *overrides], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        arguments = [word for word in done.stdout.split("\0") if "=" in word]
+        with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+            return compose("sft" if script == SFT else "medgrpo", arguments)
+
+    return call
+
+
+OPTIONS = {
+    "plain": {},
+    "lora": {"LORA": "64", "LR": "5e-6"},
+    "fsdp1": {"STRATEGY": "fsdp"},
+    "sequence parallel": {"SP": "2"},
+    "offload": {"OFFLOAD": "1"},
+    "two nodes": {"NNODES": "2", "RAY_ADDRESS": "head:6379"},
+    "tensor parallel": {"TP": "2"},
+    "all at once": {"LORA": "16", "SP": "4", "OFFLOAD": "1", "NNODES": "8", "TP": "4"},
+    "local judge": {"JUDGE": "local", "JUDGE_OVERRIDE": "reward.reward_model.model_path=m"},
+    "odd folders": {"DATA": "/a b/it's, {here}", "RUN": "/c d/=e"},
+}
+
+
+@pytest.mark.parametrize("script", [RL, QWEN3])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_is_accepted_by_verl(composed, script, name):
+    from verl.utils.config import validate_config
+
+    variables = dict(OPTIONS[name])
+    overrides = [variables.pop("JUDGE_OVERRIDE")] if "JUDGE_OVERRIDE" in variables else []
+    config = composed(script, *overrides, **variables)
+    validate_config(config, use_reference_policy=False, use_critic=False)
+    actor, model, rollout = (config.actor_rollout_ref[key] for key in ("actor", "model", "rollout"))
+    assert actor.strategy == variables.get("STRATEGY", "fsdp2")
+    assert actor.fsdp_config.ulysses_sequence_parallel_size == int(variables.get("SP", 1))
+    assert actor.fsdp_config.param_offload is actor.fsdp_config.optimizer_offload is ("OFFLOAD" in variables)
+    assert config.trainer.nnodes == int(variables.get("NNODES", 1))
+    assert rollout.tensor_model_parallel_size == int(variables.get("TP", 1))
+    assert model.lora_rank == int(variables.get("LORA", 0))
+    assert rollout.load_format == ("safetensors" if "LORA" in variables else "dummy")
+    # The longest sequence fits where it must.
+    longest = config.data.max_prompt_length + config.data.max_response_length
+    assert longest <= rollout.max_model_len and longest <= actor.ppo_max_token_len_per_gpu
+    if "DATA" in variables:
+        assert config.data.train_files == variables["DATA"] + "/train.parquet"
+        assert config.trainer.default_local_dir == variables["RUN"] + "/rl"
+
+
+def test_adapters_go_into_the_language_model_alone(composed):
+    import torch
+    from peft import LoraConfig, inject_adapter_in_model
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    chosen = composed(RL, LORA="4").actor_rollout_ref.model
+    options = {key: chosen[key] for key in ("target_modules", "exclude_modules")}
+    for kind in ("qwen2_5_vl", "qwen3_vl"):
+        config = AutoConfig.for_model(kind)
+        config.text_config.num_hidden_layers = 1
+        config.vision_config.depth = 1
+        with torch.device("meta"):
+            model = AutoModelForImageTextToText.from_config(config)
+        injected = inject_adapter_in_model(LoraConfig(r=4, **options), model)
+        names = [name for name, _ in injected.named_parameters() if "lora_" in name]
+        assert names and all("language_model" in name for name in names), kind
+
+
+@pytest.mark.parametrize("variables", [{}, {"SP": "2", "OFFLOAD": "1"}, {"NNODES": "2", "STRATEGY": "fsdp"}])
+def test_sft_script_composes(composed, variables):
+    config = composed(SFT, "trainer.seed=3", **variables)
+    assert (config.trainer.total_epochs, config.optim.lr, config.trainer.seed) == (3, 5e-7, 3)
+    assert config.engine.strategy == variables.get("STRATEGY", "fsdp2")
+    assert config.engine.ulysses_sequence_parallel_size == int(variables.get("SP", 1))
+    assert config.engine.param_offload is ("OFFLOAD" in variables)
+    assert config.trainer.nnodes == int(variables.get("NNODES", 1))
+
+
+@pytest.mark.parametrize("script", [RL, QWEN3, SFT])
+def test_without_a_gpu_a_script_says_so_at_once(script, tmp_path):
+    start = time.monotonic()
+    done = subprocess.run(["bash", EXAMPLES / script], env=CLEAN, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1 and time.monotonic() - start < 1
+    assert "No NVIDIA GPU" in done.stderr and "bash examples/run_medgrpo_cpu.sh" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A script on a machine whose GPUs, trainers and commands are stand-ins; each call appends a line to ``calls``."""
+    bin = tmp_path / "bin"
+    executable(bin / "nvidia-smi", "")
+    note = f'echo "$(basename "$0") $*" >> "{tmp_path}/calls"\n'
+    executable(
+        bin / "medgrpo", note + 'while [ $# -gt 1 ]; do [ "$1" = --out ] && mkdir -p "$2"; shift; done; exit 0\n'
+    )
+    step = '"$OUT/global_step_3/huggingface"'
+    executable(
+        bin / "torchrun",
+        note + f'mkdir -p {step}; touch {step}/config.json; echo 3 > "$OUT/latest_checkpointed_iteration.txt"\n',
+    )
+    executable(
+        bin / "python3",
+        f'[ "$2" != recipe.medgrpo.stage ] || exec "{sys.executable}" "$@"\n{note}mkdir -p "{tmp_path}/run/rl"\n',
+    )
+    (tmp_path / "data").mkdir()
+    for name in ("train", "val", "test"):
+        (tmp_path / f"data/{name}.parquet").touch()
+    (tmp_path / "test.json").touch()
+
+    def call(**variables):
+        environment = {
+            **CLEAN,
+            "PATH": f"{bin}:{CLEAN['PATH']}",
+            "PYTHONPATH": str(EXAMPLES.parent),
+            "DATA": str(tmp_path / "data"),
+            "RUN": str(tmp_path / "run"),
+            "JUDGE": "lexical",
+            "TEST_JSON": str(tmp_path / "test.json"),
+            **variables,
+        }
+        done = subprocess.run(["bash", EXAMPLES / RL], env=environment, capture_output=True, text=True)
+        calls = tmp_path / "calls"
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        calls.unlink(missing_ok=True)
+        return done, [" ".join(line.split()[:3]) for line in lines if "estimate" not in line]
+
+    return call
+
+
+WHOLE = [
+    *("torchrun --nnodes=1 --node_rank=0", "medgrpo calibrate --model", "python3 -m recipe.medgrpo.main_medgrpo"),
+    *("medgrpo evaluate --name", "medgrpo generate --model", "medgrpo submit --answers"),
+]
+
+
+def test_stages_run_in_order_and_once(machine):
+    done, calls = machine()
+    assert done.returncode == 0, done.stderr
+    assert calls == WHOLE
+    done, calls = machine()
+    assert done.returncode == 0 and calls == []
+
+
+def test_one_stage_alone_needs_those_before_it(machine):
+    done, calls = machine(STAGES="evaluate")
+    assert done.returncode and not calls and "is missing: run the stage sft" in done.stderr
+    assert machine(STAGES="sft")[1] == WHOLE[:1]
+    done, calls = machine(STAGES="rl")
+    assert done.returncode and not calls and "calibrate has not ended; run that stage first" in done.stderr
+    assert machine(STAGES="calibrate rl")[1] == WHOLE[1:3]
+
+
+def test_a_checkpoint_of_other_settings_is_refused(machine):
+    assert machine(STAGES="sft calibrate rl")[0].returncode == 0
+    done, calls = machine(STAGES="sft calibrate rl", LR="1e-6")
+    assert done.returncode and not calls and "ACCEPT_CHANGE=1" in done.stderr
+    assert machine(STAGES="sft calibrate rl", LR="1e-6", ACCEPT_CHANGE="1")[1] == WHOLE[2:3]
+
+
+@pytest.mark.parametrize(
+    "variables, message",
+    [
+        ({"STAGES": "sft tune"}, "tune is none of"),
+        ({"NNODES": "2", "MODEL": "/m"}, "set RAY_ADDRESS"),
+        ({"NNODES": "2"}, "started on each of them"),
+        ({"LORA": "8"}, "must be merged"),
+        ({"JUDGE": "local"}, "docs/judge.md"),
+        ({"JUDGE": "openai"}, "OPENAI_API_KEY"),
+        ({"DATA": "/nowhere"}, "/nowhere/train.parquet is missing"),
+        ({"MODEL": "/nowhere"}, "/nowhere/config.json is missing"),
+        ({"STAGES": "submission", "TEST_JSON": ""}, "needs TEST_JSON"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_starts(machine, variables, message):
+    done, calls = machine(**variables)
+    assert done.returncode == 1 and not calls and message in done.stderr
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.rglob("*.*")), ids=lambda path: path.name)
+def test_shell_reads_every_script_and_none_stops_the_ray_of_others(script):
+    assert subprocess.run(["bash", "-n", script]).returncode == 0
+    assert "ray stop" not in script.read_text()
