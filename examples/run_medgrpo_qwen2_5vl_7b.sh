@@ -1,50 +1,66 @@
 #!/usr/bin/env bash
-# MedGRPO's RL stage with the paper's settings: Qwen2.5-VL-7B after SFT, GRPO, FSDP actor, vLLM rollout, 8 GPUs.
-#   DATA=... MODEL=... NORMALIZATION=... bash examples/run_medgrpo_qwen2_5vl_7b.sh [hydra overrides]
-# DRY_RUN=1 prints the composed configuration and stops.
+# MedGRPO with the paper's settings: Qwen2.5-VL-7B, SFT, GRPO with an FSDP2 actor and vLLM rollout, 8 GPUs.
+#   DATA=... OPENAI_API_KEY=... bash examples/run_medgrpo_qwen2_5vl_7b.sh [hydra overrides of the RL stage]
+# Stages (STAGES="calibrate rl" runs these alone): a second call skips what is done and resumes what was interrupted.
+# A stage whose settings changed is refused; ACCEPT_CHANGE=1 goes on from its checkpoints all the same.
+# MODEL=... starts from an SFT checkpoint you have. DRY_RUN=1 prints the composed configuration and stops.
 set -euo pipefail
 
 DATA=${DATA:-data/medvidbench}                    # folder with train.parquet and val.parquet (data_preprocess.medvidbench)
-MODEL=${MODEL:-checkpoints/medgrpo/sft/latest}    # SFT checkpoint in Hugging Face format
-NORMALIZATION=${NORMALIZATION:-$MODEL/normalization.json}   # written by: medgrpo calibrate
-OUT=${OUT:-checkpoints/medgrpo/qwen2_5vl_7b}
-N_GPUS=${N_GPUS:-8}
-NNODES=${NNODES:-1}
+TEST_JSON=${TEST_JSON:-}                          # the benchmark's test file; $DATA/test.parquet is made from it
+RUN=${RUN:-checkpoints/medgrpo/qwen2_5vl_7b}      # everything that this script writes
+BASE=${BASE:-Qwen/Qwen2.5-VL-7B-Instruct}         # what SFT starts from
+STAGES=${STAGES:-sft calibrate rl evaluate${TEST_JSON:+ submission}}
+[ -z "${MODEL:-}" ] || STAGES=${STAGES/sft/}
+MODEL=${MODEL:-$RUN/sft/latest}                   # SFT checkpoint in Hugging Face format
+NORMALIZATION=${NORMALIZATION:-$RUN/normalization.json}   # written by the stage calibrate
+JUDGE=${JUDGE:-openai}                            # paper: GPT-4.1; needs OPENAI_API_KEY. openai | local | lexical: docs/judge.md
+N_GPUS=${N_GPUS:-8}                               # per node
+NNODES=${NNODES:-1}                               # more than one: RL on an existing Ray cluster, RAY_ADDRESS
 STEPS=${STEPS:-5000}                              # paper
-TP=${TP:-1}
+LR=${LR:-5e-7}                                    # paper; LoRA wants about ten times as much
+STRATEGY=${STRATEGY:-fsdp2}
+TP=${TP:-1}                                       # GPUs that share one vLLM replica
+SP=${SP:-1}                                       # sequence parallel (Ulysses): GPUs that share one sequence
+OFFLOAD=${OFFLOAD:-0}                             # 1: the actor's parameters and optimizer wait in host memory
+LORA=${LORA:-0}                                   # rank of adapters in the language model; 0: all weights are trained
 
-if [ -z "${DRY_RUN:-}" ] && ! nvidia-smi -L >/dev/null 2>&1; then
-  echo "No NVIDIA GPU was found (nvidia-smi fails): this script needs $N_GPUS per node." \
-    "Without a GPU, run: bash examples/run_medgrpo_cpu.sh" >&2
-  exit 1
-fi
+RUN=${RUN%/}
+# shellcheck source=examples/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need_gpus
 
 DATA_ARGS=(
-  data.train_files="$DATA/train.parquet"
-  data.val_files="$DATA/val.parquet"
+  data.train_files="$(hydra "$DATA/train.parquet")"
+  data.val_files="$(hydra "$DATA/val.parquet")"
   data.train_batch_size=48
   data.max_prompt_length=8192
   data.max_response_length=512
 )
 MODEL_ARGS=(
-  actor_rollout_ref.model.path="$MODEL"
+  actor_rollout_ref.model.path="$(hydra "$MODEL")"
   actor_rollout_ref.model.use_remove_padding=True
   actor_rollout_ref.model.enable_gradient_checkpointing=True
 )
 ACTOR=(
-  actor_rollout_ref.actor.optim.lr=5e-7           # paper
+  actor_rollout_ref.actor.strategy="$STRATEGY"
+  actor_rollout_ref.actor.optim.lr="$LR"
   actor_rollout_ref.actor.clip_ratio_low=0.2      # paper
   actor_rollout_ref.actor.clip_ratio_high=0.3     # paper
   actor_rollout_ref.actor.use_kl_loss=False       # paper
   actor_rollout_ref.actor.ppo_max_token_len_per_gpu=20480
+  actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size="$SP"
+  "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]"
 )
 ROLLOUT=(
   actor_rollout_ref.rollout.n=8                   # paper
   actor_rollout_ref.rollout.tensor_model_parallel_size="$TP"
   actor_rollout_ref.rollout.gpu_memory_utilization=0.6
+  actor_rollout_ref.rollout.max_model_len=8704
 )
 REWARD=(
-  medgrpo.reward.artifact="$NORMALIZATION"
+  judge="$JUDGE"
+  medgrpo.reward.artifact="$(hydra "$NORMALIZATION")"
   medgrpo.reward.normalization=logistic           # paper
   medgrpo.reward.k=3.0                            # paper
 )
@@ -54,9 +70,87 @@ TRAINER=(
   trainer.total_epochs=1000
   trainer.total_training_steps="$STEPS"
   trainer.save_freq=100
-  trainer.default_local_dir="$OUT"
-  hydra.run.dir="$OUT"
+  trainer.max_actor_ckpt_to_keep=2
+  trainer.default_local_dir="$(hydra "$RUN/rl")"
+  hydra.run.dir="$(hydra "$RUN/rl")"
 )
+if [ "$OFFLOAD" = 1 ]; then
+  ACTOR+=(actor_rollout_ref.actor.fsdp_config.param_offload=True actor_rollout_ref.actor.fsdp_config.optimizer_offload=True)
+fi
+if [ "$LORA" != 0 ]; then
+  MODEL_ARGS+=(
+    actor_rollout_ref.model.lora_rank="$LORA"
+    actor_rollout_ref.model.lora_alpha="$((2 * LORA))"
+    actor_rollout_ref.model.target_modules=all-linear
+    # The vision tower and its projection stay as they are; vLLM loads no adapters there.
+    "actor_rollout_ref.model.exclude_modules='.*visual.*'"
+  )
+  # vLLM gets the frozen weights from the checkpoint, and only the adapters from the trainer.
+  ROLLOUT+=(actor_rollout_ref.rollout.load_format=safetensors)
+fi
+ARGS=("${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@")
 
-exec python3 -m recipe.medgrpo.main_medgrpo ${DRY_RUN:+--cfg job --resolve} \
-  "${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@"
+if [ -n "${DRY_RUN:-}" ]; then
+  exec python3 -m recipe.medgrpo.main_medgrpo --cfg job --resolve "${ARGS[@]}"
+fi
+
+wanted() { [[ " $STAGES " == *" $1 "* ]]; }
+for name in $STAGES; do
+  [[ " sft calibrate rl evaluate submission " == *" $name "* ]] || die "STAGES: $name is none of sft calibrate rl evaluate submission"
+done
+if [ "$NNODES" != 1 ]; then
+  ! wanted sft || die "SFT on several nodes is started on each of them (examples/slurm/sft.sbatch); then set MODEL and STAGES=\"calibrate rl\""
+  ! wanted rl || [ -n "${RAY_ADDRESS:-}" ] || die "NNODES=$NNODES needs a running Ray cluster: set RAY_ADDRESS (examples/slurm/rl.sbatch shows one)"
+fi
+if [ "$LORA" != 0 ] && { wanted evaluate || wanted submission; }; then
+  die "LORA: the adapters must be merged before they are evaluated (python -m verl.model_merger); set STAGES=\"sft calibrate rl\""
+fi
+if wanted calibrate && [ "$JUDGE" = local ]; then
+  die "JUDGE=local: calibrate against that judge's endpoint yourself (docs/judge.md), then set NORMALIZATION and STAGES=\"rl evaluate\""
+fi
+if wanted rl && [ "$JUDGE" = openai ] && [ -z "${OPENAI_API_KEY:-}" ]; then
+  die "JUDGE=openai needs OPENAI_API_KEY in the environment; JUDGE=lexical needs nothing, but is not the paper's judge"
+fi
+need_file "$DATA/train.parquet" "make it with python -m data_preprocess.medvidbench, or set DATA"
+! wanted evaluate || need_file "$DATA/val.parquet" "make it with python -m data_preprocess.medvidbench, or set DATA"
+if wanted submission; then
+  [ -n "$TEST_JSON" ] || die "the stage submission needs TEST_JSON, the benchmark's test file"
+  need_file "$DATA/test.parquet" "make it with python -m data_preprocess.medvidbench --questions-only --json $TEST_JSON"
+fi
+wanted sft || need_file "$MODEL/config.json" "run the stage sft, or set MODEL"
+
+mkdir -p "$RUN"
+if wanted rl; then
+  medgrpo estimate --base "$BASE" "${ARGS[@]}"
+fi
+
+stage() { python3 -m recipe.medgrpo.stage --run "$RUN" ${ACCEPT_CHANGE:+--accept} "$@"; }
+# A stage follows the one before it if that one is this run's own.
+after() { if [ "$2" = "$3" ]; then echo "--after $1"; fi; }
+LAST=$RUN/rl/global_step_$STEPS/actor/huggingface
+
+if wanted sft; then
+  stage --name sft --costly "$RUN/sft" --metrics "$RUN/sft" -- env DATA="$DATA" BASE="$BASE" OUT="$RUN/sft" \
+    N_GPUS="$N_GPUS" STRATEGY="$STRATEGY" SP="$SP" OFFLOAD="$OFFLOAD" \
+    bash "$(dirname "${BASH_SOURCE[0]}")/run_sft_qwen2_5vl_7b.sh"
+fi
+if wanted calibrate; then
+  stage --name calibrate $(after sft "$MODEL" "$RUN/sft/latest") \
+    --output "$NORMALIZATION" "${NORMALIZATION%.json}.answers.jsonl" -- \
+    medgrpo calibrate --model "$MODEL" --data "$DATA/train.parquet" --out "$NORMALIZATION" --max-tokens 512 --judge "$JUDGE"
+fi
+if wanted rl; then
+  stage --name rl $(after calibrate "$NORMALIZATION" "$RUN/normalization.json") \
+    --costly "$RUN/rl" --metrics "$RUN/rl" --total "$STEPS" -- python3 -m recipe.medgrpo.main_medgrpo "${ARGS[@]}"
+fi
+if wanted evaluate; then
+  stage --name evaluate --after rl --output "$RUN/eval/rl" -- \
+    medgrpo evaluate --name rl --model "$LAST" --data "$DATA/val.parquet" --normalization "$NORMALIZATION" \
+    --out "$RUN/eval/rl" --max-tokens 512
+fi
+if wanted submission; then
+  stage --name answers --after rl --output "$RUN/submission/answers.jsonl" -- \
+    medgrpo generate --model "$LAST" --data "$DATA/test.parquet" --out "$RUN/submission/answers.jsonl" --max-tokens 512
+  stage --name submission --after answers --output "$RUN/submission/submission.json" -- \
+    medgrpo submit --answers "$RUN/submission/answers.jsonl" --ground-truth "$TEST_JSON" --out "$RUN/submission/submission.json"
+fi

@@ -1,0 +1,18 @@
+# Sourced by the GPU scripts: what they have in common. Start one of those instead.
+
+need_gpus() {
+  if [ -z "${DRY_RUN:-}" ] && ! nvidia-smi -L >/dev/null 2>&1; then
+    echo "No NVIDIA GPU was found (nvidia-smi fails): this script needs $N_GPUS per node." \
+      "Without a GPU, run: bash examples/run_medgrpo_cpu.sh" >&2
+    exit 1
+  fi
+}
+
+# A path as a quoted Hydra value: folders may have spaces and apostrophes in their names.
+hydra() { printf "'%s'" "${1//\'/\\\'}"; }
+
+die() { echo "$*" >&2; exit 1; }
+
+need_file() {
+  [ -n "${DRY_RUN:-}" ] || [ -e "$1" ] || die "$1 is missing: $2"
+}

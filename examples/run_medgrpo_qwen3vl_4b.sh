@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# MedGRPO on Qwen3-VL-4B: the stages and options of run_medgrpo_qwen2_5vl_7b.sh with this model's own values.
+#   DATA=... OPENAI_API_KEY=... bash examples/run_medgrpo_qwen3vl_4b.sh [hydra overrides of the RL stage]
+# Qwen3-VL has patches of 16 pixels: make its data with python -m data_preprocess.medvidbench --patch 16.
+set -euo pipefail
+
+export BASE=${BASE:-Qwen/Qwen3-VL-4B-Instruct}
+export DATA=${DATA:-data/medvidbench_patch16}
+export RUN=${RUN:-checkpoints/medgrpo/qwen3vl_4b}
+
+MODEL_ARGS=(
+  trainer.experiment_name=medgrpo_qwen3vl_4b
+)
+ROLLOUT=(
+  actor_rollout_ref.rollout.gpu_memory_utilization=0.7
+)
+
+exec bash "$(dirname "${BASH_SOURCE[0]}")/run_medgrpo_qwen2_5vl_7b.sh" "${MODEL_ARGS[@]}" "${ROLLOUT[@]}" "$@"

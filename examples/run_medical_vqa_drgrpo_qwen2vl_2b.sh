@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Zhu et al. (2505.13973): Qwen2-VL-2B on 10,000 questions of PMC-VQA; the best arm, Dr. GRPO, and all others.
+#   DATA=... [PRESET=zhu_ecr] bash examples/run_medical_vqa_drgrpo_qwen2vl_2b.sh [hydra overrides]
+# DRY_RUN=1 prints the composed configuration and stops.
+set -euo pipefail
+
+DATA=${DATA:-data/pmc_vqa}                        # folder with train.parquet and test.parquet (data_preprocess.pmc_vqa)
+PRESET=${PRESET:-zhu_drgrpo}                      # zhu_{grpo,grpo_scratch,align,ecr,cwr,drgrpo,drgrpo_strict}
+MODEL=${MODEL:-}                                  # name or folder; empty: the preset's
+JUDGE=${JUDGE:-lexical}                           # expert of zhu_align; paper: BioMistral, with JUDGE=local (docs/papers.md)
+OUT=${OUT:-checkpoints/zhu/$PRESET}
+N_GPUS=${N_GPUS:-4}                               # paper
+
+# shellcheck source=examples/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need_gpus
+
+DATA_ARGS=(
+  data.train_files="$(hydra "$DATA/train.parquet")"
+  data.val_files="$(hydra "$DATA/test.parquet")"
+)
+MODEL_ARGS=(
+  ${MODEL:+actor_rollout_ref.model.path="$(hydra "$MODEL")"}
+  actor_rollout_ref.model.use_remove_padding=True
+  actor_rollout_ref.model.enable_gradient_checkpointing=True
+)
+ACTOR=(
+  actor_rollout_ref.actor.ppo_max_token_len_per_gpu=16384
+)
+ROLLOUT=(
+  actor_rollout_ref.rollout.tensor_model_parallel_size=1
+  actor_rollout_ref.rollout.gpu_memory_utilization=0.5
+)
+REWARD=(
+  judge="$JUDGE"
+)
+TRAINER=(
+  trainer.n_gpus_per_node="$N_GPUS"
+  trainer.nnodes=1
+  trainer.save_freq=200
+  trainer.default_local_dir="$(hydra "$OUT")"
+  hydra.run.dir="$(hydra "$OUT")"
+)
+
+exec python3 -m recipe.medgrpo.main_medgrpo ${DRY_RUN:+--cfg job --resolve} preset="$PRESET" \
+  "${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@"

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Med-R1 (2503.13939): Qwen2-VL-2B, GRPO with accuracy and format rewards on one imaging modality of OmniMedVQA.
+#   DATA=... [PRESET=medr1_nothink] bash examples/run_medr1_qwen2vl_2b.sh [hydra overrides]
+# The paper trains one model per modality and one per question type ('data.only={question_type: [Lesion Grading]}').
+# DRY_RUN=1 prints the composed configuration and stops.
+set -euo pipefail
+
+DATA=${DATA:-data/omnimedvqa}                     # folder with train.parquet and test.parquet (data_preprocess.omnimedvqa)
+PRESET=${PRESET:-medr1_think}                     # medr1_think | medr1_nothink | medr1_think_after
+MODALITY=${MODALITY:-CT}                          # trained on; CT MRI X-Ray US Der FP OCT Micro
+MODEL=${MODEL:-Qwen/Qwen2-VL-2B-Instruct}         # name or folder
+OUT=${OUT:-checkpoints/medr1/$PRESET/$MODALITY}
+N_GPUS=${N_GPUS:-2}                               # paper
+BATCH=${BATCH:-4}                                 # prompts a step, as published; 64 is the practical size
+
+# shellcheck source=examples/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need_gpus
+
+DATA_ARGS=(
+  data.train_files="$(hydra "$DATA/train.parquet")"
+  data.val_files="$(hydra "$DATA/test.parquet")"
+  +data.only.modality="[$MODALITY]"
+  data.train_batch_size="$BATCH"
+)
+MODEL_ARGS=(
+  actor_rollout_ref.model.path="$(hydra "$MODEL")"
+  actor_rollout_ref.model.use_remove_padding=True
+  actor_rollout_ref.model.enable_gradient_checkpointing=True
+)
+ACTOR=(
+  actor_rollout_ref.actor.ppo_max_token_len_per_gpu=16384
+)
+ROLLOUT=(
+  actor_rollout_ref.rollout.tensor_model_parallel_size=1
+  actor_rollout_ref.rollout.gpu_memory_utilization=0.5
+)
+TRAINER=(
+  trainer.n_gpus_per_node="$N_GPUS"
+  trainer.nnodes=1
+  trainer.save_freq=200
+  trainer.default_local_dir="$(hydra "$OUT")"
+  hydra.run.dir="$(hydra "$OUT")"
+)
+
+exec python3 -m recipe.medgrpo.main_medgrpo ${DRY_RUN:+--cfg job --resolve} preset="$PRESET" \
+  "${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${TRAINER[@]}" "$@"

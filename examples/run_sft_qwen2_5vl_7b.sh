@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Supervised warm start with the paper's settings, on verl's SFT trainer: Qwen2.5-VL-7B, 3 epochs, FSDP2, 8 GPUs.
+#   DATA=... bash examples/run_sft_qwen2_5vl_7b.sh [hydra overrides]
+# It resumes from its last checkpoint; $OUT/latest is the finished model. DRY_RUN=1 prints the composed configuration.
+# On several nodes, start it on each, with NNODES, NODE_RANK and MASTER_ADDR (examples/slurm/sft.sbatch).
+set -euo pipefail
+
+BASE=${BASE:-Qwen/Qwen2.5-VL-7B-Instruct}         # or a folder
+DATA=${DATA:-data/medvidbench}                    # folder with train.parquet (data_preprocess.medvidbench)
+OUT=${OUT:-checkpoints/medgrpo/qwen2_5vl_7b/sft}
+N_GPUS=${N_GPUS:-8}                               # per node
+NNODES=${NNODES:-1}
+NODE_RANK=${NODE_RANK:-0}
+MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
+MASTER_PORT=${MASTER_PORT:-29511}
+EPOCHS=${EPOCHS:-3}                               # paper
+STRATEGY=${STRATEGY:-fsdp2}
+SP=${SP:-1}                                       # sequence parallel (Ulysses): GPUs that share one sequence
+OFFLOAD=${OFFLOAD:-0}                             # 1: parameters and optimizer wait in host memory
+
+OUT=${OUT%/}
+# shellcheck source=examples/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need_gpus
+need_file "$DATA/train.parquet" "make it with python -m data_preprocess.medvidbench, or set DATA"
+
+DATA_ARGS=(
+  data.train_files="$(hydra "$DATA/train.parquet")"
+  data.train_batch_size=64
+  data.max_length=9216
+  data.max_token_len_per_gpu=18432
+)
+MODEL_ARGS=(
+  model.path="$(hydra "$BASE")"
+  model.use_remove_padding=True
+  model.enable_gradient_checkpointing=True
+)
+ENGINE=(
+  engine.strategy="$STRATEGY"
+  engine.ulysses_sequence_parallel_size="$SP"
+)
+OPTIM=(
+  optim.lr=5e-7                                   # paper
+)
+TRAINER=(
+  trainer.total_epochs="$EPOCHS"
+  trainer.n_gpus_per_node="$N_GPUS"
+  trainer.nnodes="$NNODES"
+  trainer.max_ckpt_to_keep=1
+  trainer.default_local_dir="$(hydra "$OUT")"
+  hydra.run.dir="$(hydra "$OUT")"
+  "checkpoint.save_contents=[model,optimizer,extra,hf_model]"
+)
+if [ "$OFFLOAD" = 1 ]; then
+  ENGINE+=(engine.param_offload=True engine.optimizer_offload=True)
+fi
+
+ARGS=(--config-path pkg://recipe.medgrpo.config --config-name sft
+  "${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ENGINE[@]}" "${OPTIM[@]}" "${TRAINER[@]}" "$@")
+if [ -n "${DRY_RUN:-}" ]; then
+  exec python3 -m verl.trainer.sft_trainer "${ARGS[@]}" --cfg job --resolve
+fi
+torchrun --nnodes="$NNODES" --node_rank="$NODE_RANK" --nproc_per_node="$N_GPUS" \
+  --master_addr="$MASTER_ADDR" --master_port="$MASTER_PORT" -m verl.trainer.sft_trainer "${ARGS[@]}"
+if [ "$NODE_RANK" = 0 ]; then
+  ln -sfn "global_step_$(cat "$OUT/latest_checkpointed_iteration.txt")/huggingface" "$OUT/latest"
+fi
