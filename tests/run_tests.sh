@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set up and run all tests: style, then the fast ones, then the end-to-end run (minutes).
+# Set up and run all tests: the fast ones (style among them), then the end-to-end runs (most of an hour).
 #   bash tests/run_tests.sh [fast|e2e] [pytest arguments]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,8 +8,8 @@ source requirements/setup_cpu.sh
 which=all
 case ${1:-} in fast | e2e) which=$1 && shift ;; esac
 if [ "$which" != e2e ]; then
-  ruff check . && ruff format --check .
-  python -m pytest -m "not e2e" --durations=5 "$@"
+  # Half of the time is imports of torch and vLLM: two processes, each with whole files.
+  python -m pytest -m "not e2e" -n 2 --dist loadfile --durations=5 "$@"
 fi
 if [ "$which" != fast ]; then
   python -m pytest -m e2e --capture=no "$@"

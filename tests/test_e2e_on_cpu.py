@@ -77,6 +77,24 @@ def test_the_killed_run_resumed_where_it_was(finished):
     assert first[0] == 1 and second == [3, 4]
 
 
+def test_the_killed_run_went_on_in_the_order_of_an_uninterrupted_one(finished):
+    from omegaconf import OmegaConf
+    from verl.trainer.ppo.utils import create_rl_sampler
+
+    rows = [row for row in pq.read_table(finished.train).to_pylist() if row["ability"] in reward_score.PAPER_TASKS]
+    order = list(create_rl_sampler(OmegaConf.create({"shuffle": True, "seed": 0}), rows))
+    for step in (1, 2, 3, 4):
+        expected = sorted(rows[index]["reward_model"]["ground_truth"] for index in order[8 * (step - 1) : 8 * step])
+        rollouts = read_jsonl(finished.rollouts / f"{step}.jsonl", "verl")
+        assert sorted(rollout["gts"] for rollout in rollouts) == sorted(expected * 4), step
+
+
+def test_the_checkpoint_knows_its_normalization(finished):
+    state = json.loads((finished.rl / "global_step_4/normalizer.json").read_text())
+    assert state["method"] == "logistic"
+    assert state["artifact"] == reward_score.Artifact.load(finished.normalization).hash
+
+
 def test_weights_changed(finished):
     before = load_file(finished.sft / "global_step_60/huggingface/model.safetensors")
     after = load_file(finished.rl / "global_step_4/actor/huggingface/model.safetensors")
@@ -89,6 +107,14 @@ def test_the_policy_that_is_trained_is_the_one_that_was_sampled(metrics):
     for step, figures in metrics.items():
         assert figures["training/rollout_actor_probs_pearson_corr"] >= 0.999, step
         assert figures["training/rollout_probs_diff_mean"] < 1e-2, step
+
+
+def test_every_step_logs_its_rewards_by_source_and_task(metrics):
+    for figures in metrics.values():
+        pairs = {key.rsplit("/", 1)[0] for key in figures if key.startswith("medgrpo/") and key.count("/") == 3}
+        assert pairs and sum(figures[f"{pair}/answers"] for pair in pairs if f"{pair}/answers" in figures) == 8 * 4
+        assert figures["medgrpo/reward/mean"] == pytest.approx(figures["critic/score/mean"], abs=1e-6)
+        assert figures["medgrpo/dropped_trajectories"] == 0
 
 
 def test_logged_rewards_are_reward_scores_own(finished, metrics):

@@ -1,0 +1,102 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""verl's conventions, and this project's own, hold for every Python file of the repository."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGES = ("recipe", "reward_score", "data_preprocess")
+LONGEST_FILE = 400
+HEADER = re.compile(r"# Copyright \d{4} .+\n# SPDX-License-Identifier: Apache-2\.0\n")
+#: The rules of verl's own pyproject.toml (0.10 development branch), which its wheel does not carry.
+VERL_SELECT = "E,F,UP,B,I,G"
+VERL_IGNORE = "F405,F403,E731,B007,UP032,G004,UP045,UP035"
+#: Every subcommand's module has these two; recipe/medgrpo/cli.py says what they are.
+COMMAND_PROTOCOL = {"add_arguments", "run", "main"}
+
+FILES = sorted(
+    file for folder in (*PACKAGES, "tests") for file in (REPOSITORY / folder).rglob("*.py") if file.stat().st_size
+)
+
+
+def name_of(file: Path) -> str:
+    return str(file.relative_to(REPOSITORY))
+
+
+def undocumented(source: str) -> list[str]:
+    """Public classes and functions of a module without docstring; a function of one statement speaks for itself."""
+    tree = ast.parse(source)
+    missing = [] if ast.get_docstring(tree) else ["module"]
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            simple = not isinstance(node, ast.ClassDef) and len(node.body) == 1
+            if not (simple or node.name in COMMAND_PROTOCOL or ast.get_docstring(node)):
+                missing.append(node.name)
+    return missing
+
+
+def test_there_are_files():
+    assert len(FILES) > 100
+
+
+def test_every_file_has_the_licence_header():
+    assert [name_of(file) for file in FILES if not HEADER.match(file.read_text())] == []
+
+
+def test_no_file_is_longer_than_a_person_reads():
+    assert [name_of(file) for file in FILES if len(file.read_text().splitlines()) > LONGEST_FILE] == []
+
+
+def test_public_names_are_documented():
+    found = {
+        name_of(file): missing
+        for file in FILES
+        if name_of(file).startswith(PACKAGES)
+        if not (file.name == "__init__.py" and file.read_text().count("\n") <= 2)
+        if (missing := undocumented(file.read_text()))
+    }
+    assert found == {}
+
+
+def test_the_check_finds_what_is_undocumented():
+    assert undocumented('"""Doc."""\ndef f():\n    x = 1\n    return x\nclass _C: pass\nclass C: pass\n') == ["f", "C"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check"],
+        ["format", "--check"],
+        # As in verl, alone with its rules; only the first-party packages are named as this repository's own.
+        ["check", "--isolated", "--line-length=120", "--target-version=py310", f"--select={VERL_SELECT}"]
+        + [f"--ignore={VERL_IGNORE}", f"--config=lint.isort.known-first-party={list(PACKAGES)!r}"],
+    ],
+    ids=["our rules", "format", "verl's rules"],
+)
+def test_ruff(arguments):
+    command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", *PACKAGES, "tests", "setup.py"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_recipe_requires_the_verl_that_setup_installs():
+    required = dict(
+        line.split("=", 1)
+        for line in (REPOSITORY / "recipe/medgrpo/REQUIRED_VERL.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    )
+    pin = (REPOSITORY / "REQUIRED_VERL.txt").read_text().strip()
+    assert required["PIP_INSTALL"] == f"pip install {pin}"
+    assert required["VERL_VERSION"] == pin.removeprefix("verl==")
+
+
+def test_the_recipes_readme_has_verl_recipes_sections():
+    readme = (REPOSITORY / "recipe/medgrpo/README.md").read_text()
+    for section in ("Installation", "Training", "Evaluation", "Citation"):
+        assert f"\n## {section}\n" in readme
