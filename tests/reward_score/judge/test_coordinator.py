@@ -53,7 +53,7 @@ def test_requests_and_tokens_per_minute(options, tokens, seconds):
         return sorted(await asyncio.gather(*(one() for _ in range(10))))
 
     departures = run(scenario, **options)
-    assert departures[-1] == pytest.approx(seconds, abs=0.1) and departures[-1] >= seconds
+    assert departures[-1] == pytest.approx(seconds, abs=0.5) and departures[-1] >= seconds
     # Spread evenly: no burst that an endpoint's shorter window would refuse.
     assert departures[5] >= seconds / 2
 
@@ -64,7 +64,7 @@ def test_a_limit_that_is_too_low_is_an_error_that_names_it():
         began = time.monotonic()
         with pytest.raises(JudgeUnavailable, match="rpm=1"):
             await shared.acquire(1, 0.2)
-        assert time.monotonic() - began < 0.4
+        assert time.monotonic() - began < 1
 
     run(scenario, rpm=1)
 
@@ -81,7 +81,7 @@ def test_a_lease_whose_owner_died_comes_back(monkeypatch):
         await shared.acquire(1, 1)
         began = time.monotonic()
         lease = await shared.acquire(1, 5)
-        assert 1 < time.monotonic() - began < 2
+        assert 1 < time.monotonic() - began < 4
         await shared.release(lease)
         # Given back twice, it counts once.
         await shared.release(lease)

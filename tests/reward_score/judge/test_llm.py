@@ -69,23 +69,28 @@ def test_a_batch_keeps_its_order_and_what_was_had_although_one_fails(server, mak
 
 
 def test_threads_and_event_loops_share_one_judge(server, make):
-    server.latency = 0.2
-    judge = make(deadline=10, request_timeout=5)
+    judge = make(deadline=20, request_timeout=15)
     judge.probe()
     results = []
+
+    async def all_together(request):
+        while server.most_in_flight < 64:
+            await asyncio.sleep(0.01)
+        return await verdict(4)(request)
+
+    # Nobody gets a reply before the last has asked: only 64 requests in flight at one time can end this.
+    server.default = all_together
 
     async def several(start):
         found = await asyncio.gather(*(judge.ajudge([pair]) for pair in pairs(64)[start : start + 16]))
         results.extend(one for [one] in found)
 
-    began = time.monotonic()
     threads = [threading.Thread(target=asyncio.run, args=(several(start),)) for start in range(0, 64, 16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(results) == 64 and server.most_in_flight >= 56
-    assert time.monotonic() - began < 4 * 0.2
+    assert len(results) == 64 and {result.mean for result in results} == {4}
 
 
 def test_equal_answers_that_are_under_way_are_asked_about_once(server, make):
@@ -100,13 +105,12 @@ def test_equal_answers_that_are_under_way_are_asked_about_once(server, make):
 
 def test_an_open_breaker_fails_at_once_and_closes_again(server, make):
     server.default = status(401)
-    judge = make(breaker_failures=3, breaker_cooldown=0.3, concurrency=1)
+    judge = make(breaker_failures=3, breaker_cooldown=1.0, concurrency=1)
     judge.attempt(pairs(3))
-    began = time.monotonic()
     [result] = judge.attempt([CaptionPair("later", REFERENCE)])
-    assert "no request for another" in str(result) and time.monotonic() - began < 0.1
+    assert "no request for another" in str(result)
     assert len(server.requests) == 3
-    time.sleep(0.3)
+    time.sleep(1.0)
     server.default = verdict(4)
     # Half open: a single one tries, and its success lets the others through.
     assert judge.judge(pairs(1))[0].mean == 4

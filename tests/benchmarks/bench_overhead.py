@@ -1,0 +1,145 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""What this recipe adds to a training step: its dataset, reward manager and sampler against verl's own.
+
+    VERL_PLATFORM=cpu python tests/benchmarks/bench_overhead.py [--steps 24 --rounds 2]
+
+Both sides are real trainings with the same rows in the same order, model and sizes. The policy answers greedily and
+does not move (learning rate 0), so both answer alike. The stock side has verl's dataset, its `naive` manager with a
+constant reward, and its replay buffer; this recipe's side scores the grounding tasks by their rules, normalized. Both
+replay buffers look for finished answers equally often. Runs alternate (stock, ours, ours, stock); the first steps of
+each are left out. Exit status 1 when a step is more than 2% slower.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+BATCH, GROUP, TOKENS, WARM_UP, LIMIT = 16, 8, 48, 4, 1.02
+POLL = 0.05
+
+try:
+    # Absent where verl only loads the constant reward from this file.
+    from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
+
+    class StockReplayBuffer(ReplayBuffer):
+        """verl's own; its two seconds between looks would hide everything else in a step of seconds."""
+
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, poll_interval=POLL, **kwargs)
+except ImportError:
+    pass
+
+
+def constant_reward(data_source, solution_str, ground_truth, extra_info, **_) -> float:
+    return 1.0
+
+
+def make_inputs(root: Path) -> tuple[Path, Path, Path]:
+    """Rows of the grounding tasks, percentiles for them, and a tiny model."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    import reward_score
+    from data_preprocess import medvidbench, synthetic
+    from recipe.medgrpo import tiny_model
+
+    file = synthetic.generate(root / "world", clips_per_source=24, progress=False)
+    medvidbench.main(["--json", str(file), "--frames-root", str(root / "world/frames"), "--out", str(root / "data")])
+    tiny_model.build(root / "model", root / "data/train.parquet")
+    table = pq.read_table(root / "data/train.parquet")
+    rows = [row for row in table.to_pylist() if row["ability"] in ("tag", "stg")]
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), root / "rows.parquet")
+    observed = {(*row["data_source"].split("/")[1:], "raw"): [step / 40 for step in range(40)] for row in rows}
+    provenance = reward_score.Provenance(model="made up", split="train", decoding="none", judge="lexical")
+    artifact = reward_score.Artifact.from_observations(observed, provenance).save(root / "normalization.json")
+    return root / "rows.parquet", root / "model", artifact
+
+
+def train(side: str, steps: int, run: Path, rows: Path, model: Path, artifact: Path) -> list[float]:
+    """Seconds of each step after the first `WARM_UP`."""
+    module, own = {
+        "stock": (
+            "verl.trainer.main_ppo",
+            [
+                "data.custom_cls.path=null",
+                "data.custom_cls.name=null",
+                "reward.reward_manager.name=naive",
+                f"reward.custom_reward_function.path='{Path(__file__).resolve()}'",
+                "reward.custom_reward_function.name=constant_reward",
+                f"trainer.v1.sampler.custom_sampler.path='{Path(__file__).resolve()}'",
+                "trainer.v1.sampler.custom_sampler.name=StockReplayBuffer",
+                "trainer.checkpoint_callback_class=null",
+            ],
+        ),
+        "ours": ("recipe.medgrpo.main_medgrpo", [f"trainer.v1.sampler.sampler_kwargs.poll_interval={POLL}"]),
+    }[side]
+    command = [
+        *(sys.executable, "-m", module, "--config-path", "pkg://recipe.medgrpo.config", "--config-name", "medgrpo"),
+        "platform=cpu",
+        f"data.train_files='{rows}'",
+        f"data.val_files='{rows}'",
+        f"data.train_batch_size={BATCH}",
+        "data.max_prompt_length=256",
+        f"data.max_response_length={TOKENS}",
+        "data.seed=0",
+        f"actor_rollout_ref.model.path='{model}'",
+        "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=6144",
+        "actor_rollout_ref.actor.optim.lr=0",
+        f"actor_rollout_ref.rollout.n={GROUP}",
+        "actor_rollout_ref.rollout.max_model_len=320",
+        "actor_rollout_ref.rollout.top_k=1",
+        "medgrpo.reward.reward_tasks=[tag,stg]",
+        f"medgrpo.reward.artifact='{artifact}'",
+        "medgrpo.alarm.action=warn",
+        f"trainer.total_training_steps={steps}",
+        "trainer.total_epochs=1000",
+        "trainer.save_freq=-1",
+        "trainer.rollout_data_dir=null",
+        f"trainer.default_local_dir='{run}'",
+        f"hydra.run.dir='{run}'",
+        *own,
+    ]
+    run.mkdir(parents=True)
+    figures = run / "metrics.jsonl"
+    print(f"{run.name}: {steps} steps", flush=True)
+    with (run / "log.txt").open("w") as log:
+        environment = {**os.environ, "VERL_FILE_LOGGER_PATH": str(figures)}
+        done = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    if done.returncode:
+        raise SystemExit(f"{side}: the training failed\n" + (run / "log.txt").read_text()[-3000:])
+    data = [json.loads(line)["data"] for line in figures.read_text().splitlines()]
+    tokens = sum(step["perf/total_num_tokens"] for step in data)
+    seconds = [step["timing_s/step"] for step in data][WARM_UP:]
+    print(f"{run.name}: median step {statistics.median(seconds):.3f} s, {tokens} tokens in all", flush=True)
+    return seconds
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=2, help="trainings of each side")
+    parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    args = parser.parse_args()
+    seconds = {"stock": [], "ours": []}
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = make_inputs(Path(folder))
+        for round_ in range(args.rounds):
+            for side in ("stock", "ours")[:: -1 if round_ % 2 else 1]:
+                seconds[side] += train(side, args.steps, Path(folder) / f"{side}{round_}", *inputs)
+    figures = {f"{side}_median_step_s": statistics.median(values) for side, values in seconds.items()}
+    figures["ratio"] = figures["ours_median_step_s"] / figures["stock_median_step_s"]
+    figures |= {"prompts": BATCH, "samples": GROUP, "steps": len(seconds["ours"])}
+    print(json.dumps(figures, indent=2))
+    if args.out:
+        args.out.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0 if figures["ratio"] <= LIMIT else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
