@@ -1,26 +1,35 @@
 #!/usr/bin/env bash
-# Med-R1 (2503.13939): Qwen2-VL-2B, GRPO with accuracy and format rewards on one imaging modality of OmniMedVQA.
-#   DATA=... [PRESET=medr1_nothink] bash examples/run_medr1_qwen2vl_2b.sh [hydra overrides]
-# The paper trains one model per modality and one per question type ('data.only={question_type: [Lesion Grading]}').
+# Med-R1 (2503.13939): Qwen2-VL-2B, GRPO with accuracy and format rewards on one part of OmniMedVQA.
+#   DATA=... MODALITY=MRI [PRESET=medr1_nothink] bash examples/run_medr1_qwen2vl_2b.sh [hydra overrides]
+#   DATA=... QUESTION_TYPE='Lesion Grading' bash examples/run_medr1_qwen2vl_2b.sh
+# The paper trains one model per modality (8) and one per question type (5): give one of the two variables, not both.
 # DRY_RUN=1 prints the composed configuration and stops.
 set -euo pipefail
 
 DATA=${DATA:-data/omnimedvqa}                     # folder with train.parquet and test.parquet (data_preprocess.omnimedvqa)
 PRESET=${PRESET:-medr1_think}                     # medr1_think | medr1_nothink | medr1_think_after
-MODALITY=${MODALITY:-CT}                          # trained on; CT MRI X-Ray US Der FP OCT Micro
+MODALITY=${MODALITY:-}                            # trained on; CT MRI X-Ray US Der FP OCT Micro; default: CT
+QUESTION_TYPE=${QUESTION_TYPE:-}                  # or this: Anatomy Identification | Disease Diagnosis | Lesion Grading |
+                                                  # Modality Recognition | Other Biological Attributes
 MODEL=${MODEL:-Qwen/Qwen2-VL-2B-Instruct}         # name or folder
-OUT=${OUT:-checkpoints/medr1/$PRESET/$MODALITY}
+OUT=${OUT:-}                                      # default: checkpoints/medr1/$PRESET/<what it is trained on>
 N_GPUS=${N_GPUS:-2}                               # paper
 BATCH=${BATCH:-4}                                 # prompts a step, as published; 64 is the practical size
 
 # shellcheck source=examples/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+[ -z "$MODALITY" ] || [ -z "$QUESTION_TYPE" ] || die "Both MODALITY and QUESTION_TYPE are set: give one of them"
+# Both would hold, and the run would silently learn from the rows that meet both.
+[[ "$*" != *data.only* ]] || die "Choose rows with MODALITY or QUESTION_TYPE, not with data.only"
+if [ -n "$QUESTION_TYPE" ]; then FIELD=question_type PART=$QUESTION_TYPE; else FIELD=modality PART=${MODALITY:-CT}; fi
+OUT=${OUT:-checkpoints/medr1/$PRESET/${PART// /_}}
 need_gpus
 
 DATA_ARGS=(
   data.train_files="$(hydra "$DATA/train.parquet")"
   data.val_files="$(hydra "$DATA/test.parquet")"
-  +data.only.modality="[$MODALITY]"
+  data.only.$FIELD="[$PART]"
   data.train_batch_size="$BATCH"
 )
 MODEL_ARGS=(

@@ -8,6 +8,7 @@ temporal position; :class:`MedGRPOSFTDataset` takes its place.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 
 import torch
@@ -58,6 +59,35 @@ def encode(processor, messages: list[dict], images: list | None, videos: list | 
     )
 
 
+def is_training(files: str | Sequence[str], config) -> bool:
+    """Whether ``files`` are the configuration's training files, rather than those for validation."""
+    trained = config.get("train_files")
+    return trained is not None and _listed(files) == _listed(trained)
+
+
+def _listed(values: str | Sequence[str]) -> list[str]:
+    return [values] if isinstance(values, str) else list(values)
+
+
+def chosen_rows(dataframe, only: Mapping[str, Sequence[str] | None] | None, where) -> Sequence[int]:
+    """Numbers of the rows whose ``extra_info`` has, for every field of ``data.only``, one of its values (null: any).
+
+    Raises:
+        ValueError: no row has; ``where`` names the files in the message.
+    """
+    chosen = range(len(dataframe))
+    wanted = {field: _listed(values) for field, values in (only or {}).items() if values is not None}
+    # Read only if needed: this column holds the structured answers too.
+    infos = list(dataframe["extra_info"]) if wanted else []
+    for field, values in wanted.items():
+        found = [i for i in chosen if infos[i].get(field) in values]
+        print(f"{len(found)} of {len(chosen)} rows have {field} {', '.join(values)}")
+        if not found:
+            raise ValueError(f"{where}: no row has {field} {values}: mend data.only.{field}")
+        chosen = found
+    return chosen
+
+
 class MedGRPODataset(RLHFDataset):
     """Rows whose task is in ``data.tasks``: one file serves SFT on all tasks and RL on the rewarded ones."""
 
@@ -81,38 +111,25 @@ class MedGRPODataset(RLHFDataset):
         print(f"{len(kept)} of {len(dataframe)} rows are of the tasks {', '.join(sorted(tasks))}")
         if not len(kept):
             raise ValueError(f"{self.data_files}: no row has a task of data.tasks ({', '.join(sorted(tasks))})")
-        kept = self._only(kept)
+        if is_training(self.original_data_files, self.config):
+            kept = kept.select(chosen_rows(kept, self.config.get("only"), self.data_files))
         if self.filter_overlong_prompts:
             fitting = lengths.fitting(kept, self.max_prompt_length, self._prompt_of, self.processor)
             print(f"{len(kept) - len(fitting)} of {len(kept)} prompts exceed {self.max_prompt_length} tokens: left out")
             kept = kept.select(fitting)
         return self._in_order(kept)
 
-    def _only(self, dataframe):
-        """Training rows whose ``extra_info`` has one of the values that ``data.only`` lists for a field."""
-        for field, values in (self.config.get("only") or {}).items() if self._is_training() else ():
-            chosen = [index for index, info in enumerate(dataframe["extra_info"]) if info.get(field) in values]
-            print(f"{len(chosen)} of {len(dataframe)} rows have {field} {', '.join(map(str, values))}")
-            if not chosen:
-                raise ValueError(f"{self.data_files}: no row has {field} {list(values)}: mend data.only.{field}")
-            dataframe = dataframe.select(chosen)
-        return dataframe
-
     def _build_messages(self, example: dict, key: str) -> list[dict]:
-        training = self._is_training() or self.config.get("val_template") is None
+        training = is_training(self.original_data_files, self.config) or self.config.get("val_template") is None
         template = self.config.get("template" if training else "val_template")
         return super()._build_messages({**example, key: apply_template(example[key], template)}, key)
-
-    def _is_training(self) -> bool:
-        files = self.config.train_files
-        return self.original_data_files == ([files] if isinstance(files, str) else list(files))
 
     def _prompt_of(self, row: dict) -> list[dict]:
         return self._build_messages(row, key=self.prompt_key)
 
     def _in_order(self, dataframe):
         """Training rows in ``data.balance``'s order; validation rows, and all without it, as they are."""
-        if self.config.balance is None or not self._is_training():
+        if self.config.balance is None or not is_training(self.original_data_files, self.config):
             return dataframe
         if self.config.shuffle:
             raise ValueError("data.balance gives the rows their order: set data.shuffle=false with it")
@@ -126,6 +143,9 @@ class MedGRPOSFTDataset(MultiTurnSFTDataset):
         self.media = media.MediaOptions.of(config)
         self.template = config.get("template")
         super().__init__(parquet_files, tokenizer, config, *args, **kwargs)
+        if is_training(parquet_files, config):
+            chosen = chosen_rows(self.dataframe, config.get("only"), self.parquet_files)
+            self.dataframe, self.messages = self.dataframe.iloc[chosen], [self.messages[i] for i in chosen]
 
     def __getitem__(self, item: int) -> dict:
         row = self.dataframe.iloc[item].to_dict()

@@ -5,9 +5,11 @@
 import functools
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
@@ -143,24 +145,21 @@ def test_the_sft_preset_composes(platform):
 SCRIPTS = {"run_medr1_qwen2vl_2b.sh": "medr1_nothink", "run_medical_vqa_drgrpo_qwen2vl_2b.sh": "zhu_ecr"}
 
 
+def dry_run(script, *overrides, path="/usr/bin:/bin", **variables):
+    """The script with DRY_RUN=1, and no GPU on its PATH."""
+    environment = {**os.environ, "PATH": path, "DRY_RUN": "1", **variables}
+    command = ["bash", REPOSITORY / "examples" / script, *overrides]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_dry_run_prints_the_configuration(script, tmp_path):
     # A real start of the trainer's imports takes ten seconds, and run_medgrpo_qwen2_5vl_7b.sh has that test.
     stub = tmp_path / "python3"
     stub.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     stub.chmod(0o755)
-    done = subprocess.run(
-        ["bash", REPOSITORY / "examples" / script, "data.train_batch_size=64"],
-        env={
-            **os.environ,
-            "PATH": f"{tmp_path}:/usr/bin:/bin",
-            "DRY_RUN": "1",
-            "PRESET": SCRIPTS[script],
-            "N_GPUS": "1",
-        },
-        capture_output=True,
-        text=True,
-    )
+    path = f"{tmp_path}:/usr/bin:/bin"
+    done = dry_run(script, "data.train_batch_size=64", path=path, PRESET=SCRIPTS[script], N_GPUS="1")
     assert done.returncode == 0, done.stderr
     flags, overrides = done.stdout.split()[:5], done.stdout.split()[5:]
     assert flags == ["-m", "recipe.medgrpo.main_medgrpo", "--cfg", "job", "--resolve"]
@@ -169,6 +168,37 @@ def test_dry_run_prints_the_configuration(script, tmp_path):
     assert found["trainer"]["experiment_name"] == SCRIPTS[script]
     assert (found["data"]["train_batch_size"], found["trainer"]["n_gpus_per_node"]) == (64, 1)
     assert found["actor_rollout_ref"]["model"]["path"] == "Qwen/Qwen2-VL-2B-Instruct"
+    assert found["data"]["only"]["modality"] == (["CT"] if "medr1" in script else None)
+
+
+@pytest.mark.parametrize("part", [{"MODALITY": "X-Ray"}, {"QUESTION_TYPE": "Lesion Grading"}])
+def test_med_r1_is_trained_on_a_modality_or_on_a_question_type(part):
+    # The interpreter is the real one: Hydra itself must take what the script says.
+    done = dry_run("run_medr1_qwen2vl_2b.sh", path=f"{Path(sys.executable).parent}:/usr/bin:/bin", **part)
+    assert done.returncode == 0, done.stderr
+    found = yaml.safe_load(done.stdout[done.stdout.index("actor_rollout_ref:") :])
+    [(field, value)] = part.items()
+    assert found["data"]["only"] == {"modality": None, "question_type": None, field.lower(): [value]}
+    assert found["trainer"]["default_local_dir"] == f"checkpoints/medr1/medr1_think/{value.replace(' ', '_')}"
+
+
+def test_med_r1_on_two_parts_at_once_is_refused():
+    script = "run_medr1_qwen2vl_2b.sh"
+    both = dry_run(script, MODALITY="CT", QUESTION_TYPE="Lesion Grading")
+    assert both.returncode == 1 and "give one of them" in both.stderr
+    override = dry_run(script, "data.only={question_type: [Lesion Grading]}")
+    assert override.returncode == 1 and "MODALITY or QUESTION_TYPE" in override.stderr
+
+
+@pytest.mark.parametrize("only", ["data.only.modality=[CT]", "data.only.question_type=[Lesion Grading]"])
+@pytest.mark.parametrize("config", ["medgrpo", "sft"])
+def test_rows_are_chosen_as_the_comment_says(config, only):
+    comment = Path(recipe.medgrpo.config.__file__).parent / "medgrpo.yaml"
+    assert only in comment.read_text()
+    needed = [*NEEDED, "preset=medr1_think"] if config == "medgrpo" else ["data.train_files=t", f"preset={SFT}"]
+    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+        found = plain(compose(config, [*needed, only]))["data"]["only"]
+    assert [value for value in found.values() if value] == [[only.partition("[")[2][:-1]]]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -98,13 +98,29 @@ def test_prompts_that_grow_too_long_by_their_wording_are_left_out(rows_file, pro
 def test_one_modality_is_trained_and_all_are_tested(rows_file, processor):
     total = pq.read_table(rows_file).num_rows
     for train, expected in ((str(rows_file), total // 8), ("other", total)):
-        config = options(train_files=train, only={"modality": ["CT"]}, image_key="images")
+        config = options(train_files=train, only={"modality": ["CT"], "question_type": None}, image_key="images")
         config.filter_overlong_prompts = False
         rows = dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor)
         assert len(rows) == expected
     config = options(train_files=str(rows_file), only={"modality": ["PET"]}, image_key="images")
     with pytest.raises(ValueError, match="data.only.modality"):
         dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor)
+
+
+def test_a_question_type_is_trained_alone_by_rl_and_sft(rows_file, processor):
+    whole = pq.read_table(rows_file).to_pylist()
+    only = {"modality": None, "question_type": ["Lesion Grading"]}
+    expected = [row for row in whole if row["extra_info"]["question_type"] == "Lesion Grading"]
+    assert 0 < len(expected) < len(whole)
+    config = options(train_files=str(rows_file), only=only, image_key="images", filter_overlong_prompts=False)
+    rows = dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor)
+    assert [row["extra_info"] for row in rows.dataframe] == [row["extra_info"] for row in expected]
+    for train, chosen in ((str(rows_file), expected), ("other", whole)):
+        config = OmegaConf.create({"max_length": 1024, "truncation": "error", "only": only, "train_files": train})
+        learned = dataset.MedGRPOSFTDataset(str(rows_file), processor.tokenizer, config, processor)
+        assert list(learned.dataframe["extra_info"]) == [row["extra_info"] for row in chosen]
+        assert learned.messages == [row["messages"] for row in chosen] and len(learned) == len(chosen)
+        assert learned[len(learned) - 1]["loss_mask"].any()
 
 
 def test_sft_learns_the_tagged_letter_alone(rows_file, processor):
