@@ -226,6 +226,11 @@ def build_row(
     }
 
 
+def option_line(options: Sequence[str]) -> str:
+    """What follows the question: the options in Med-R1's one-line form."""
+    return " " + ", ".join(f"{chr(ord('A') + i)}){option}" for i, option in enumerate(options))
+
+
 @dataclass(frozen=True)
 class Picture:
     """An image as the model gets it; sizes in pixels of the file, None where it was not opened."""
@@ -270,7 +275,7 @@ def build_image_row(
         if list(options).count(answer) != 1 or len(options) > 26:
             raise ValueError(f"answer {answer!r} is not exactly one of the options {list(options)}")
         truth = chr(ord("A") + list(options).index(answer))
-        question += " " + ", ".join(f"{chr(ord('A') + i)}){option}" for i, option in enumerate(options))
+        question += option_line(options)
     prompt = [{"role": "user", "content": f"<image>{question}"}]
     return {
         "data_source": f"{benchmark}/{source}/{task}",

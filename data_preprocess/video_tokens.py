@@ -19,6 +19,7 @@ import math
 from dataclasses import dataclass
 
 PATCH = 14
+PATCHES = (PATCH, 16)
 MERGE = 2
 FACTOR = PATCH * MERGE
 TEMPORAL_PATCH = 2
@@ -46,6 +47,11 @@ def pixel_budget(patch: int = PATCH) -> dict[str, int]:
     """MedVidBench's limits for a model with patches of ``patch`` pixels: 8 to 48 merged patches for each frame."""
     area = (patch * MERGE) ** 2
     return {"min_pixels": 8 * area, "max_pixels": 48 * area, "total_pixels": int(0.9 * 128_000 * area)}
+
+
+def patch_of(total_pixels: int) -> int:
+    """Patch size of the model that a row was written for; rows do not name it, but its clip limit gives it away."""
+    return next((patch for patch in PATCHES if pixel_budget(patch)["total_pixels"] == total_pixels), PATCH)
 
 
 @dataclass(frozen=True)

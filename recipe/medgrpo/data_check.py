@@ -19,11 +19,12 @@ import reward_score
 from data_preprocess.failures import Failure, InputError
 from data_preprocess.frames import FrameError, FrameStore
 from data_preprocess.row import IMAGE_ROW_SCHEMA, ROW_SCHEMA
-from data_preprocess.video_tokens import image_size, video_size
+from data_preprocess.video_tokens import image_size, patch_of, video_size
 
 HIGHEST_FPS = 120
 _READERS = 16
 _BATCH = 256
+_REWRITE = "Write the file with data_preprocess"
 #: field, reason, remedy
 Problem = tuple[str, str, str]
 
@@ -42,10 +43,13 @@ class Checked:
 
 
 class _SameText:
-    """A text is as similar to itself as can be; only that is asked here, so no encoder needs to be loaded."""
+    """A text is as similar to itself as can be; only that is asked here, so no encoder needs to be loaded.
+
+    The answer of dense captioning may name the action ahead of the caption that struc_info has alone.
+    """
 
     def similarity(self, pairs) -> list[float]:
-        return [float(pair.candidate == pair.reference) for pair in pairs]
+        return [float(f": {pair.candidate}".endswith(f": {pair.reference}")) for pair in pairs]
 
 
 def open_rows(path: Path) -> tuple[pq.ParquetFile, str]:
@@ -67,13 +71,24 @@ def open_rows(path: Path) -> tuple[pq.ParquetFile, str]:
         position = file.schema_arrow.get_field_index(column.name)
         if position < 0:
             wrong.append(f"{column.name} is missing")
-        elif file.schema_arrow.field(position).type != column.type:
+        elif _plain(file.schema_arrow.field(position).type) != _plain(column.type):
             wrong.append(f"{column.name} is {file.schema_arrow.field(position).type}, not {column.type}")
     if wrong:
         raise InputError(
             f"{path} does not hold rows of this project: {'; '.join(wrong)}. Write it with data_preprocess"
         )
     return file, media
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type with large strings and lists, which other writers of Parquet use, as plain ones."""
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _plain(field.type)) for field in kind])
+    return kind
 
 
 def check(path: Path, *, max_tokens: int, read_files: bool) -> Checked:
@@ -95,21 +110,21 @@ def check(path: Path, *, max_tokens: int, read_files: bool) -> Checked:
     with ThreadPoolExecutor(_READERS) as pool, tqdm(total=file.metadata.num_rows, unit="row", disable=None) as bar:
         for batch in file.iter_batches(_BATCH):
             for row in batch.to_pylist():
-                info = row["extra_info"]
-                number, pair = checked.rows, (str(info["source"]), str(info["task"]))
+                info = row["extra_info"] or {}
+                number, pair = checked.rows, (str(info.get("source")), str(info.get("task")))
                 checked.rows += 1
                 checked.counts[pair] += 1
                 checked.pair_of[number] = pair
-                if info["num_tokens"] is not None:
-                    checked.tokens[pair].append(info["num_tokens"])
-                else:
-                    checked.tokens[pair] += []
-                checked.files[pair] += sum(len(_files(item)) for item in row[media] or ())
-                problems = list(_shape(row, media))
+                checked.tokens[pair] += [] if info.get("num_tokens") is None else [info["num_tokens"]]
+                problems = list(empty_fields(row, media))
                 if not problems:
-                    problems = [*_media(row, media, max_tokens, store, pool), *_truth(row, scorer)]
-                problems += _repeated(row, media, number, seen)
-                checked.failures += [Failure(str(path), number, info["id"] or "", *problem) for problem in problems]
+                    checked.files[pair] += sum(len(media_files(item)) for item in row[media])
+                    problems = list(_shape(row, media))
+                    if not problems:
+                        problems = [*_media(row, media, max_tokens, store, pool), *_truth(row, scorer)]
+                    problems += _repeated(row, media, number, seen)
+                name = str(info.get("id") or "")
+                checked.failures += [Failure(str(path), number, name, *problem) for problem in problems]
                 bar.update()
     return checked
 
@@ -117,33 +132,49 @@ def check(path: Path, *, max_tokens: int, read_files: bool) -> Checked:
 _SAME = _SameText()
 
 
-def _files(item: dict) -> list[str]:
+def media_files(item: dict) -> list[str]:
+    """Paths of a clip's frames, or of one image."""
     return item["video"] if "video" in item else [item["image"]]
+
+
+def empty_fields(row: dict, media: str) -> Iterator[Problem]:
+    """Null where a row (or those columns of it that are there) must hold something; later checks rely on it."""
+    nulls = [name for name, value in row.items() if value is None]
+    for name in ("prompt", "messages", media):
+        nulls += [f"{name}[{i}]" for i, entry in enumerate(row.get(name) or ()) if entry is None]
+    for i, item in enumerate(row.get(media) or ()):
+        if item and (item.get("video", item.get("image")) is None or None in media_files(item)):
+            nulls.append(f"{media}[{i}].{'video' if 'video' in item else 'image'}")
+    for name in ("index", "source", "task"):
+        if row.get("extra_info") and row["extra_info"][name] is None:
+            nulls.append(f"extra_info.{name}")
+    yield from ((name, "is null", _REWRITE) for name in nulls)
 
 
 def _shape(row: dict, media: str) -> Iterator[Problem]:
     info, mark = row["extra_info"], f"<{media[:-1]}>"
-    remedy = "Write the file with data_preprocess"
     parts = str(row["data_source"]).split("/")
     if len(parts) != 3 or parts[1:] != [info["source"], info["task"]] or row["ability"] != info["task"]:
-        yield "data_source", f"{row['data_source']!r} does not end in source/task of extra_info and ability", remedy
-    items = row[media] or []
-    marks = sum((turn["content"] or "").count(mark) for turn in row["prompt"] or ())
+        yield "data_source", f"{row['data_source']!r} does not end in source/task of extra_info and ability", _REWRITE
+    items = row[media]
+    marks = sum((turn["content"] or "").count(mark) for turn in row["prompt"])
     if not items or marks != len(items):
         yield "prompt", f"holds {mark} {marks} times for {len(items)} {media}", "One mark for each of them"
-    if not all(item and _files(item) and all(_files(item)) for item in items):
-        yield media, "an entry has no file", remedy
-    if (row["messages"] or [])[: len(row["prompt"] or ())] != row["prompt"]:
-        yield "messages", "do not begin with the prompt", remedy
+    if not all(media_files(item) and all(media_files(item)) for item in items):
+        yield media, "an entry has no file", _REWRITE
+    if row["messages"][: len(row["prompt"])] != row["prompt"]:
+        yield "messages", "do not begin with the prompt", _REWRITE
 
 
 def _repeated(row: dict, media: str, number: int, seen: dict) -> Iterator[Problem]:
-    files = tuple(tuple(_files(item)) for item in row[media] or () if item)
-    key = hash((files, str(row["prompt"]), row["reward_model"]["ground_truth"]))
-    if key in seen and row["reward_model"]["ground_truth"]:
+    """The converters leave out the same: one question about the same media, of one kind and with one answer."""
+    info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
+    what = info.get("image_id") or [(media_files(item), item.get("sample_fps")) for item in row[media]]
+    key = hash((str(what), info.get("qa_type", info["task"]), info["question"], truth))
+    if key in seen and truth:
         yield "row", f"repeats row {seen[key]}", "Leave one of them out"
     seen.setdefault(key, number)
-    index = ("index", row["extra_info"]["index"])
+    index = ("index", info["index"])
     if index in seen:
         yield (
             "extra_info.index",
@@ -167,7 +198,8 @@ def _media(row: dict, media: str, max_tokens: int, store: FrameStore | None, poo
     try:
         limits = {"min_pixels": item["min_pixels"], "max_pixels": item["max_pixels"]}
         if media == "videos":
-            size = video_size(len(item["video"]), height, width, **limits, total_pixels=item["total_pixels"])
+            limits["total_pixels"] = item["total_pixels"]
+            size = video_size(len(item["video"]), height, width, **limits, patch=patch_of(item["total_pixels"]))
         else:
             size = image_size(height, width, **limits)
         if size.num_tokens != tokens:
@@ -178,7 +210,7 @@ def _media(row: dict, media: str, max_tokens: int, store: FrameStore | None, poo
         yield "extra_info.num_tokens", f"is {tokens}, more than {max_tokens}", "Lower max_pixels, or raise --max-tokens"
     if store is None:
         return
-    files = _files(item)
+    files = media_files(item)
     try:
         store.verify(files, pool)
         store_size = store.size_of(files[0])
@@ -198,7 +230,11 @@ def _truth(row: dict, scorer) -> Iterator[Problem]:
         return
     answer = row["messages"][-1]
     if answer["role"] != "assistant" or not answer["content"]:
-        yield "messages", "end without an answer", "Write the file with data_preprocess"
+        yield "messages", "end without an answer", _REWRITE
+        return
+    if answer["content"].strip() != truth.strip() and not answer["content"].endswith(f"<answer>{truth}</answer>"):
+        reason = f"is {truth[:80]!r}, while messages end with {answer['content'][:80]!r}"
+        yield "reward_model.ground_truth", reason, "Training and reward must agree on the answer: mend one of them"
         return
     try:
         columns = [row["data_source"]], [answer["content"]], [truth], [row["extra_info"]]

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
 
-from data_preprocess.failures import write_failures
+from data_preprocess.failures import InputError, write_failures
 from recipe.medgrpo.data_check import Checked, check
 from recipe.medgrpo.data_overlap import find_overlap
 from recipe.medgrpo.tables import compact_table
@@ -27,27 +28,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     checking.add_argument("--max-tokens", type=int, default=32_768, help="most tokens of a row's media (32768)")
     checking.add_argument("--skip-files", action="store_true", help="do not read the frames and images")
     comparing = actions.add_parser("overlap", help="images and questions that are in both of two files")
-    comparing.add_argument("first", type=Path, help="Parquet file, e.g. the training rows")
-    comparing.add_argument("second", type=Path, help="Parquet file, e.g. the test rows")
+    comparing.add_argument("first", type=Path, help="Parquet file of data_preprocess, e.g. the training rows")
+    comparing.add_argument("second", type=Path, help="Parquet file of data_preprocess, e.g. the test rows")
     comparing.add_argument("--out", type=Path, default=Path("overlap.jsonl"), help="the list (overlap.jsonl)")
     comparing.add_argument("--max-shared", type=int, default=0, help="images in common to put up with (0)")
 
 
 def run(args: argparse.Namespace) -> int:
-    return _check(args, Console()) if args.action == "check" else _overlap(args, Console())
+    # Names come from the data, and may look like markup.
+    console = Console(markup=False, emoji=False)
+    return _check(args, console) if args.action == "check" else _overlap(args, console)
+
+
+@contextlib.contextmanager
+def _writing(out: Path):
+    """Into a folder, which is made; what then goes wrong is told in words.
+
+    Raises:
+        InputError: it cannot be written to.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or out}: {error.strerror or error}. Choose another place with --out"
+        ) from error
 
 
 def _check(args: argparse.Namespace, console: Console) -> int:
     out = args.out or args.file.with_name(f"{args.file.stem}_check")
     checked = check(args.file, max_tokens=args.max_tokens, read_files=not args.skip_files)
-    out.mkdir(parents=True, exist_ok=True)
-    write_failures(out / "failed.jsonl", checked.failures)
     from recipe.medgrpo.data_plot import plot_histograms
 
-    picture = plot_histograms(checked, out / "histogram.png")
+    with _writing(out):
+        write_failures(out / "failed.jsonl", checked.failures)
+        picture = plot_histograms(checked, out / "histogram.png")
     console.print(_counts(checked))
     for failure in checked.failures[:SHOWN]:
-        console.print(str(failure), soft_wrap=True, markup=False, highlight=False)
+        console.print(str(failure), soft_wrap=True, highlight=False)
     if len(checked.failures) > SHOWN:
         console.print(f"... and {len(checked.failures) - SHOWN} more")
     bad = len({failure.record for failure in checked.failures})
@@ -71,7 +90,8 @@ def _counts(checked: Checked):
 
 def _overlap(args: argparse.Namespace, console: Console) -> int:
     found = find_overlap(args.first, args.second)
-    found.write(args.out)
+    with _writing(args.out.parent):
+        found.write(args.out)
     table = compact_table(f"{args.first} and {args.second}", ("in common",), ("number", "rows first", "rows second"))
     for name, (number, first, second) in found.counts.items():
         table.add_row(name, str(number), str(first), str(second))

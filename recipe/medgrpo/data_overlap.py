@@ -15,8 +15,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data_preprocess.failures import InputError
+from data_preprocess.row import option_line
 from data_preprocess.whole_file import whole_file
-from recipe.medgrpo.data_check import open_rows
+from recipe.medgrpo.data_check import empty_fields, media_files, open_rows
 
 _CONTENT_ID = re.compile(r"[0-9a-f]{16}")
 _WORD = re.compile(r"\w+")
@@ -51,8 +52,10 @@ def find_overlap(first: Path, second: Path) -> Overlap:
     An image row is known by its ``image_id``, the hash of the published file, also where a resized copy is used;
     frames, and images whose id is no hash, by the content of their files.
 
+    Options are no part of a question here: the same one with its options in another order is no test either.
+
     Raises:
-        InputError: a file is not of this project, or a picture cannot be read.
+        InputError: a file is not of this project, a row has holes, or a picture cannot be read.
     """
     one, two = _contents(first), _contents(second)
     counts, shared = {}, []
@@ -76,10 +79,12 @@ def _contents(path: Path) -> Contents:
     rows = []
     for batch in file.iter_batches(1024, columns=[media, "extra_info"]):
         for row in batch.to_pylist():
-            info = row["extra_info"]
-            known = info.get("image_id") or ""
-            files = [known] if _CONTENT_ID.fullmatch(known) else _paths(row[media])
-            rows.append((files, normalized(info["question"] or "")))
+            if hole := next(empty_fields(row, media), None):
+                raise InputError(f"{path}, row {len(rows)}: {hole[0]} {hole[1]}. See all such rows: medgrpo data check")
+            known = row["extra_info"].get("image_id") or ""
+            paths = [name for item in row[media] for name in media_files(item)]
+            files = [known] if _CONTENT_ID.fullmatch(known) else paths
+            rows.append((files, normalized(_bare_question(path, len(rows), row["extra_info"]))))
     paths = sorted({name for files, _ in rows for name in files if not _CONTENT_ID.fullmatch(name)})
     with ThreadPoolExecutor(16) as pool:
         digests = dict(
@@ -94,8 +99,15 @@ def _contents(path: Path) -> Contents:
     return contents
 
 
-def _paths(media: list[dict]) -> list[str]:
-    return [name for item in media for name in (item["video"] if "video" in item else [item["image"]])]
+def _bare_question(path: Path, number: int, info: dict) -> str:
+    question = info["question"] or ""
+    try:
+        return question.removesuffix(option_line(json.loads(info.get("options") or "[]")))
+    except (ValueError, TypeError):
+        raise InputError(
+            f"{path}, row {number}: extra_info.options is {info['options']!r}, no JSON list. Write the file with "
+            "data_preprocess"
+        ) from None
 
 
 def _digest(path: str) -> str:

@@ -3,14 +3,17 @@
 """medgrpo data check and overlap, on a drawn world, image rows, and rows spoilt one field at a time."""
 
 import copy
+import errno
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from data_preprocess import medvidbench, omnimedvqa, synthetic, synthetic_imaging
 from data_preprocess.row import IMAGE_ROW_SCHEMA, ROW_SCHEMA, Clip, Picture, RowWriter, build_image_row, build_row
-from data_preprocess.video_tokens import MAX_PIXELS, MIN_PIXELS, TOTAL_PIXELS, image_size, video_size
+from data_preprocess.video_tokens import MAX_PIXELS, MIN_PIXELS, TOTAL_PIXELS, image_size, pixel_budget, video_size
 from recipe.medgrpo.cli import main
 
 LIMITS = {"min_pixels": 3136, "max_pixels": 401408}
@@ -73,6 +76,34 @@ def test_good_images(tmp_path):
     assert check(write(tmp_path / "rows.parquet", rows, IMAGE_ROW_SCHEMA)) == (0, [])
 
 
+def test_a_drawn_world_passes(tmp_path):
+    """All tasks and sources, captions with an action's name ahead among them."""
+    file = synthetic.generate(tmp_path, clips_per_source=2, progress=False)
+    options = ["--json", file, "--frames-root", tmp_path / "frames", "--out", tmp_path / "out", "--val-ratio", 0]
+    assert medvidbench.main([*map(str, options)]) == 0
+    assert check(tmp_path / "out" / "train.parquet") == (0, [])
+
+
+def test_a_drawn_imaging_world_passes(tmp_path):
+    synthetic_imaging.generate(tmp_path, images_per_modality=2)
+    assert omnimedvqa.main(["--root", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    for split in ("train", "test"):
+        assert check(tmp_path / "out" / f"{split}.parquet") == (0, [])
+
+
+@pytest.mark.parametrize("patch", [14, 16])
+def test_rows_for_either_patch_size(clip_row, tmp_path, patch):
+    budget = pixel_budget(patch)
+    for frame in clip_row["videos"][0]["video"]:
+        Image.new("RGB", (1280, 720), (90, 60, 50)).save(frame)
+    clip_row["videos"][0] |= budget
+    tokens = video_size(3, 720, 1280, **budget, patch=patch).num_tokens
+    clip_row["extra_info"] |= {"height": 720, "width": 1280, "num_tokens": tokens}
+    assert check(write(tmp_path / "rows.parquet", [clip_row])) == (0, [])
+    clip_row["extra_info"]["num_tokens"] += 1
+    assert check(write(tmp_path / "rows.parquet", [clip_row]))[0] == 1
+
+
 def spoil_fps(row):
     row["videos"][0]["sample_fps"] = 0.0
 
@@ -102,7 +133,11 @@ def spoil_messages(row):
 
 
 def spoil_truth(row):
-    row["messages"][1]["content"] = "in the middle"
+    row["messages"][1]["content"] = row["reward_model"]["ground_truth"] = "in the middle"
+
+
+def spoil_agreement(row):
+    row["reward_model"]["ground_truth"] = "5.0-6.0 seconds."
 
 
 def spoil_struc_info(row):
@@ -132,6 +167,7 @@ def spoil_unknown_task(row):
         (spoil_prompt, "prompt", "holds <video> 0 times for 1 videos"),
         (spoil_messages, "messages", "do not begin with the prompt"),
         (spoil_truth, "reward_model.ground_truth", "scores 0.000 against itself"),
+        (spoil_agreement, "reward_model.ground_truth", "is '5.0-6.0 seconds.', while messages end with '0.0-1.0"),
         (spoil_struc_info, "reward_model.ground_truth", "struc_info is no JSON"),
         (spoil_contradiction, "reward_model.ground_truth", "scores 0.000 against itself"),
         (spoil_source, "data_source", "does not end in source/task"),
@@ -154,6 +190,13 @@ def test_spoilt_rows(clip_row, tmp_path, capsys, spoil, field, reason):
 def test_repeated_rows_and_the_budget(clip_row, tmp_path):
     path = write(tmp_path / "rows.parquet", [clip_row, clip_row])
     assert [f["field"] for f in check(path)[1]] == ["row", "extra_info.index"]
+    other = copy.deepcopy(clip_row)
+    other["extra_info"] |= {"id": "other", "index": 1}
+    other["prompt"].insert(0, {"role": "system", "content": "Another example."})
+    other["messages"].insert(0, {"role": "system", "content": "Another example."})
+    assert [f["field"] for f in check(write(path, [clip_row, other]))[1]] == ["row"]
+    other["extra_info"] |= {"qa_type": "tag"}
+    assert check(write(path, [clip_row, other])) == (0, [])
     path = write(tmp_path / "rows.parquet", [clip_row])
     assert [f["reason"] for f in check(path, "--max-tokens", 10)[1]] == ["is 32, more than 10"]
 
@@ -172,6 +215,64 @@ def test_files_of_another_kind(clip_row, tmp_path, capsys):
     write(path, [])
     assert main(["data", "check", str(path)]) == 2
     assert "holds no rows" in capsys.readouterr().err
+
+
+def test_large_types_are_the_same_types(clip_row, tmp_path):
+    """As polars and pandas write them."""
+    struct = pa.struct([("role", pa.large_string()), ("content", pa.large_string())])
+    table = pa.Table.from_pylist([clip_row], schema=ROW_SCHEMA)
+    for name, kind in (("prompt", pa.large_list(struct)), ("ability", pa.large_string())):
+        position = table.schema.get_field_index(name)
+        table = table.set_column(position, name, table[name].cast(kind))
+    pq.write_table(table, tmp_path / "rows.parquet")
+    assert check(tmp_path / "rows.parquet") == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"extra_info": None}, "extra_info"),
+        ({"reward_model": None}, "reward_model"),
+        ({"prompt": None}, "prompt"),
+        ({"prompt": [None]}, "prompt[0]"),
+        ({"messages": None}, "messages"),
+        ({"videos": None}, "videos"),
+        ({"videos": [None]}, "videos[0]"),
+        ({"videos": [{"video": None}]}, "videos[0].video"),
+        ({"videos": [{"video": [None]}]}, "videos[0].video"),
+        ({"extra_info": {"source": "AVOS", "task": "tag"}}, "extra_info.index"),
+    ],
+)
+def test_nulls(clip_row, tmp_path, capsys, change, field):
+    path = write(tmp_path / "rows.parquet", [clip_row, clip_row | change])
+    code, failures = check(path)
+    assert code == 1 and [(f["record"], f["field"], f["reason"]) for f in failures] == [(1, field, "is null")]
+    code = main(["data", "overlap", str(path), str(path), "--out", str(tmp_path / "o.jsonl")])
+    if field.startswith(("extra_info", "videos")):  # the columns that are compared
+        assert code == 2 and f"{path}, row 1: {field} is null" in capsys.readouterr().err
+    else:
+        assert code == 1
+
+
+def test_names_that_look_like_markup(clip_row, tmp_path, capsys):
+    clip_row["extra_info"]["source"], clip_row["data_source"] = "[/b]", "medvidbench/[/b]/tag"
+    check(write(tmp_path / "rows.parquet", [clip_row]))
+    assert "[/b]" in capsys.readouterr().out
+
+
+def test_places_that_cannot_be_written(clip_row, tmp_path, capsys, monkeypatch):
+    path = write(tmp_path / "rows.parquet", [clip_row])
+    assert main(["data", "check", str(path), "--out", str(path)]) == 2
+    assert f"{path}: File exists. Choose another place with --out" in capsys.readouterr().err
+    out = tmp_path / "new" / "folder" / "overlap.jsonl"
+    assert main(["data", "overlap", str(path), str(path), "--out", str(out)]) == 1 and out.exists()
+
+    def full(*arguments, **more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    assert main(["data", "overlap", str(path), str(path), "--out", str(out)]) == 2
+    assert "No space left on device. Choose another place with --out" in capsys.readouterr().err
 
 
 def overlap(one, two, *options):
@@ -196,6 +297,16 @@ def test_overlap_of_images(tmp_path):
         ("both", [0], [0]),
     ]
     assert overlap(one, two, "--max-shared", "1")[0] == 0
+
+
+def test_overlap_knows_a_question_with_its_options_in_another_order(tmp_path):
+    rows = [image_row(tmp_path / "a.png", options=options) for options in (("MRI", "CT"), ("CT", "MRI"))]
+    one, two = (write(tmp_path / f"{i}.parquet", [row], IMAGE_ROW_SCHEMA) for i, row in enumerate(rows))
+    assert [entry["kind"] for entry in overlap(one, two)[1]] == ["images", "questions", "both"]
+    assert overlap(one, two)[1][1]["key"] == "what is it"
+    rows[0]["extra_info"]["options"] = "MRI"
+    write(one, rows[:1], IMAGE_ROW_SCHEMA)
+    assert main(["data", "overlap", str(one), str(two), "--out", str(tmp_path / "o.jsonl")]) == 2
 
 
 def test_overlap_of_clips_is_by_content(clip_row, tmp_path):
