@@ -4,7 +4,7 @@
 
 Accuracy, strict: Med-R1's reward to the letter. The first pair of answer tags on one line holds exactly the right
 letter, capital; without such tags the whole answer is that letter. Lenient, for evaluation: also "C) CT", "(c)", "the
-answer is C", or the text of exactly one option.
+answer is C", or the text of exactly one option; an answer that marks several letters has chosen none.
 """
 
 import json
@@ -19,8 +19,21 @@ from reward_score.vqa import DEFAULT, VQAOptions, gold, rate_tagged
 COMPONENTS = ()
 
 _LETTER = re.compile(r"[A-Z]")
+_EMPHASIS = re.compile(r"[*`]")
 _LEADING = re.compile(r"\(?([A-Za-z])(?:$|\)|[.:](?:\s|$|(?=[A-Za-z])))")
-_STATED = re.compile(r"\b(?:answer|choice|option)(?: is)?:? {0,3}\(?([A-Z])\b(?! [a-z])", re.IGNORECASE)
+# A letter that stands as an item: at the start, after a separator or a conjunction, and followed by ")", "." or ":", or
+# by the next separator, conjunction or the end. Or one of a pair: "both A and C".
+_MARKED = re.compile(
+    r"(?:^|[,;:.\n/&]\s{0,3}|\b(?:or|and)\s+)\(?"
+    r"(?:[A-Za-z](?=\))|[A-Z](?=[.:](?:\s|$|[A-Za-z])|\s{0,3}(?:$|[,;/&\n]|\b(?:or|and)\b)))"
+    r"|\b[A-Z](?=\)?\s{0,3}(?:[,/&]|\b(?:or|and)\b)\s{0,3}\(?[A-Z]\b)"
+)
+# "A", "I" and small letters may be words: "the answer is a scan".
+_CHOSEN = r"\(?([B-HJ-Z]\b(?!-)|[A-Za-z]\b(?!-)(?!\s(?!because\b|as\b|since\b|due\b|or\b|and\b)[A-Za-z]))"
+_STATED = re.compile(
+    rf"\b(?i:answer|choice|option)(?:(?i:\s+is)?\s*:|(?i:\s+is))\s{{0,3}}{_CHOSEN}"
+    r"|\b(?i:answer|choice|option)\s{1,3}\(?([A-Za-z])\b(?!-)(?!\s[A-Za-z])"
+)
 _MANY = 26
 
 
@@ -44,24 +57,48 @@ def read_options(text: str) -> tuple[str, ...]:
 
 def strict(text: str) -> str:
     """The letter that counts in training: content of the first answer tags, else the whole answer."""
-    found = tagged.first_answer(text)
-    return (text if found is None else found).strip()
+    return tagged.unwrapped(text)
 
 
 def lenient(text: str, options: tuple[str, ...] = ()) -> str | None:
     """The letter that a reader of good will takes from an answer, in capitals; None if there is none, or several."""
-    answer = tagged.final_text(text)
-    if leading := _LEADING.match(answer):
-        return leading[1].upper()
-    stated = {letter.upper() for letter in _STATED.findall(answer)}
-    if len(stated) == 1:
-        return stated.pop()
-    lowered = answer.lower()
-    named = {i: option.lower().strip().rstrip(".") for i, option in enumerate(options)}
-    named = {i: option for i, option in named.items() if option and re.search(rf"\b{re.escape(option)}\b", lowered)}
+    texts = [_bare(option) for option in options]
+    read = {_read(answer, texts) for answer in tagged.offered(text)}
+    return read.pop() if len(read) == 1 else None
+
+
+def _bare(text: str) -> str:
+    return _EMPHASIS.sub("", text).strip().rstrip(".").lower()
+
+
+def _read(answer: str, texts: list[str]) -> str | None:
+    """The letter that one answer means, given the options' bare texts."""
+    answer = _EMPHASIS.sub("", answer).strip()
+    leading = _LEADING.match(answer)
+    letter = leading[1].upper() if leading else None
+    place = ord(letter) - ord("A") if letter else _MANY
+    # Before marks are counted, since an option's text may hold what looks like one: "B. C. difficile".
+    if place < len(texts) and _bare(answer[leading.end() :]) == texts[place]:
+        return letter
+    if _bare(answer) in texts and len(answer) > 1:
+        return chr(ord("A") + texts.index(_bare(answer)))
+    marked = {letter} - {None}
+    if stated := _STATED.search(answer):
+        # What comes before the statement weighs the options.
+        answer = answer[stated.start() :]
+        marked = {(one or other).upper() for one, other in _STATED.findall(answer)}
+    marked |= {mark[-1].upper() for mark in _MARKED.findall(answer)}
+    if marked:
+        return marked.pop() if len(marked) == 1 else None
+    named = {i: text for i, text in enumerate(texts) if text and _named(text, answer.lower())}
     # "CT" inside "CT angiography" is not named by itself.
     named = {i: one for i, one in named.items() if not any(one != other and one in other for other in named.values())}
     return chr(ord("A") + next(iter(named))) if len(named) == 1 else None
+
+
+def _named(option: str, answer: str) -> bool:
+    """Whether an option's text stands in an answer by itself: not within a word, nor within a figure such as ">50%"."""
+    return re.search(rf"(?<![\w<>≤≥+-])(?<!\d[.,]){re.escape(option)}(?!\w|[.,]\d)", answer) is not None
 
 
 def rate(sample: Sample, fallback: float, options: VQAOptions = DEFAULT) -> Rating:
@@ -77,4 +114,4 @@ def rate(sample: Sample, fallback: float, options: VQAOptions = DEFAULT) -> Rati
     chosen, read = strict(sample.answer), lenient(sample.answer, texts)
     right = chosen == letter
     readable = right or read is not None or tagged.answer_word(sample.answer) is not None
-    return rate_tagged(sample, options, right, right or read == letter, readable)
+    return rate_tagged(sample, options, right, read == letter, readable)

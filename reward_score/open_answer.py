@@ -4,8 +4,8 @@
 
 What counts is the content of the first answer tags on one line, else the whole answer. Yes/no: right only if exactly
 one of the two words occurs and is the reference (MedEvalKit's rule). Other texts: equal to the reference apart from
-case, punctuation and spaces. Lenient, for evaluation: the last answer tags or all but the reasoning; a text is right if
-it holds the reference as whole words.
+case, punctuation and spaces; signs beside a number count. Lenient, for evaluation: all answer tags that are not blank,
+which must agree, else all but the reasoning; a text is right if it holds the reference as whole words.
 """
 
 import re
@@ -17,11 +17,13 @@ from reward_score.vqa import DEFAULT, VQAOptions, gold, rate_tagged
 
 COMPONENTS = ()
 
-_WORDS = re.compile(r"\w+")
+# ">50%" is neither "50%" nor "<50%"; a hyphen within a word or between numbers is no sign.
+_WORDS = re.compile(r"(?:[<>≤≥]=?\s{0,3}|(?<![\w)%])[+-])?\d\w*(?:\.\d+)*(?:\s{0,3}%|\+(?!\w))?|\w+")
+_BLANK = re.compile(r"\s+")
 
 
 def _words(text: str) -> list[str]:
-    return _WORDS.findall(text.lower())
+    return [_BLANK.sub("", word) for word in _WORDS.findall(text.lower())]
 
 
 def yes_or_no(text: str) -> str | None:
@@ -56,8 +58,8 @@ def rate(sample: Sample, fallback: float, options: VQAOptions = DEFAULT) -> Rati
     reference = gold(sample)
     if not _words(reference):
         raise BadGroundTruth(f"the reference answer {reference!r} has no word")
-    found = tagged.first_answer(sample.answer)
-    answer = (sample.answer if found is None else found).strip()
+    answer = tagged.unwrapped(sample.answer)
     accuracy = right(answer, reference)
-    lenient = accuracy or holds(tagged.final_text(sample.answer), reference)
+    offered = tagged.offered(sample.answer)
+    lenient = bool(offered) and all(holds(one, reference) for one in offered)
     return rate_tagged(sample, options, accuracy, lenient, bool(_words(answer)))

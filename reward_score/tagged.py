@@ -51,27 +51,35 @@ def first_answer(text: str) -> str | None:
     return None
 
 
+def unwrapped(text: str) -> str:
+    """What counts in training: content of the first answer tags, else the whole text, stripped."""
+    found = first_answer(text)
+    return (text if found is None else found).strip()
+
+
 def answer_word(text: str) -> str | None:
     """The single word in answer tags, as Med-R1's evaluation reads it; None without one."""
     found = _WORD.search(text)
     return found[1] if found else None
 
 
-def final_text(text: str) -> str:
-    """What a lenient reader takes for the answer: the last answer tags' content, else all but the reasoning."""
-    start = text.rfind(OPEN)
-    if start >= 0:
-        return text[start + len(OPEN) :].split(CLOSE, 1)[0].strip()
+def offered(text: str) -> list[str]:
+    """The answers that a lenient reader finds: what all answer tags hold, blank ones left out; else all but the
+    reasoning. Several are a hedge unless they agree."""
+    if OPEN in text:
+        contents = (part.partition(CLOSE)[0].strip() for part in text.split(OPEN)[1:])
+        return [content for content in contents if content]
     head, opened, rest = text.partition("<think>")
     if not opened:
-        return text.rpartition("</think>")[2].strip()
+        return [text.rpartition("</think>")[2].strip()]
     # Reasoning that never ends holds no answer.
-    return (head + (rest.rpartition("</think>")[2] if "</think>" in rest else "")).strip()
+    return [(head + (rest.rpartition("</think>")[2] if "</think>" in rest else "")).strip()]
 
 
 def reasoning(text: str) -> str:
-    """Text between the first think tags; what stands outside the answer tags if there are none."""
+    """Text between the first think tags; if they are missing or do not close, what stands before the answer tags."""
     _, opened, rest = text.partition("<think>")
-    if opened:
-        return rest.partition("</think>")[0].strip()
-    return text.partition(OPEN)[0].strip()
+    thought, closed, _ = rest.partition("</think>")
+    if closed:
+        return thought.strip()
+    return (rest if opened else text).partition(OPEN)[0].strip()

@@ -77,8 +77,10 @@ def rate_tagged(sample: Sample, options: VQAOptions, accuracy: bool, lenient: bo
         RewardError: a length reward has a weight, but no length in tokens or no `max_length` is given.
     """
     text, weights = sample.answer, options.weights
-    if options.nothink_strict and not tagged.has_form(text.strip(), "nothink"):
-        accuracy = False
+    if options.nothink_strict:
+        # The form alone would let text pass between a first and a second pair of tags.
+        alone = tagged.has_form(text.strip(), "nothink") and tagged.exactly_one_of_each(text, "nothink")
+        accuracy = accuracy and alone
     form = tagged.has_form(text, options.form)
     if options.strict_tags:
         form = form and tagged.exactly_one_of_each(text, options.form)
@@ -119,8 +121,7 @@ def gold(sample: Sample) -> str:
     Raises:
         BadGroundTruth: it is empty.
     """
-    text = tagged.first_answer(sample.reference)
-    text = (sample.reference if text is None else text).strip()
+    text = tagged.unwrapped(sample.reference)
     if not text:
         raise BadGroundTruth("the reference answer is empty")
     return text

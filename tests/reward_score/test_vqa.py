@@ -86,6 +86,9 @@ def test_strict_tags_close_the_loopholes():
 
 
 def test_nothink_strict_wants_nothing_outside_the_tags():
+    between = "<answer>C</answer> because it is bright <answer>C</answer>"
+    assert vqa(between, form="nothink")["accuracy"] == 1
+    assert vqa(between, form="nothink", nothink_strict=True)["accuracy"] == 0
     assert vqa("reason <answer>C</answer>", form="nothink")["accuracy"] == 1
     assert vqa("reason <answer>C</answer>", form="nothink", nothink_strict=True)["accuracy"] == 0
     assert vqa("<answer>C</answer>\n", form="nothink", nothink_strict=True)["accuracy"] == 1
@@ -134,6 +137,9 @@ def test_alignment_asks_the_judge_about_the_reasoning():
     asked = len(expert.asked)
     assert vqa("<think> </think><answer>C</answer>", judge=expert, weights=weights)["alignment"] == 0
     assert len(expert.asked) == asked
+    # Reasoning that never closes ends at the answer, which is no part of it.
+    vqa("<think>thin <answer>C</answer>", judge=expert, weights=weights)
+    assert expert.asked.pop().candidate == "thin"
     assert math.isnan(vqa("<think>dense</think><answer>C</answer>", judge=expert)["alignment"])
     assert len(expert.asked) == asked
 
@@ -165,12 +171,42 @@ def test_alignment_by_an_llm_has_its_own_question_and_the_jobs_limits():
         ("(c)", "C"),
         ("<answer>C)CT</answer>", "C"),
         ("<answer>\nC\n</answer>", "C"),
-        ("<answer>A</answer><answer>C</answer>", "C"),
         ("<think>not A) but</think> C", "C"),
         ("<think>A. It never ends", None),
         ("The answer is C.", "C"),
         ("The answer is (c)", "C"),
         ("The image shows a CT scan", "C"),
+        ("The answer is C because the image is bright", "C"),
+        ("The correct answer is C as seen", "C"),
+        ("The answer is a because it is bright", "A"),
+        ("The answer is a scan of the chest", None),
+        ("The answer is X-ray", "D"),
+        ("Answer: A CT scan", "C"),
+        ("<answer>**C**</answer>", "C"),
+        ("**C**", "C"),
+        ("**C)** CT", "C"),
+        ("Answer:\nC", "C"),
+        ("**Answer:** C", "C"),
+        ("C\nBecause it is bright", "C"),
+        ("A) MRI would be darker. The answer is C) CT.", "C"),
+        ("<answer></answer><answer>C</answer>", "C"),
+        ("<answer>C</answer><answer>c) CT</answer>", "C"),
+        # Several letters are no choice.
+        ("<answer>C</answer><answer>A</answer>", None),
+        ("<answer>A</answer><answer>C</answer>", None),
+        ("<think>x</think><answer>C</answer> or <answer>none</answer>", None),
+        ("A)MRI, B)Ultrasound, C)CT, D)X-ray", None),
+        ("A. MRI\nB. Ultrasound\nC. CT\nD. X-ray", None),
+        ("Answer: A)MRI, B)Ultrasound, C)CT, D)X-ray", None),
+        ("A) or C)", None),
+        ("a) or c)", None),
+        ("A or C", None),
+        ("A/C", None),
+        ("Both A and C", None),
+        ("It could be A) or C)", None),
+        ("(A), (C)", None),
+        ("The answer is A or C", None),
+        ("The answer is A. The answer is C.", None),
         ("An MRI or a CT", None),
         ("A scan of the head", None),
         ("I cannot say", None),
@@ -181,8 +217,30 @@ def test_lenient_extraction(text, letter):
     assert lenient(text, tuple(OPTIONS)) == letter
 
 
-def test_an_option_inside_another_is_not_named_by_it():
-    assert lenient("It is CT angiography", ("CT", "CT angiography")) == "B"
+@pytest.mark.parametrize(
+    ("text", "options", "letter"),
+    [
+        ("It is CT angiography", ("CT", "CT angiography"), "B"),
+        ("It is Computed Tomography (CT).", ("MRI", "Computed Tomography (CT)"), "B"),
+        ("About 50% of it", ("20%", "50%"), "B"),
+        (">50%", ("50%", ">50%"), "B"),
+        ("It is >50%", ("50%", "<20%"), None),
+        ("It is 2.5 mm", ("5 mm", "2.5 mm"), "B"),
+        ("B. C. difficile", ("E. coli", "C. difficile"), "B"),
+        ("B) vitamins A and D", ("vitamin K", "Vitamins A and D"), "B"),
+        ("vitamins A and D", ("vitamin K", "Vitamins A and D"), "B"),
+        ("It is **HLA-B*27**", ("HLA-A*02", "HLA-B*27"), "B"),
+    ],
+)
+def test_an_options_own_text_is_read_as_a_whole(text, options, letter):
+    assert lenient(text, options) == letter
+
+
+@pytest.mark.parametrize(("answer", "accuracy"), [("<answer>C</answer><answer>A</answer>", 1), ("A) or C)", 0)])
+def test_a_hedge_is_leniently_wrong_whatever_the_reward_says(answer, accuracy):
+    for truth, strict in (("C", accuracy), ("A", 0)):
+        found = vqa(answer, truth)
+        assert (found["accuracy"], found["accuracy_lenient"]) == (strict, 0)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +255,18 @@ def test_an_option_inside_another_is_not_named_by_it():
         ("<answer>the left kidney</answer>", "left kidney", 0, 1),
         ("<answer>kidney</answer>", "left kidney", 0, 0),
         ("", "left kidney", 0, 0),
+        ("<answer>yes</answer><answer>no</answer>", "yes", 1, 0),
+        ("<answer>left kidney</answer><answer>liver</answer>", "left kidney", 1, 0),
+        ("<answer></answer>left kidney", "left kidney", 0, 0),
+        ("<answer>-5</answer>", "5", 0, 0),
+        ("<answer>50%</answer>", ">50%", 0, 0),
+        ("<answer>> 50 %</answer>", ">50%", 1, 1),
+        ("<answer>about <50%</answer>", ">50%", 0, 0),
+        ("<answer>3</answer>", "3+", 0, 0),
+        ("<answer>5 to 10</answer>", "5-10", 0, 0),
+        ("<answer>5 - 10.</answer>", "5-10", 1, 1),
+        ("<answer>T2 weighted</answer>", "T2-weighted", 1, 1),
+        ("<answer>it is 2.5 mm</answer>", "5 mm", 0, 0),
     ],
 )
 @pytest.mark.parametrize("task", ["closed", "open"])
@@ -206,7 +276,7 @@ def test_short_answers(answer, truth, accuracy, more, task):
 
 
 @given(st.text(max_size=60))
-def test_strict_right_is_lenient_right(text):
+def test_strict_right_is_lenient_right_without_surplus_tags(text):
     for task, truth in (("mcq", "C"), ("closed", "no"), ("open", "left kidney")):
         found = vqa(text, truth, task)
         assert found["accuracy"] <= found["accuracy_lenient"] and found["score"] == found["accuracy"]
