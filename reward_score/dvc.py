@@ -7,18 +7,20 @@ Answer: one line per event, ``36.0-49.0 seconds: place an underpad: <sentences>`
 Reward: half the temporal F1, half the captions (`reward_score.caption`), each normalized on its own. It differs
 knowingly from the leaderboard: events are matched one to one (there, several fragments may cover the same event);
 an event without a partner counts as a caption of 0 (there, only matched pairs are judged, so leaving hard events out
-pays); nothing is cut to frames, zero-length events are widened by half a frame period; and an answer without any event
-scores 0 (there, it is skipped).
+pays); nothing is cut to frames, zero-length events are widened by half a frame period (in an answer only where they
+meet one of the reference's); and an answer without any event scores 0 (there, it is skipped). The format factor also
+falls with captions far longer than the reference's, by the rule of `reward_score.caption`, averaged over the events.
 """
 
 import math
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+from reward_score.caption import length_factor, words
 from reward_score.errors import BadGroundTruth
-from reward_score.geometry import Span, merge_spans, span_iou
-from reward_score.sample import CaptionPair, Rating, Sample, load_struc_info
+from reward_score.geometry import Span, merge_spans, span_iou, widen, widen_answer
+from reward_score.sample import CaptionPair, Rating, Sample, load_struc_info, read_span
 
 COMPONENTS = ("raw", "similarity", "judge")
 THRESHOLDS = (0.3, 0.5, 0.7)
@@ -47,11 +49,22 @@ def parse(text: str) -> list[Event]:
     only right after a newline, so bulleted, indented or one-line lists, and the event after an empty caption, end up
     in the caption before; of equal times the first event counts; a Markdown-like form is read only if all else fails.
     """
-    events: dict[Span, Event] = {}
-    for start, end, caption in _EVENT.findall(text):
-        span = (float(start), float(end))
-        events.setdefault(span, (*span, caption.strip().replace("\n", " ")))
-    return list(events.values()) or _parse_markdown(text)
+    return _unique(_listed(text)) or _parse_markdown(text)
+
+
+def _listed(text: str) -> list[Event]:
+    """All events in the main form, repeated times included."""
+    return [
+        (float(start), float(end), caption.strip().replace("\n", " ")) for start, end, caption in _EVENT.findall(text)
+    ]
+
+
+def _unique(events: list[Event]) -> list[Event]:
+    """The first event of each pair of times."""
+    by_span: dict[Span, Event] = {}
+    for event in events:
+        by_span.setdefault(event[:2], event)
+    return list(by_span.values())
 
 
 def _parse_markdown(text: str) -> list[Event]:
@@ -95,43 +108,42 @@ def _events(struc_info: Any) -> list[Event]:
     events = []
     for item in struc_info if isinstance(struc_info, list) else []:
         if isinstance(item, dict) and {"start", "end", "caption"} <= item.keys():
-            try:
-                start, end = float(item["start"]), float(item["end"])
-            except (TypeError, ValueError):
-                start = end = math.nan
-            if not (math.isfinite(start) and math.isfinite(end)):
-                raise BadGroundTruth(f"event {item!r} needs finite numbers `start` and `end` in seconds")
-            events.append((start, end, str(item["caption"]).strip()))
+            events.append((*read_span(item, "event"), str(item["caption"]).strip()))
     return events
 
 
-def _widen(events: list[Event], fps: float) -> list[Event]:
-    half = 0.5 / fps if fps > 0 else 0.5
-    return [(start - half, end + half, text) if start == end else (start, end, text) for start, end, text in events]
+class _References(NamedTuple):
+    """Events of distinct times as labelled, their times after widening, and their captions' lengths in words."""
+
+    spans: list[Span]
+    wide: list[Span]
+    captions: list[str]
+    words: list[int]
+    repeats: int
 
 
 @lru_cache(maxsize=4096)
-def _references(struc_info: str, answer: str, fps: float) -> list[Event]:
+def _references(struc_info: str, answer: str, fps: float) -> _References:
     structured = load_struc_info(struc_info)
     if isinstance(structured, list) and structured and all(isinstance(item, list) for item in structured):
         structured = [item for segments in structured for item in segments]
-    events = _events(structured) or parse(answer)
+    events = _events(structured) or _listed(answer) or _parse_markdown(answer)
     if not events:
         raise BadGroundTruth("no reference events in struc_info, and none in the reference answer")
     # Equal times are one event here, as they are for an answer.
-    unique: dict[Span, Event] = {}
-    for start, end, caption in events:
-        unique.setdefault((min(start, end), max(start, end)), (min(start, end), max(start, end), caption))
-    return _widen(list(unique.values()), fps)
+    unique = _unique([(min(event[:2]), max(event[:2]), event[2]) for event in events])
+    spans, captions = [event[:2] for event in unique], [event[2] for event in unique]
+    wide = [widen(span, fps) for span in spans]
+    return _References(spans, wide, captions, list(map(words, captions)), len(events) - len(unique))
 
 
-def _match(events: list[Event], references: list[Event]) -> list[tuple[float, int, int]]:
+def _match(spans: list[Span], references: list[Span]) -> list[tuple[float, int, int]]:
     """One-to-one pairs (IoU, event, reference) with an IoU above the lowest threshold, best pairs first."""
     candidates = [
         (iou, i, j)
-        for i, event in enumerate(events)
+        for i, span in enumerate(spans)
         for j, reference in enumerate(references)
-        if (iou := span_iou(event[:2], reference[:2])) > THRESHOLDS[0]
+        if (iou := span_iou(span, reference)) > THRESHOLDS[0]
     ]
     pairs, used, taken = [], set(), set()
     for iou, i, j in sorted(candidates, key=lambda pair: -pair[0]):
@@ -145,22 +157,34 @@ def _match(events: list[Event], references: list[Event]) -> list[tuple[float, in
 def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer: mean one-to-one F1 over the thresholds, and the captions of the matched events.
 
+    Format is 1 in the official form, `fallback` if events are found otherwise, if any had to be dropped (reversed,
+    endless, or of no length where the reference has a length), or if times repeat; and it is multiplied by the events'
+    mean length factor.
+
     Raises:
         BadGroundTruth: no reference events.
     """
     references = _references(sample.struc_info, sample.reference, sample.fps)
-    parsed = parse(sample.answer)
-    events = _widen([event for event in parsed if event[0] <= event[1] < _FAR], sample.fps)
-    if not events:
+    listed = _listed(sample.answer)
+    parsed = _unique(listed) or _parse_markdown(sample.answer)
+    proper = [event for event in parsed if event[0] <= event[1] < _FAR]
+    wide = [widen_answer(event[:2], references.spans, sample.fps) for event in proper]
+    captions = [event[2] for event, span in zip(proper, wide, strict=True) if span is not None]
+    if not captions:
         return Rating(0.0, 0.0)
-    pairs = _match(events, references)
-    # Reversed events match nothing, yet they were claimed.
-    total = len(parsed) + len(references)
+    pairs = _match([span for span in wide if span is not None], references.wide)
+    # Dropped events match nothing, yet they were claimed.
+    total = len(parsed) + len(references.spans)
     f1 = sum(2 * sum(iou > threshold for iou, _, _ in pairs) / total for threshold in THRESHOLDS) / len(THRESHOLDS)
-    canonical = _CANONICAL.fullmatch(sample.answer.strip()) is not None
-    captions = [CaptionPair(events[i][2], references[j][2]) for _, i, j in pairs]
-    captions = [pair for pair in captions if pair.candidate or not pair.reference]
-    return Rating(1.0 if canonical else fallback, f1, captions, max(len(parsed), len(references)))
+    complete = len(captions) == len(parsed) and len(listed) - len(parsed) <= references.repeats
+    canonical = complete and _CANONICAL.fullmatch(sample.answer.strip()) is not None
+    # An event without a partner may be as long as the longest reference.
+    allowed = {i: references.words[j] for _, i, j in pairs}
+    factors = (length_factor(text, allowed.get(i, max(references.words))) for i, text in enumerate(captions))
+    factor = (1.0 if canonical else fallback) * sum(factors) / len(captions)
+    matched = [CaptionPair(captions[i], references.captions[j]) for _, i, j in pairs]
+    matched = [pair for pair in matched if pair.candidate or not pair.reference]
+    return Rating(factor, f1, matched, max(len(parsed), len(references.spans)))
 
 
 def metric(prediction: str, struc_info: Any, fps: float) -> dict[str, Any]:
@@ -169,7 +193,7 @@ def metric(prediction: str, struc_info: Any, fps: float) -> dict[str, Any]:
     Overlapping predictions are cut (`flatten`), both sides become frames by ``int(seconds * fps)``. At each threshold
     a prediction (reference) is covered if any pair has a higher IoU, reversed ends swapped; precision and recall are
     averaged over the thresholds, then combined. Quirk kept: records without a parsed event or without references are
-    left out, not scored 0. Times that overflow, which break the official code, are dropped.
+    left out, not scored 0. Times whose frame overflows, which break the official code, are dropped.
 
     Returns:
         `parsed`, `flattened` (seconds), `n_gt`, and `precision`, `recall`, `f1`: None when the record is left out.
@@ -177,7 +201,7 @@ def metric(prediction: str, struc_info: Any, fps: float) -> dict[str, Any]:
     parsed, references = parse(prediction), _events(struc_info)
     flattened = flatten([event[:2] for event in parsed])
     result = {"parsed": parsed, "flattened": flattened, "n_gt": len(references)}
-    predicted = _frames([span for span in flattened if max(span) < math.inf], fps)
+    predicted = _frames(flattened, fps)
     expected = _frames([event[:2] for event in references], fps)
     if not predicted or not expected:
         return result | {"precision": None, "recall": None, "f1": None}
@@ -192,7 +216,8 @@ def metric(prediction: str, struc_info: Any, fps: float) -> dict[str, Any]:
 
 
 def _frames(spans: list[Span], fps: float) -> list[Span]:
-    frames = [(int(start * fps), int(end * fps)) for start, end in spans]
+    scaled = [(start * fps, end * fps) for start, end in spans]
+    frames = [(int(start), int(end)) for start, end in scaled if math.isfinite(start) and math.isfinite(end)]
     return [(min(span), max(span)) for span in frames]
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Overlap of intervals and of boxes: the only place where IoU is computed."""
 
+import math
 from collections.abc import Sequence
 
 Span = tuple[float, float]
@@ -18,7 +19,7 @@ def span_iou(a: Span, b: Span, hull: bool = True) -> float:
     if not overlap > 0:
         return 0.0
     union = max(a[1], b[1]) - min(a[0], b[0]) if hull else (a[1] - a[0]) + (b[1] - b[0]) - overlap
-    return overlap / union if union > 0 else 0.0
+    return overlap / union if 0 < union < math.inf else 0.0
 
 
 def merge_spans(spans: Sequence[Span]) -> list[Span]:
@@ -31,6 +32,36 @@ def merge_spans(spans: Sequence[Span]) -> list[Span]:
         else:
             merged.append((start, end))
     return merged
+
+
+def widen(span: Span, fps: float) -> Span:
+    """A zero-length span widened by half a frame period on either side, others as they stand.
+
+    Zero-length spans are real labels, and without a length they could never be answered.
+    """
+    start, end = span
+    if start != end:
+        return span
+    # A frame that lasts beyond 1,000 s is a slip of the metadata; its period must stay a number.
+    half = 0.5 / max(fps, 1e-3) if fps > 0 else 0.5
+    return start - half, end + half
+
+
+def widen_answer(span: Span, references: Sequence[Span], fps: float) -> Span | None:
+    """An answered span as `widen` makes it; None for one of zero length that meets no zero-length reference.
+
+    A sampled frame stands for a whole period: at a low rate, a moment widened would cover most of a longer reference.
+
+    Args:
+        span: as answered.
+        references: as labelled, not widened.
+        fps: of the clip.
+    """
+    wide = widen(span, fps)
+    if wide == span:
+        return span
+    moments = (widen(other, fps) for other in references if other[0] == other[1])
+    return wide if any(wide[0] < end and start < wide[1] for start, end in moments) else None
 
 
 def union_iou(a: Sequence[Span], b: Sequence[Span]) -> float:

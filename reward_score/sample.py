@@ -93,7 +93,7 @@ def _json_text(struc_info: Any, row: str) -> str:
         return struc_info.strip()
     try:
         return json.dumps(struc_info)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise BadGroundTruth(f"{row}: extra_info['struc_info'] is no JSON: {error}; give JSON text") from None
 
 
@@ -105,11 +105,30 @@ def read_fps(value: Any, row: str) -> float:
     """
     try:
         fps = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         fps = math.nan
     if not math.isfinite(fps):
         raise BadGroundTruth(f"{row}: fps {value!r} is not a number; give the sampled frames per second of the clip")
     return fps
+
+
+def read_span(item: Any, what: str) -> tuple[float, float]:
+    """``start`` and ``end`` of a reference, in seconds.
+
+    Args:
+        item: a dict of the structured ground truth.
+        what: names it in the message, e.g. ``span``.
+
+    Raises:
+        BadGroundTruth: not two finite numbers.
+    """
+    try:
+        start, end = float(item["start"]), float(item["end"])
+    except (TypeError, KeyError, ValueError, OverflowError):
+        start = end = math.nan
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise BadGroundTruth(f"{what} {str(item)[:200]} needs finite numbers `start` and `end` in seconds")
+    return start, end
 
 
 def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Mapping[str, Any] | None) -> Sample:
@@ -134,6 +153,9 @@ def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Ma
         raise RewardError(f"{row}: the answer is {type(answer).__name__}, must be text")
     if not isinstance(ground_truth, str):
         raise BadGroundTruth(f"{row}: ground_truth is {type(ground_truth).__name__}, must be the reference's text")
+    for name in ("question", "options", "answer_text"):
+        if not isinstance(extra.get(name), str | None):
+            raise BadGroundTruth(f"{row}: extra_info[{name!r}] is {type(extra[name]).__name__}, must be text")
     fps = extra.get("fps")
     return Sample(
         data_source=data_source,
@@ -161,7 +183,7 @@ def load_struc_info(text: str) -> Any:
         return None
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadGroundTruth(f"struc_info is no JSON ({error}): {text[:80]!r}") from None
 
 

@@ -7,17 +7,17 @@ Answer: ``22.0-78.0, 89.0-94.0 seconds.``, in seconds from the clip's first fram
 Reward: IoU of the *union* of the answered intervals with the union of the reference intervals. The leaderboard instead
 averages over the references it could match, which can be gamed: neither surplus answers nor missed references cost
 anything there. With unions, every second too many and every second missed counts, so many or huge spans lose.
-Zero-length spans (real labels) are widened by half a frame period on either side, or they could never be answered.
+Zero-length spans (real labels) are widened by half a frame period on either side, or they could never be answered;
+in an answer they count only where they meet one of the reference's, and are dropped elsewhere.
 """
 
-import math
 import re
 from functools import lru_cache
 from typing import Any
 
 from reward_score.errors import BadGroundTruth
-from reward_score.geometry import Span, span_iou, union_iou
-from reward_score.sample import Rating, Sample, load_struc_info
+from reward_score.geometry import Span, span_iou, union_iou, widen, widen_answer
+from reward_score.sample import Rating, Sample, load_struc_info, read_span
 
 COMPONENTS = ("raw",)
 THRESHOLDS = (0.3, 0.5)
@@ -50,44 +50,45 @@ def parse(text: str) -> list[Span]:
 def _structured_spans(struc_info: Any) -> list[Span]:
     spans = []
     for item in struc_info if isinstance(struc_info, list) else []:
-        for span in item.get("spans", []) if isinstance(item, dict) else []:
-            try:
-                start, end = float(span["start"]), float(span["end"])
-            except (TypeError, KeyError, ValueError):
-                start = end = math.nan
-            if not (math.isfinite(start) and math.isfinite(end)):
-                raise BadGroundTruth(f"span {span!r} needs finite numbers `start` and `end` in seconds")
-            spans.append((start, end))
+        listed = item.get("spans") if isinstance(item, dict) else None
+        if not isinstance(listed, list | None):
+            raise BadGroundTruth(f"`spans` must be a list, not {type(listed).__name__}")
+        spans.extend(read_span(span, "span") for span in listed or ())
     return spans
 
 
-def _widen(spans: list[Span], fps: float) -> list[Span]:
-    half = 0.5 / fps if fps > 0 else 0.5
-    return [(start - half, end + half) if start == end else (start, end) for start, end in spans]
-
-
 @lru_cache(maxsize=4096)
-def _references(struc_info: str, answer: str, fps: float) -> list[Span]:
+def _references(struc_info: str, answer: str) -> list[Span]:
     structured = load_struc_info(struc_info)
     spans = _structured_spans([structured] if isinstance(structured, dict) else structured) or parse(answer)
     if not spans:
         raise BadGroundTruth("no reference spans in struc_info, and none in the reference answer")
-    return _widen([(min(span), max(span)) for span in spans], fps)
+    return [(min(span), max(span)) for span in spans]
+
+
+def _repeats(spans: list[Span]) -> int:
+    return len(spans) - len(set(spans))
 
 
 def rate(sample: Sample, fallback: float) -> Rating:
-    """Reward parts of one answer; format is 1 in the official form, `fallback` if spans are found otherwise.
+    """Reward parts of one answer.
+
+    Format is 1 in the official form, `fallback` if spans are found otherwise, if some had to be dropped (reversed,
+    endless, or of no length where the reference has a length), or if they repeat, which a union does not notice.
 
     Raises:
         BadGroundTruth: no reference spans.
     """
-    references = _references(sample.struc_info, sample.reference, sample.fps)
+    references = _references(sample.struc_info, sample.reference)
     parsed = parse(sample.answer)
-    spans = [(start, end) for start, end in parsed if start <= end < _FAR]
+    proper = (widen_answer(span, references, sample.fps) for span in parsed if span[0] <= span[1] < _FAR)
+    spans = [span for span in proper if span is not None]
     if not spans:
         return Rating(0.0, 0.0)
-    canonical = len(spans) == len(parsed) and _CANONICAL.fullmatch(sample.answer.strip()) is not None
-    return Rating(1.0 if canonical else fallback, union_iou(_widen(spans, sample.fps), references))
+    complete = len(spans) == len(parsed) and _repeats(parsed) <= _repeats(references)
+    canonical = complete and _CANONICAL.fullmatch(sample.answer.strip()) is not None
+    wide = [widen(span, sample.fps) for span in references]
+    return Rating(1.0 if canonical else fallback, union_iou(spans, wide))
 
 
 def metric(prediction: str, struc_info: Any, fps: float) -> dict[str, Any]:

@@ -34,6 +34,14 @@ def test_the_length_factor_begins_at_four_references_or_a_hundred_words(score):
     for words, factor in ((240, 1), (480, 0.5)):
         assert score("vs", " ".join(["hook"] * words), reference)["format"] == factor
     assert score("rc", " ".join(["hook"] * 200))["format"] == 0.5
+    assert score("rc", "-".join(["hook"] * 200))["format"] == 0.5
+    assert score("rc", "x" * 2400)["format"] == 0.5
+    assert score("rc", "手术" * 600)["format"] == 1
+
+
+def test_a_long_reference_in_any_spelling_is_one_against_itself(score):
+    for text in ("laparoscopic-cholecystectomy " * 300, "胆囊切除术" * 2000, "a" * 9000, "of " * 1500):
+        assert score("vs", text, text)["score"] == 1
 
 
 def test_an_empty_reference_is_an_error(score):

@@ -61,6 +61,30 @@ def test_format_factor(score):
     assert score("dvc", "nothing happens", TEXT, EVENTS)["score"] == 0
 
 
+@pytest.mark.parametrize("fps", [0.1, 0.25, 0.5, 1.0])
+def test_zero_length_events_count_only_where_they_meet_a_zero_length_reference(score, fps):
+    moment = {"start": 66.0, "end": 66.0, "caption": "a knot is tied"}
+    assert score("dvc", "45.0-45.0 seconds: a", "", [{**moment, "start": 40.0, "end": 50.0}], fps=fps)["parsed"] == 0
+    assert score("dvc", "66.0-66.0 seconds: a knot is tied", "", [moment], fps=fps)["score"] == 1
+    beside = score("dvc", "66.0-66.0 seconds: a knot is tied\n5.0-5.0 seconds: a", "", [moment], fps=fps)
+    assert (beside["rule"], beside["format"]) == (pytest.approx(2 / 3), 0.5)
+
+
+def test_the_length_factor_is_the_mean_over_the_events(score):
+    long = TEXT.replace("a knot.", "a knot " + "again " * 200)
+    assert score("dvc", long, TEXT, EVENTS)["format"] == pytest.approx((1 + 100 / 206) / 2)
+    # An event without a partner may be as long as the longest reference.
+    told = [{**EVENTS[0], "caption": "word " * 100}, EVENTS[1]]
+    assert score("dvc", TEXT + "\n50-60 seconds: " + "word " * 300, TEXT, told)["format"] == 1
+
+
+def test_repeated_times_halve_the_format_unless_the_reference_repeats_them(score):
+    twice = TEXT + "\n0.0-10.0 seconds: cutting: The scissors cut the skin."
+    assert score("dvc", twice, TEXT, EVENTS)["format"] == 0.5
+    assert score("dvc", twice, twice)["score"] == 1
+    assert score("dvc", twice, TEXT, [*EVENTS, EVENTS[0]])["score"] == 1
+
+
 def test_references_that_cannot_be_read(score):
     with pytest.raises(BadGroundTruth, match="no reference events"):
         score("dvc", TEXT, "none", [])
@@ -76,3 +100,8 @@ def test_metric_leaves_unparsable_records_out():
 
 def test_metric_drops_times_that_overflow():
     assert dvc.metric("9" * 400 + "-5 seconds: a", EVENTS, 1.0)["f1"] is None
+    # Finite seconds, but not as frames.
+    assert dvc.metric("8.6-" + "9" * 308 + " seconds: cut.", EVENTS, 2.0)["f1"] is None
+    assert dvc.metric(TEXT, [{"start": 0, "end": 1e308, "caption": "a"}], 30.0)["f1"] is None
+    with pytest.raises(BadGroundTruth, match="event .*finite numbers"):
+        dvc.metric(TEXT, [{"start": 0, "end": 10**400, "caption": "a"}], 30.0)
