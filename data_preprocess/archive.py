@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -46,8 +47,10 @@ def unpack(path: Path, folder: Path, wanted: Callable[[str], str | None] = lambd
                 with whole_file(target) as temporary, file.open(member) as source, temporary.open("wb") as sink:
                     shutil.copyfileobj(source, sink, 1 << 20)
                 written += 1
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise InputError(f"{path} is no whole ZIP archive ({error}). Fetch it again") from error
+    except (RuntimeError, NotImplementedError) as error:  # a password, or a method that Python does not know
+        raise InputError(f"{path} cannot be unpacked here ({error}). Unpack it by hand into {folder}") from error
     return written
 
 

@@ -46,7 +46,9 @@ class Failure:
     kind: str = "failed"
 
     def __str__(self) -> str:
-        return f"{self.file}, record {self.record} ({self.id or 'no id'}), {self.field}: {self.reason}. {self.remedy}"
+        line = f"{self.file}, record {self.record} ({self.id or 'no id'}), {self.field}: {self.reason}. {self.remedy}"
+        # It may quote half a character, which no terminal takes.
+        return line.encode("utf-8", "backslashreplace").decode()
 
 
 def write_failures(path: Path, failures: Iterable[Failure]) -> None:
@@ -56,4 +58,4 @@ def write_failures(path: Path, failures: Iterable[Failure]) -> None:
         path.unlink(missing_ok=True)
         return
     with whole_file(path) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8")
+        temporary.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,17 +13,38 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_preprocess.failures import InputError, RecordError
-from data_preprocess.image_set import Item, Reading, text
+from data_preprocess.folder import find
+from data_preprocess.image_set import Reading, require_parts
+from data_preprocess.item import Item, text
 
 _SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
 _ROWS = 64
 
 
 def files_of(root: Path, out: Path) -> list[tuple[str, Path]]:
-    """(split, file) of every Parquet file below ``root``, though not ``out``, that begins with a split's name."""
-    paths = [path for path in sorted(root.rglob("*.parquet")) if not path.is_relative_to(out)]
-    found = [(re.split(r"[-_.]", path.name)[0], path) for path in paths]
-    return [(_SPLITS[name], path) for name, path in found if name in _SPLITS]
+    """(split, file) of every Parquet file below ``root`` that begins with a split's name; not our own, in any folder.
+
+    Raises:
+        InputError: a folder that may not be read, or a file that is no whole Parquet file.
+    """
+    paths = [path for path in find(root, "*.parquet") if not path.resolve().is_relative_to(out.resolve())]
+    found = [(re.split(r"[-_.]", path.name)[0], path) for path in paths if path.is_file()]
+    return [(_SPLITS[name], path) for name, path in found if name in _SPLITS and not _is_ours(path)]
+
+
+def _is_ours(path: Path) -> bool:
+    with _whole(path):
+        return "data_source" in pq.read_schema(path).names
+
+
+@contextlib.contextmanager
+def _whole(file: Path):
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise InputError(f"{file} is no whole Parquet file ({error}). Fetch it again") from error
 
 
 def read_parquet(reading: Reading, make: Callable[[dict, Path, str], Item]) -> bool:
@@ -31,20 +53,18 @@ def read_parquet(reading: Reading, make: Callable[[dict, Path, str], Item]) -> b
     The images are written to the output folder as they are, for rows hold paths.
 
     Raises:
-        InputError: a file is no whole Parquet file.
+        InputError: see :func:`files_of`; a part that ``--split-unit published`` needs is missing.
     """
     files = files_of(reading.root, reading.args.out)
+    if files:
+        require_parts(reading, {split for split, _ in files})
     for split, file in files:
         number = 0
-        try:
+        with _whole(file):
             for batch in pq.ParquetFile(file).iter_batches(_ROWS):
                 for raw in batch.to_pylist():
                     reading.add(_with_image, raw, file, number, reading, make, split)
                     number += 1
-        except (pa.ArrowInvalid, OSError) as error:
-            if isinstance(error, OSError) and error.errno:
-                raise
-            raise InputError(f"{file} is no whole Parquet file ({error}). Fetch it again") from error
     return bool(files)
 
 

@@ -13,7 +13,7 @@ import argparse
 import contextlib
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +22,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from data_preprocess import archive
+from data_preprocess.arguments import at_least
 from data_preprocess.failures import InputError, RecordError, write_failures
 from data_preprocess.frames import FrameError, read_frame
+from data_preprocess.item import Item, KnownDefect, checked, is_yes_no
 from data_preprocess.row import IMAGE_ROW_SCHEMA, Picture, RowWriter, build_image_row
 from data_preprocess.split import validation_videos
 from data_preprocess.summary import Summary, TooManyFailures, run_and_tell
@@ -33,32 +35,6 @@ from data_preprocess.whole_file import whole_file
 # Med-R1's processor bounds: 4 to 512 merged patches of 28 x 28 pixels.
 MIN_PIXELS, MAX_PIXELS = 3136, 401_408
 SPLIT_UNITS = ("image", "qa", "published")
-
-
-@dataclass(frozen=True)
-class Item:
-    """One question about one image.
-
-    Attributes:
-        image: the image file.
-        source: part of the data set, such as a modality; rewards and metrics are told apart by it.
-        task: ``mcq``, ``closed`` (yes/no and other questions with a short list of answers) or ``open``.
-        question: without options.
-        answer: its text; with ``options``, equal to exactly one of them.
-        split: train, val or test, where the publishers say so.
-    """
-
-    image: Path
-    source: str
-    task: str
-    question: str
-    answer: str
-    options: tuple[str, ...] = ()
-    modality: str = ""
-    question_type: str = ""
-    id: str = ""
-    dataset: str = ""
-    split: str = ""
 
 
 @dataclass
@@ -80,11 +56,11 @@ class Reading:
     items: list[tuple[Item, Path, int]] = field(default_factory=list)
 
     def add(self, parse: Callable[..., Item], raw: object, file: Path, record: int, *more) -> None:
-        """Keep ``parse(raw, *more)``; a RecordError of it is noted, and the reader goes on."""
+        """Keep ``parse(raw, *more)`` if it can become a row; a RecordError is noted, and the reader goes on."""
         try:
             if not isinstance(raw, dict):
                 raise RecordError("record", f"is a {type(raw).__name__}, not an object", "Each entry is one question")
-            self.items.append((parse(raw, *more), file, record))
+            self.items.append((checked(parse(raw, *more)), file, record))
         except KnownDefect as error:
             self.summary.leave_out(file, record, _name(raw), error, kind="defect")
         except RecordError as error:
@@ -104,52 +80,52 @@ class Reading:
         return path
 
 
-class KnownDefect(RecordError):
-    """A record that the publishers got wrong, which everybody leaves out: counted, yet no failure."""
-
-
 def _name(raw: object) -> str:
     return str(raw.get("id") or raw.get("question_id") or raw.get("qid") or "") if isinstance(raw, dict) else ""
 
 
-def text(raw: dict, key: str) -> str:
-    """A field that must hold text.
+def published_files(reading: Reading, names: Mapping[str, str]) -> dict[str, Path]:
+    """Those of the files (split -> name) that are in the root.
 
     Raises:
-        RecordError: it is missing, empty or no text.
+        InputError: none, or not those that ``--split-unit published`` needs.
     """
-    value = raw.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise RecordError(key, "is missing or empty" if not value else f"is {value!r}, no text", "Mend the record")
-    return value.strip()
+    found = {split: reading.root / name for split, name in names.items() if (reading.root / name).exists()}
+    if not found:
+        raise InputError(f"{reading.root} holds none of {', '.join(names.values())}: give their folder with --root")
+    require_parts(reading, found)
+    return found
 
 
-def _plain(option: str) -> str:
-    return option.strip().lower().rstrip(".").strip()
-
-
-def same_option(option: str, answer: str) -> bool:
-    """Whether they differ by no more than case and a final full stop."""
-    return _plain(option) == _plain(answer)
-
-
-def right_option(options: Sequence[str], answer: str, field: str) -> int:
-    """Position of the option that ``answer`` means: equal, or equal but for case and a final full stop.
+def require_parts(reading: Reading, found: Iterable[str]) -> None:
+    """Refuse the publishers' split where a part of it is not there: its Parquet file would be empty.
 
     Raises:
-        RecordError: none of the options, or several.
+        InputError: naming what is missing.
     """
-    for same in (lambda option: option == answer, lambda option: same_option(option, answer)):
-        found = [position for position, option in enumerate(options) if same(option)]
-        if len(found) == 1:
-            return found[0]
-        if len(found) > 1:
-            raise KnownDefect(field, f"{answer!r} is several of the options {list(options)}", "No letter can be right")
-    raise RecordError(field, f"{answer!r} is none of the options {list(options)}", "Mend the record or leave it out")
+    missing = [split for split in ("train", "test") if split not in found]
+    if missing and reading.args.split_unit == "published":
+        raise InputError(
+            f"{reading.root} has no published {' and no '.join(missing)} part: fetch it too, or draw another split "
+            "with --split-unit image"
+        )
 
 
-def is_yes_no(answer: str) -> bool:
-    return _plain(answer) in ("yes", "no")
+def answer_task(raw: dict, answer: str, reading: Reading) -> str:
+    """``open`` or ``closed``, as ``answer_type`` says; yes and no are closed, whatever it says.
+
+    Raises:
+        RecordError: it says something else.
+    """
+    kind = str(raw.get("answer_type") or "").strip().upper()
+    if kind not in ("OPEN", "CLOSED"):
+        raise RecordError("answer_type", f"is {kind!r}, not OPEN or CLOSED", "Mend the record")
+    if kind != raw["answer_type"]:
+        reading.note("answer_type with blanks around it, or in small letters")
+    if kind == "OPEN" and is_yes_no(answer):
+        reading.note("a yes/no question marked OPEN was taken as closed")
+        return "closed"
+    return kind.lower()
 
 
 def convert(
@@ -170,7 +146,7 @@ def convert(
     summary = reading.summary
     args.out.mkdir(parents=True, exist_ok=True)
     pictures = _pictures({item.image for item, _, _ in reading.items}, args, progress)
-    rows = list(_usable(reading, pictures))
+    rows = list(_usable(reading, pictures, args.split_unit))
     split_of = _split(rows, pictures, args, summary)
     names = [name for name in ("train", "val", "test") if name in {"train", "test", *split_of}]
     with contextlib.suppress(TooManyFailures), contextlib.ExitStack() as stack:
@@ -183,7 +159,7 @@ def convert(
         if summary.failed > args.max_failed:
             raise TooManyFailures
         if not rows:
-            raise InputError(f"{args.root} holds no usable question; see {args.out / 'failed.jsonl'}")
+            raise InputError(f"{args.root} holds no usable question: {summary.why_nothing()}")
         for writer in writers.values():
             writer.close()
         # A part that an earlier run wrote and this one does not would overlap with the new ones.
@@ -232,7 +208,7 @@ def _look(path: Path, resize: int | None, out: Path, limits: dict[str, int]) -> 
     return Picture(str(path.absolute()), digest, **limits, height=height, width=width, num_tokens=tokens)
 
 
-def _usable(reading: Reading, pictures: dict[Path, Picture | FrameError]) -> Iterable[Item]:
+def _usable(reading: Reading, pictures: dict[Path, Picture | FrameError], split_unit: str) -> Iterable[Item]:
     """Items whose image can be read, each once; across published splits a repetition is kept, since it is theirs."""
     seen = set()
     for item, file, record in reading.items:
@@ -241,7 +217,8 @@ def _usable(reading: Reading, pictures: dict[Path, Picture | FrameError]) -> Ite
             error = RecordError("image", str(picture), "Check --root, or unpack the images again")
             reading.summary.leave_out(file, record, item.id, error)
             continue
-        key = (picture.image_id, item.question, item.options, item.answer, item.split)
+        split = item.split if split_unit == "published" else ""
+        key = (picture.image_id, item.task, item.question, item.options, item.answer, split)
         if key in seen:
             error = RecordError("record", "repeats an earlier question about the same picture", "Left out")
             reading.summary.leave_out(file, record, item.id, error, kind="duplicate")
@@ -301,15 +278,18 @@ def parser(module: str, description: str, hub: str = "", hub_files: Sequence[str
     cli = argparse.ArgumentParser(prog=f"python -m {module}", description=description.split("\n")[0])
     cli.add_argument("--root", type=Path, required=True, help="folder of the published files")
     cli.add_argument("--out", type=Path, required=True, help="folder for the Parquet files")
-    cli.add_argument("--split-unit", choices=SPLIT_UNITS, default="image", help="what is held out whole: images (no "
-                     "leak), single questions, or as the publishers did (%(default)s)")  # fmt: skip
+    cli.add_argument("--split-unit", choices=SPLIT_UNITS, help="what is held out whole: images (no leak), single "
+                     "questions, or as the publishers did (image)")  # fmt: skip
     cli.add_argument("--test-fraction", type=float, default=0.2, help="share held out (%(default)s)")
     cli.add_argument("--seed", type=int, default=42, help="which are held out (%(default)s)")
-    cli.add_argument("--min-pixels", type=int, default=MIN_PIXELS, help="least area of an image (%(default)s)")
-    cli.add_argument("--max-pixels", type=int, default=MAX_PIXELS, help="largest area of an image (%(default)s)")
-    cli.add_argument("--resize", type=int, help="write copies stretched to N x N pixels (Med-R1: 384)", metavar="N")
+    cli.add_argument("--min-pixels", type=at_least(1), default=MIN_PIXELS, help="least area of an image (%(default)s)")
+    cli.add_argument(
+        "--max-pixels", type=at_least(1), default=MAX_PIXELS, help="largest area of an image (%(default)s)"
+    )
+    cli.add_argument("--resize", type=at_least(1), metavar="N", help="write copies stretched to N x N pixels (Med-R1: "
+                     "384)")  # fmt: skip
     cli.add_argument("--skip-images", action="store_true", help="open no image: sizes unknown, paths as identity")
-    cli.add_argument("--max-failed", type=int, default=0, help="bad records to put up with (%(default)s)")
+    cli.add_argument("--max-failed", type=at_least(0), default=0, help="bad records to put up with (%(default)s)")
     cli.add_argument("--hub", nargs="?", const=hub, metavar="ID", help="first fetch this Hugging Face data set into "
                      f"--root (default id: {hub or 'none'})")  # fmt: skip
     cli.set_defaults(hub_files=hub_files)
@@ -317,12 +297,23 @@ def parser(module: str, description: str, hub: str = "", hub_files: Sequence[str
 
 
 def run(
-    benchmark: str, read: Callable[[Reading], None], cli: argparse.ArgumentParser, argv: Sequence[str] | None
+    benchmark: str,
+    read: Callable[[Reading], None],
+    cli: argparse.ArgumentParser,
+    argv: Sequence[str] | None,
+    settle: Callable[[argparse.ArgumentParser, argparse.Namespace], None] = lambda cli, args: None,
 ) -> int:
-    """Exit status of a data set's command."""
+    """Exit status of a data set's command; ``settle`` refuses what the set's own arguments rule out, or completes it.
+
+    There ``args.split_unit`` is None unless it was given.
+    """
     args = cli.parse_args(argv)
     if not 0 <= args.test_fraction <= 1:
         cli.error(f"--test-fraction {args.test_fraction} is not between 0 and 1")
+    if args.min_pixels > args.max_pixels:
+        cli.error(f"--min-pixels {args.min_pixels} is above --max-pixels {args.max_pixels}")
+    settle(cli, args)
+    args.split_unit = args.split_unit or "image"
     if args.skip_images and args.resize:
         cli.error("--resize needs the images that --skip-images leaves closed")
     return run_and_tell(lambda: convert(benchmark, read, args, sys.stderr.isatty()), args.out, args.max_failed)

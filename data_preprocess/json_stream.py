@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from data_preprocess.failures import InputError
 BLOCK = 16 << 20
 _QUOTE, _BACKSLASH, _OPEN, _CLOSE = b'"\\{}'
 _BLANK = b" \t\r\n"
+_HALF = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
 # A file that is no array is read whole, to say what it is instead, up to this size in bytes.
 _DIAGNOSED = 64 << 20
@@ -75,6 +77,19 @@ def parse(text: bytes, path: Path, start: int) -> object:
             raise InputError(
                 f"{path} is no UTF-8 text ({error.reason} at byte {start + error.start}). Fetch it again"
             ) from error
+        except ValueError as error:  # a number of thousands of digits
+            raise not_json(path, str(error), start) from error
+
+
+def half_character(value: object, name: str = "record") -> str | None:
+    """The first field that holds half a character (``\\ud83d`` alone), which JSON can say and no file can keep."""
+    if isinstance(value, dict):
+        parts = [(key, f"{name}.{key}") for key in value] + [(part, f"{name}.{key}") for key, part in value.items()]
+    elif isinstance(value, list):
+        parts = [(part, f"{name}[{position}]") for position, part in enumerate(value)]
+    else:
+        return name.removeprefix("record.") if isinstance(value, str) and _HALF.search(value) else None
+    return next((found for part, place in parts if (found := half_character(part, place))), None)
 
 
 def scan(path: Path, block: int = BLOCK) -> Iterator[list[Entry]]:

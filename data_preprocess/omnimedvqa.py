@@ -15,6 +15,7 @@ option by case or a full stop.
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,9 @@ from pathlib import Path
 
 from data_preprocess import archive, image_set
 from data_preprocess.failures import InputError, RecordError
-from data_preprocess.image_set import Item, Reading, right_option, text
+from data_preprocess.folder import find_here
+from data_preprocess.image_set import Reading
+from data_preprocess.item import Item, inside, right_option, text
 from data_preprocess.json_stream import read_json_list
 
 BENCHMARK = "omnimedvqa"
@@ -38,9 +41,17 @@ MODALITIES = {
     "OCT (Optical Coherence Tomography": "OCT",
     "Microscopy Images": "Micro",
 }
+# `question_type` of the published files, and stems of Med-R1's files by question type.
+QUESTION_TYPES = (
+    "Anatomy Identification",
+    "Disease Diagnosis",
+    "Lesion Grading",
+    "Modality Recognition",
+    "Other Biological Attributes",
+)
 _LETTERS = re.compile(r"[^a-z0-9]")
 _SHORT = {_LETTERS.sub("", name.lower()): short for name, short in MODALITIES.items()}
-_OPTION = re.compile(r"(?:^|,? )([A-D])\)")
+_OPTION = re.compile(r"(?:^| )(A)\)|, ([B-D])\)")
 _SOLUTION = re.compile(r"<answer>\s*([A-D])\s*</answer>")
 
 
@@ -54,7 +65,7 @@ def read(reading: Reading) -> None:
     archive.unpack(reading.root / "OmniMedVQA.zip", reading.root)
     root = reading.root / "OmniMedVQA" if (reading.root / "OmniMedVQA").is_dir() else reading.root
     folder = root / "QA_information" / "Open-access"
-    files = sorted(folder.glob("*.json"))
+    files = find_here(folder, "*.json")
     if reading.args.splits:
         _read_splits(reading, root, reading.args.splits, files)
         return
@@ -78,7 +89,7 @@ def _record(raw: dict, root: Path, reading: Reading) -> Item:
         raw = raw | {"modality_type": raw["modality"]}
     modality = text(raw, "modality_type")
     return Item(
-        image=_image(root, text(raw, "image_path")),
+        image=inside(root, text(raw, "image_path"), "image_path"),
         source=short_modality(modality),
         task="mcq",
         question=text(raw, "question"),
@@ -91,20 +102,13 @@ def _record(raw: dict, root: Path, reading: Reading) -> Item:
     )
 
 
-def _image(root: Path, path: str) -> Path:
-    if Path(path).is_absolute() or ".." in Path(path).parts:
-        raise RecordError("image_path", f"{path!r} leaves the folder", "It must begin with Images/")
-    return root / path
-
-
 def _read_splits(reading: Reading, root: Path, folder: Path, published: Sequence[Path]) -> None:
     """Med-R1's split files; what they do not say (modality, question type) comes from the published files if there."""
-    files = [(split, file) for split in ("train", "test") for file in sorted((folder / split).glob("*.json"))]
+    files = [(split, file) for split in ("train", "test") for file in find_here(folder / split, "*.json")]
     if not files:
-        families = sorted(path.parent.name for path in folder.glob("*/test"))
+        families = [path.name for path in find_here(folder, "*") if (path / "test").is_dir()]
         hint = f" It holds {' and '.join(families)}: give one of them" if families else ""
         raise InputError(f"{folder} holds neither train/*.json nor test/*.json.{hint} (--splits)")
-    reading.args.split_unit = "published"
     known = {}
     for file in published:
         for raw in read_json_list(file):
@@ -124,16 +128,17 @@ def _split_record(raw: dict, root: Path, split: str, stem: str, known: dict) -> 
     right_option(options, answer, "solution")
     path = text(raw, "image")
     published = known.get((path, question), {})
-    modality = str(published.get("modality_type") or published.get("modality") or stem)
+    by_type = stem in QUESTION_TYPES
+    modality = str(published.get("modality_type") or published.get("modality") or ("" if by_type else stem))
     return Item(
-        image=_image(root, path),
-        source=short_modality(modality),
+        image=inside(root, path, "image"),
+        source=short_modality(modality or stem),
         task="mcq",
         question=question,
         options=options,
         answer=answer,
         modality=short_modality(modality),
-        question_type=str(published.get("question_type") or ""),
+        question_type=stem if by_type else str(published.get("question_type") or ""),
         id=str(published.get("question_id") or ""),
         dataset=Path(path).parts[1] if len(Path(path).parts) > 2 else "",
         split=split,
@@ -144,23 +149,30 @@ def split_problem(problem: str) -> tuple[str, tuple[str, ...]]:
     """Question and options of Med-R1's one-line form ``<question> A)<option>, B)<option>``.
 
     Raises:
-        RecordError: there are not at least the options A and B, in order.
+        RecordError: there are not at least the options A and B, in order, each with a text.
     """
-    marks = [mark for mark in _OPTION.finditer(problem)]
-    # The last run A, B, ... counts: a question may itself say "A)".
-    start = max((i for i, mark in enumerate(marks) if mark[1] == "A"), default=None)
-    chosen = marks[start:] if start is not None else []
-    if [mark[1] for mark in chosen] != list("ABCD"[: len(chosen)]) or len(chosen) < 2:
-        raise RecordError("problem", f"{problem!r} has no options A), B), ...", "Mend the record")
-    ends = [mark.start() for mark in chosen[1:]] + [len(problem)]
-    options = tuple(problem[mark.end() : end].strip() for mark, end in zip(chosen, ends, strict=True))
-    return problem[: chosen[0].start()].strip(), options
+    marks = list(_OPTION.finditer(problem))
+    # The last A) that works counts: a question may itself say "A)", and so may an option.
+    for first in reversed([mark for mark in marks if mark[1]]):
+        chosen = [first, *(mark for mark in marks if mark[2] and mark.start() >= first.end())]
+        ends = [mark.start() for mark in chosen[1:]] + [len(problem)]
+        options = tuple(problem[mark.end() : end].strip() for mark, end in zip(chosen, ends, strict=True))
+        letters = "".join(mark[1] or mark[2] for mark in chosen)
+        if len(options) >= 2 and all(options) and letters == "ABCD"[: len(letters)]:
+            return problem[: first.start()].strip(), options
+    raise RecordError("problem", f"{problem!r} has no options A), B), ...", "Mend the record")
+
+
+def _settle(cli: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    if args.splits and args.split_unit not in (None, "published"):
+        cli.error(f"--splits brings its own split: leave --split-unit {args.split_unit} out")
+    args.split_unit = "published" if args.splits else args.split_unit
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     cli = image_set.parser("data_preprocess.omnimedvqa", __doc__, HUB, ["OmniMedVQA.zip"])
     cli.add_argument("--splits", type=Path, help="a family of Med-R1's split files: folder with train/ and test/")
-    return image_set.run(BENCHMARK, read, cli, argv)
+    return image_set.run(BENCHMARK, read, cli, argv, _settle)
 
 
 if __name__ == "__main__":

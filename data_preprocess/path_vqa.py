@@ -17,7 +17,8 @@ from pathlib import Path
 from data_preprocess import image_set
 from data_preprocess.failures import InputError
 from data_preprocess.hub_parquet import read_parquet
-from data_preprocess.image_set import Item, Reading, is_yes_no, text
+from data_preprocess.image_set import Reading
+from data_preprocess.item import Item, is_yes_no, text
 
 BENCHMARK = "pathvqa"
 HUB = "flaviagiammarino/path-vqa"

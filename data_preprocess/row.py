@@ -30,6 +30,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+# Words that verl replaces by media: text of the data must hold none of them.
+PLACEHOLDER = re.compile("<(?:video|image|audio)>")
+
 IMAGE_TASKS = ("mcq", "closed", "open")
 TASKS = ("tag", "stg", "vs", "rc", "dvc", "nap", "sa", "cvs")
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from data_preprocess import archive, image_set
-from data_preprocess.failures import InputError, RecordError
-from data_preprocess.image_set import Item, Reading, is_yes_no, text
+from data_preprocess.image_set import Reading, answer_task, published_files
+from data_preprocess.item import Item, inside, text
 from data_preprocess.json_stream import read_json_list
 
 BENCHMARK = "slake"
@@ -27,10 +26,7 @@ _FILES = {"train": "train.json", "val": "validation.json", "test": "test.json"}
 def read(reading: Reading) -> None:
     """Add the data set's records to ``reading``."""
     archive.unpack(reading.root / "imgs.zip", reading.root)
-    files = {split: reading.root / name for split, name in _FILES.items() if (reading.root / name).exists()}
-    if not files:
-        raise InputError(f"{reading.root} holds none of {', '.join(_FILES.values())}: give SLAKE's folder with --root")
-    for split, file in files.items():
+    for split, file in published_files(reading, _FILES).items():
         for number, raw in enumerate(read_json_list(file)):
             language = raw.get("q_lang") if isinstance(raw, dict) else None
             if language and language != reading.args.language:
@@ -40,20 +36,11 @@ def read(reading: Reading) -> None:
 
 
 def _item(raw: dict, reading: Reading, split: str) -> Item:
-    answer, kind = text(raw, "answer"), str(raw.get("answer_type") or "").strip().upper()
-    if kind not in ("OPEN", "CLOSED"):
-        raise RecordError("answer_type", f"is {kind!r}, not OPEN or CLOSED", "Mend the record")
-    if kind == "OPEN" and is_yes_no(answer):
-        reading.note("a yes/no question marked OPEN was taken as closed")
-        kind = "CLOSED"
-    name = Path(text(raw, "img_name"))
-    if name.is_absolute() or ".." in name.parts:
-        raise RecordError("img_name", f"{str(name)!r} leaves the folder imgs", "It must be xmlabN/source.jpg")
-    modality = text(raw, "modality")
+    answer, modality = text(raw, "answer"), text(raw, "modality")
     return Item(
-        image=reading.root / "imgs" / name,
+        image=inside(reading.root / "imgs", text(raw, "img_name"), "img_name"),
         source=modality,
-        task=kind.lower(),
+        task=answer_task(raw, answer, reading),
         question=text(raw, "question"),
         answer=answer,
         modality=modality,

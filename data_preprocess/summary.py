@@ -41,6 +41,18 @@ class Summary:
     def failed(self) -> int:
         return sum(failure.kind == "failed" for failure in self.failures)
 
+    def why_nothing(self) -> str:
+        """What became of the records, for a run without rows."""
+        causes = [f"{count} records: {note}" for note, count in sorted(self.notes.items())]
+        kinds = Counter(failure.kind for failure in self.failures)
+        causes += [
+            f"{count} records: {kind}, the first is {self._first(kind)}" for kind, count in sorted(kinds.items())
+        ]
+        return "; ".join(causes) or "it has no records"
+
+    def _first(self, kind: str) -> Failure:
+        return next(failure for failure in self.failures if failure.kind == kind)
+
     def leave_out(self, file: object, record: int, name: str, error: RecordError, kind: str = "failed") -> None:
         self.failures.append(Failure(str(file), record, name, error.field, error.reason, error.remedy, kind))
 
@@ -63,7 +75,9 @@ def counts_table(summary: Summary) -> Table:
 
 def run_and_tell(convert: Callable[[], Summary], out: Path, max_failed: int) -> int:
     """Exit status of a data command: run ``convert``, then say in the terminal what became of the records."""
-    console, errors = Console(), Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    # Names come from the data, and may look like markup.
+    console = Console(markup=False, emoji=False)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
     try:
         summary = convert()
     except InputError as error:

@@ -19,8 +19,10 @@ from pathlib import Path
 
 from data_preprocess import image_set
 from data_preprocess.failures import InputError, RecordError
+from data_preprocess.folder import find
 from data_preprocess.hub_parquet import read_parquet
-from data_preprocess.image_set import Item, Reading, is_yes_no, text
+from data_preprocess.image_set import Reading, answer_task
+from data_preprocess.item import Item, inside, is_yes_no, text
 from data_preprocess.json_stream import read_json_list
 
 BENCHMARK = "vqa_rad"
@@ -31,10 +33,10 @@ def read(reading: Reading) -> None:
     """Add the data set's records to ``reading``."""
     if read_parquet(reading, _from_parquet):
         return
-    files = sorted(reading.root.rglob("VQA_RAD Dataset Public.json"))
+    files = find(reading.root, "VQA_RAD Dataset Public.json")
     if not files:
         raise InputError(f"{reading.root} holds neither train-*.parquet nor VQA_RAD Dataset Public.json (--root)")
-    images = next((path for path in sorted(reading.root.rglob("VQA_RAD Image Folder*")) if path.is_dir()), None)
+    images = next((path for path in find(reading.root, "VQA_RAD Image Folder*") if path.is_dir()), None)
     for number, raw in enumerate(read_json_list(files[0])):
         reading.add(_original, raw, files[0], number, images or reading.root, reading)
 
@@ -48,20 +50,15 @@ def _from_parquet(raw: dict, image: Path, split: str) -> Item:
 
 def _original(raw: dict, images: Path, reading: Reading) -> Item:
     answer = raw.get("answer")
-    if isinstance(answer, int | float):
+    if isinstance(answer, int | float) and not isinstance(answer, bool) and answer == answer:  # not NaN
         reading.note("an answer that is a number was taken as text")
         answer = str(answer)
     if not isinstance(answer, str) or not answer.strip():
         raise RecordError("answer", f"is {answer!r}", "Mend the record or leave it out")
-    kind = text(raw, "answer_type").upper()
-    if kind not in ("OPEN", "CLOSED"):
-        raise RecordError("answer_type", f"is {kind!r}, not OPEN or CLOSED", "Mend the record")
-    if kind != raw["answer_type"]:
-        reading.note("answer_type with blanks around it")
     return Item(
-        image=images / text(raw, "image_name"),
+        image=inside(images, text(raw, "image_name"), "image_name"),
         source=text(raw, "image_organ"),
-        task=kind.lower(),
+        task=answer_task(raw, answer, reading),
         question=text(raw, "question"),
         answer=answer.strip(),
         question_type=str(raw.get("question_type") or ""),

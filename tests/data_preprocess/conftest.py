@@ -1,11 +1,16 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Worlds to test on: a small synthetic one, and a folder for hand-made records."""
+"""Worlds to test on: a small synthetic one, and folders for hand-made records."""
 
 import copy
+import csv
+import io
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -70,3 +75,82 @@ class Workbench:
 @pytest.fixture
 def bench(tmp_path) -> Workbench:
     return Workbench(tmp_path)
+
+
+class Folder:
+    """Published files of a set of images, made up, and the command to convert them."""
+
+    def __init__(self, root: Path):
+        self.root, self.out = root / "raw", root / "out"
+        self.root.mkdir()
+
+    def image(self, path: str, seed: int = 0) -> None:
+        self.write(path, self.picture(seed))
+
+    def write(self, path: str, content) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            file.write_bytes(content)
+        else:
+            file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+        return file
+
+    def run(self, module, *options) -> int:
+        return module.main(["--root", str(self.root), "--out", str(self.out), *map(str, options)])
+
+    def rows(self, split: str | None = None) -> list[dict]:
+        names = (split,) if split else ("train", "val", "test")
+        files = [self.out / f"{name}.parquet" for name in names]
+        return [row for file in files if file.exists() for row in pq.read_table(file).to_pylist()]
+
+    def failures(self) -> list[dict]:
+        return [json.loads(line) for line in (self.out / "failed.jsonl").read_text().splitlines()]
+
+    @staticmethod
+    def picture(seed: int) -> bytes:
+        buffer = io.BytesIO()
+        pixels = np.random.default_rng(seed).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    @staticmethod
+    def record(number=0, **changes) -> dict:
+        """A record of OmniMedVQA; a change to None drops the field."""
+        record = {
+            "dataset": "ACRIMA",
+            "question_id": f"ACRIMA_{number:04}",
+            "question_type": "Disease Diagnosis",
+            "question": "Which organ is shown?",
+            "gt_answer": "Eye",
+            "image_path": f"Images/ACRIMA/{number}.png",
+            "option_A": "Heart",
+            "option_B": "Eye",
+            "option_C": "Liver",
+            "option_D": "Lung",
+            "modality_type": "Fundus Photography",
+        }
+        return {key: value for key, value in (record | changes).items() if value is not None}
+
+    def write_omni(self, records: list, images: int | None = None) -> None:
+        self.write("OmniMedVQA/QA_information/Open-access/ACRIMA.json", records)
+        for number in range(len(records) if images is None else images):
+            self.image(f"OmniMedVQA/Images/ACRIMA/{number}.png", number)
+
+    def write_parquet(self, name: str, rows: list[tuple[int, str, str]]) -> None:
+        """As on the hub; rows are (picture, question, answer)."""
+        images = [{"bytes": self.picture(seed), "path": None} for seed, _, _ in rows]
+        table = pa.table({"image": images, "question": [row[1] for row in rows], "answer": [row[2] for row in rows]})
+        file = self.root / "data" / name
+        file.parent.mkdir(exist_ok=True)
+        pq.write_table(table, file)
+
+    def write_csv(self, name: str, rows: list[list[str]], header: list[str]) -> None:
+        text = io.StringIO()
+        csv.writer(text).writerows([header, *rows])
+        self.write(name, text.getvalue())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path)

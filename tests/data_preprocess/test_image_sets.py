@@ -2,13 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The five sets of questions about images: layouts as published, their defects, splits, and bad input."""
 
-import csv
-import io
 import json
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,72 +18,8 @@ from data_preprocess.video_tokens import image_size
 REAL_SPLITS = Path("/work/shared/data/med_r1_splits/modality")
 
 
-def picture(seed: int) -> bytes:
-    buffer = io.BytesIO()
-    pixels = np.random.default_rng(seed).integers(0, 255, (60, 80, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-class Folder:
-    def __init__(self, root: Path):
-        self.root, self.out = root / "raw", root / "out"
-        self.root.mkdir()
-
-    def image(self, path: str, seed: int = 0) -> None:
-        self.write(path, picture(seed))
-
-    def write(self, path: str, content) -> Path:
-        file = self.root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, bytes):
-            file.write_bytes(content)
-        else:
-            file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-        return file
-
-    def run(self, module, *options) -> int:
-        return module.main(["--root", str(self.root), "--out", str(self.out), *map(str, options)])
-
-    def rows(self, split: str | None = None) -> list[dict]:
-        names = (split,) if split else ("train", "val", "test")
-        files = [self.out / f"{name}.parquet" for name in names]
-        return [row for file in files if file.exists() for row in pq.read_table(file).to_pylist()]
-
-    def failures(self) -> list[dict]:
-        return [json.loads(line) for line in (self.out / "failed.jsonl").read_text().splitlines()]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return Folder(tmp_path)
-
-
-def omni(number=0, **changes) -> dict:
-    record = {
-        "dataset": "ACRIMA",
-        "question_id": f"ACRIMA_{number:04}",
-        "question_type": "Disease Diagnosis",
-        "question": "Which organ is shown?",
-        "gt_answer": "Eye",
-        "image_path": f"Images/ACRIMA/{number}.png",
-        "option_A": "Heart",
-        "option_B": "Eye",
-        "option_C": "Liver",
-        "option_D": "Lung",
-        "modality_type": "Fundus Photography",
-    }
-    return {key: value for key, value in (record | changes).items() if value is not None}
-
-
-def write_omni(folder: Folder, records: list, images: int | None = None) -> None:
-    folder.write("OmniMedVQA/QA_information/Open-access/ACRIMA.json", records)
-    for number in range(len(records) if images is None else images):
-        folder.image(f"OmniMedVQA/Images/ACRIMA/{number}.png", number)
-
-
 def test_an_omnimedvqa_row(folder):
-    write_omni(folder, [omni()])
+    folder.write_omni([folder.record()])
     assert folder.run(omnimedvqa, "--test-fraction", 0) == 0
     (row,) = folder.rows("train")
     assert pq.read_schema(folder.out / "train.parquet").equals(IMAGE_ROW_SCHEMA)
@@ -108,12 +41,12 @@ def test_an_omnimedvqa_row(folder):
 
 def test_omnimedvqa_defects_are_mended_and_counted(folder, capsys):
     records = [
-        omni(0, modality_type=None, modality="CT(Computed Tomography)"),
-        omni(1, gt_answer="eye."),
-        omni(2, option_C=None, option_D=None, option_A="Yes", option_B="No.", gt_answer="No"),
-        omni(3, option_A="Eye"),
+        folder.record(0, modality_type=None, modality="CT(Computed Tomography)"),
+        folder.record(1, gt_answer="eye."),
+        folder.record(2, option_C=None, option_D=None, option_A="Yes", option_B="No.", gt_answer="No"),
+        folder.record(3, option_A="Eye"),
     ]
-    write_omni(folder, records)
+    folder.write_omni(records)
     assert folder.run(omnimedvqa) == 0
     shown = capsys.readouterr().out
     assert "note: 1 records: key modality in place of modality_type" in shown
@@ -135,8 +68,8 @@ def test_modalities(stem, short):
 
 def test_copies_of_a_picture_stay_on_one_side(folder):
     """Two questions for each of 20 pictures, the second about a copy under another name."""
-    records = [omni(n, question=f"Question {n}?") for n in range(40)]
-    write_omni(folder, records, images=0)
+    records = [folder.record(n, question=f"Question {n}?") for n in range(40)]
+    folder.write_omni(records, images=0)
     for number in range(40):
         folder.image(f"OmniMedVQA/Images/ACRIMA/{number}.png", number // 2)
     sides = {}
@@ -154,7 +87,7 @@ def test_copies_of_a_picture_stay_on_one_side(folder):
 
 
 def test_resized_copies(folder):
-    write_omni(folder, [omni()])
+    folder.write_omni([folder.record()])
     assert folder.run(omnimedvqa, "--resize", 384) == 0
     (row,) = folder.rows()
     with Image.open(row["images"][0]["image"]) as copy:
@@ -169,7 +102,7 @@ def problem(question="Which organ is shown?", answer="B", image="Images/ACRIMA/0
 
 
 def test_med_r1_splits(folder, capsys):
-    write_omni(folder, [omni(0), omni(1)])
+    folder.write_omni([folder.record(0), folder.record(1)])
     splits = folder.root / "Splits" / "modality"
     other = "How was it taken?"
     folder.write("Splits/modality/train/Fundus Photography_train.json", [problem()])
@@ -199,18 +132,10 @@ def test_the_real_split_files(folder):
     assert {row["extra_info"]["source"] for row in rows} == {"FP", "OCT"}
 
 
-def parquet(folder: Folder, name: str, rows: list[tuple[int, str, str]]) -> None:
-    images = [{"bytes": picture(seed), "path": None} for seed, _, _ in rows]
-    table = pa.table({"image": images, "question": [row[1] for row in rows], "answer": [row[2] for row in rows]})
-    file = folder.root / "data" / name
-    file.parent.mkdir(exist_ok=True)
-    pq.write_table(table, file)
-
-
 @pytest.mark.parametrize(("module", "name"), [(vqa_rad, "vqa_rad/radiology"), (path_vqa, "pathvqa/pathology")])
 def test_parquet_with_images_inside(folder, capsys, module, name):
-    parquet(folder, "train-00000-of-00001.parquet", [(0, "Is it big?", "Yes"), (1, "What is it?", "a cyst")])
-    parquet(folder, "test-00000-of-00001.parquet", [(0, "Is it red?", "no"), (2, "Where?", "liver")])
+    folder.write_parquet("train-00000-of-00001.parquet", [(0, "Is it big?", "Yes"), (1, "What is it?", "a cyst")])
+    folder.write_parquet("test-00000-of-00001.parquet", [(0, "Is it red?", "no"), (2, "Where?", "liver")])
     assert folder.run(module, "--split-unit", "published") == 0
     assert "note: 1 records: test questions whose image has training" in capsys.readouterr().out
     closed, open_ = folder.rows("train")
@@ -261,7 +186,7 @@ def test_slake(folder, capsys):
     folder.write("validation.json", [wrong])
     folder.write("test.json", [base | {"question": "Left or right?", "answer": "left"}])
     with zipfile.ZipFile(folder.root / "imgs.zip", "w") as archive:
-        archive.writestr("imgs/xmlab1/source.jpg", picture(0))
+        archive.writestr("imgs/xmlab1/source.jpg", folder.picture(0))
     assert folder.run(slake, "--split-unit", "published") == 0
     shown = capsys.readouterr().out
     assert "1 records: questions in another language (zh) were not taken" in shown
@@ -270,12 +195,6 @@ def test_slake(folder, capsys):
     assert [row["ability"] for row in folder.rows("val") + folder.rows("test")] == ["closed", "closed"]
     assert folder.run(slake, "--language", "zh") == 0
     assert len(folder.rows()) == 1
-
-
-def write_pmc(folder: Folder, name: str, rows: list[list[str]], header: list[str]) -> None:
-    text = io.StringIO()
-    csv.writer(text).writerows([header, *rows])
-    folder.write(name, text.getvalue())
 
 
 CHOICES = [" A:Diffuse uptake ", " B:'Focal: uptake'", "C: None", "D:Both\u00a0"]
@@ -288,8 +207,8 @@ def test_pmc_vqa_version_1(folder, capsys):
         ["a.png", "Disagrees?", "None", *CHOICES, "B"],
         ["a.png", "Twice?", "None", "A:None", "B:None", "C:x", "D:y", "A"],
     ]
-    write_pmc(folder, "train.csv", rows, header)
-    write_pmc(folder, "test_clean.csv", rows[:1], header)
+    folder.write_csv("train.csv", rows, header)
+    folder.write_csv("test_clean.csv", rows[:1], header)
     folder.image("images/a.png")
     assert folder.run(pmc_vqa, "--version", 1, "--clean-test", "--split-unit", "published") == 0
     assert "2 known defects" in capsys.readouterr().out
@@ -305,11 +224,11 @@ def test_pmc_vqa_version_1(folder, capsys):
 def test_pmc_vqa_version_2(folder, capsys):
     header = ["index", "Figure_path", "Caption", "Question", "Choice A", "Choice B", "Choice C", "Choice D", "Answer",
               "split"]  # fmt: skip
-    write_pmc(folder, "train_2.csv", [["3", "b.png", "text", "What?", *CHOICES, "D", "train"]], header)
+    folder.write_csv("train_2.csv", [["3", "b.png", "text", "What?", *CHOICES, "D", "train"]], header)
     folder.image("figures/b.png")
     assert folder.run(pmc_vqa) == 0
     assert folder.rows()[0]["reward_model"]["ground_truth"] == "D"
-    write_pmc(folder, "train_2.csv", [["b.png", "What?"]], ["Figure_path", "Question"])
+    folder.write_csv("train_2.csv", [["b.png", "What?"]], ["Figure_path", "Question"])
     assert folder.run(pmc_vqa) == 1
     assert "train_2.csv has no column Answer, Choice A" in capsys.readouterr().err
 
@@ -326,7 +245,7 @@ def test_pmc_vqa_version_2(folder, capsys):
     ],
 )
 def test_bad_records(folder, capsys, changes, message):
-    write_omni(folder, [omni(0), omni(1, **changes)])
+    folder.write_omni([folder.record(0), folder.record(1, **changes)])
     assert folder.run(omnimedvqa) == 1
     shown = capsys.readouterr().err
     assert "ACRIMA.json, record 1 (ACRIMA_0001), " + message.format(root=folder.root) in shown
@@ -336,8 +255,8 @@ def test_bad_records(folder, capsys, changes, message):
 
 
 def test_bad_images(folder, capsys):
-    write_omni(folder, [omni(n) for n in range(4)], images=2)
-    folder.write("OmniMedVQA/Images/ACRIMA/2.png", picture(2)[:100])
+    folder.write_omni([folder.record(n) for n in range(4)], images=2)
+    folder.write("OmniMedVQA/Images/ACRIMA/2.png", folder.picture(2)[:100])
     folder.write("OmniMedVQA/Images/ACRIMA/3.png", b"")
     assert folder.run(omnimedvqa, "--max-failed", 2) == 0
     shown = capsys.readouterr().err
@@ -345,7 +264,7 @@ def test_bad_images(folder, capsys):
 
 
 def test_duplicates_and_records_that_are_none(folder, capsys):
-    write_omni(folder, [omni(0), omni(0), "text"], images=1)
+    folder.write_omni([folder.record(0), folder.record(0), "text"], images=1)
     assert folder.run(omnimedvqa, "--max-failed", 1) == 0
     shown = capsys.readouterr()
     assert "record 1 (ACRIMA_0000), record: repeats an earlier question about the same picture" in shown.err
@@ -388,7 +307,7 @@ def test_verl_takes_the_rows(folder, monkeypatch):
     from qwen_vl_utils import process_vision_info
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
-    write_omni(folder, [omni()])
+    folder.write_omni([folder.record()])
     assert folder.run(omnimedvqa, "--test-fraction", 0) == 0
     file, cache = str(folder.out / "train.parquet"), str(folder.root / "cache")
     row = datasets.load_dataset("parquet", data_files=file, cache_dir=cache)["train"][0]
