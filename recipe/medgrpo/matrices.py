@@ -4,7 +4,7 @@
 
 One line per model (``--run NAME=FOLDER`` of ``medgrpo evaluate``; a name may have several folders), one column per
 modality (Med-R1's 8x8) or question type (5x5). Strict counts the single word in answer tags, as Med-R1's evaluation
-does; lenient any readable choice. Two-option questions, which luck answers half of the time, are also counted apart.
+does, or the whole answer where it has no such tag at all; lenient any readable choice. Two-option questions, which luck answers half of the time, are also counted apart.
 Confidence intervals (95%) are percentile bootstraps over images, whose questions are not independent.
 """
 
@@ -28,7 +28,7 @@ from recipe.medgrpo.answers import AnswersError
 from recipe.medgrpo.run_dir import EvalDir, read_jsonl
 from recipe.medgrpo.tables import compact_table
 from reward_score.router import VQA_TASKS
-from reward_score.tagged import answer_word
+from reward_score.tagged import CLOSE, OPEN, answer_word, unwrapped
 
 EXTRACTIONS = ("strict", "lenient")
 QUESTION_TYPES = {
@@ -94,7 +94,8 @@ def group(model: str, records: Iterable[dict[str, Any]], where: str) -> list[Ite
                     model=model,
                     modality=first["modality"] or first["source"],
                     question_type=QUESTION_TYPES.get(kind, kind),
-                    image=f"{where} {first['image_id'] or index}",
+                    # The same image in several evaluations of a model, say its seeds, is no new evidence.
+                    image=first["image_id"] or f"{where} {index}",
                     options=first["num_options"],
                     right={
                         "strict": tuple(_strict(record) for record in own),
@@ -108,9 +109,12 @@ def group(model: str, records: Iterable[dict[str, Any]], where: str) -> list[Ite
 
 
 def _strict(record: dict[str, Any]) -> bool:
+    text = record["response"]
+    # Med-R1's evaluations without reasoning ask for no tags, or compare the raw output.
+    untagged = OPEN not in text and CLOSE not in text
     if record["task"] == "mcq":
-        return answer_word(record["response"]) == record["ground_truth"].strip()
-    return record["accuracy"] == 1 and "<answer>" in record["response"]
+        return (text.strip() if untagged else answer_word(text)) == unwrapped(record["ground_truth"])
+    return record["accuracy"] == 1 and (untagged or CLOSE in text.partition(OPEN)[2])
 
 
 def cell(items: Sequence[Item], extraction: str) -> Cell:
@@ -218,7 +222,9 @@ def plot(items: Sequence[Item], path: Path) -> None:
             for y, name in enumerate(names):
                 for x, column in enumerate(columns):
                     one = cells[name, column]
-                    text = f"{100 * one.accuracy:.1f}\n±{50 * (one.high - one.low):.1f}" if one.n else "-"
+                    text = f"{100 * one.accuracy:.1f}" if one.n else "-"
+                    if not math.isnan(one.low):
+                        text += f"\n±{50 * (one.high - one.low):.1f}"
                     color = "black" if values[y, x] > 55 else "white"
                     panel.text(x, y, text, ha="center", va="center", fontsize=7, color=color)
             figure.colorbar(image, ax=panel, label="accuracy, %")

@@ -18,11 +18,12 @@ from recipe.medgrpo.answers import AnswersError
 MODALITIES, KINDS = matrices.AXES["modality"], list(matrices.QUESTION_TYPES)
 
 
-def line(index, modality="CT", kind=KINDS[0], response="", lenient=True, options=4, image=None, sample=0):
+def line(index, modality="CT", kind=KINDS[0], response="", lenient=True, options=4, image=None, sample=0, **more):
     return {
         "index": index, "sample": sample, "source": modality, "task": "mcq", "modality": modality,
         "question_type": kind, "image_id": f"i{index}" if image is None else image, "num_options": options,
         "response": response, "ground_truth": "C", "accuracy": 1.0, "accuracy_lenient": float(lenient),
+        **more,
     }  # fmt: skip
 
 
@@ -71,6 +72,43 @@ def test_eight_by_eight_and_eight_by_five(items):
     assert means == pytest.approx({"overall": (8 + 56 * 0.25) / 64, "in_domain": 1.0, "out_of_domain": 0.25})
 
 
+@pytest.mark.parametrize(
+    ("record", "right"),
+    [
+        ({"response": "C"}, True),
+        ({"response": " C\n"}, True),
+        ({"response": "C) CT"}, False),
+        ({"response": "C</answer>"}, False),
+        ({"response": "<answer>C"}, False),
+        ({"response": "<answer>\nC\n</answer>", "ground_truth": "<answer> C </answer>"}, True),
+        ({"response": "yes", "task": "closed"}, True),
+        ({"response": "<answer>yes", "task": "closed"}, False),
+        ({"response": "yes</answer>", "task": "closed"}, False),
+        ({"response": "<answer>\nyes\n</answer>", "task": "closed"}, True),
+        ({"response": "<answer>no</answer>", "task": "closed", "accuracy": 0.0}, False),
+    ],
+)
+def test_strict_extraction(record, right):
+    [item] = matrices.group("m", [line(0, **record)], "f")
+    assert item.right["strict"] == (right,)
+
+
+def test_question_types_five_by_five_over_several_seeds(tmp_path):
+    # Each model is right on its own type; on the others its seeds are right in 1, 2 and 3 of 4 questions.
+    runs, types = [], list(matrices.QUESTION_TYPES.values())
+    for (kind, model), seed in product(matrices.QUESTION_TYPES.items(), range(3)):
+        lines = [
+            line(i, kind=other, response=RIGHT if other == kind or i % 4 <= seed else WRONG)
+            for i, other in enumerate(kind for kind in KINDS for _ in range(4))
+        ]
+        runs.append((model, write(tmp_path / f"{model}{seed}", lines)))
+    items = [item for model, folder in runs for item in matrices.load(model, folder)]
+    cells = matrices.matrix(items, "question_type", "strict")
+    assert list(cells) == list(product(types, types)) and {one.n for one in cells.values()} == {12}
+    assert all(one.accuracy == (1.0 if model == column else 0.5) for (model, column), one in cells.items())
+    assert matrices.summary(cells) == pytest.approx({"overall": 0.6, "in_domain": 1.0, "out_of_domain": 0.5})
+
+
 def test_two_option_questions_apart(items):
     own = [item for item in items if item.model == "CT" and item.modality == "MRI"]
     counted = {name: matrices.matrix(own, "modality", "strict", name)["CT", "MRI"] for name in matrices.OPTIONS}
@@ -89,6 +127,26 @@ def test_interval_is_scipys_bootstrap_and_widens_with_questions_per_image():
     assert together.accuracy == alone.accuracy == 0.5
     # Ten images count, not a hundred questions.
     assert together.high - together.low == pytest.approx(math.sqrt(10) * (alone.high - alone.low), rel=0.15)
+
+
+def test_an_image_counts_once_however_often_it_is_evaluated():
+    lines = [line(i, response=RIGHT if i % 2 else WRONG) for i in range(100)]
+    once = matrices.cell(matrices.group("m", lines, "f"), "strict")
+    four = matrices.cell([item for seed in range(4) for item in matrices.group("m", lines, f"f{seed}")], "strict")
+    assert (four.n, four.low, four.high) == (400, once.low, once.high)
+    # Without an image's name each row of each file is one of its own.
+    unknown = [one | {"image_id": None} for one in lines]
+    images = {item.image for seed in range(2) for item in matrices.group("m", unknown, f"f{seed}")}
+    assert len(images) == 200
+
+
+def test_a_heat_map_shows_no_interval_where_there_is_none(tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    shown, text = [], Axes.text
+    monkeypatch.setattr(Axes, "text", lambda self, x, y, s, **k: [shown.append(s), text(self, x, y, s, **k)][1])
+    matrices.plot(matrices.group("m", [line(0, response=RIGHT)], "f"), tmp_path / "one.png")
+    assert shown == ["100.0"] * 4
 
 
 def test_an_interval_needs_two_images():
