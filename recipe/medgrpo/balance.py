@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 
 
 def balanced_order(data_sources: Sequence[str], alpha: float, seed: int) -> list[int]:
-    """Row numbers, as many as there are rows, such that every stretch of them holds each data source at its share.
+    """Row numbers such that every stretch of them holds each data source at its share, and every row comes.
 
-    A data source of n rows gets a share proportional to ``n ** alpha``: 1 keeps the data's own shares, 0 gives all
-    the same. A data source that runs out of rows begins anew in another random order, so that rows of small sources
-    return and rows of large ones may be left to a later epoch. The order depends on the arguments alone: a resumed run
-    continues in it.
+    A data source of n rows gets a share proportional to ``n ** alpha``: 1 keeps the data's own shares (each row comes
+    once), 0 gives all the same. A data source that runs out of rows begins anew in another random order, until the last
+    row of the last has come. The order depends on the arguments alone: a resumed run continues in it.
 
     Args:
         data_sources: ``data_source`` of each row.
@@ -37,9 +36,11 @@ def balanced_order(data_sources: Sequence[str], alpha: float, seed: int) -> list
     offsets = random.Random(seed)
     due = [(offsets.random() / weights[name], name) for name in streams]
     heapq.heapify(due)
-    for _ in data_sources:
+    unseen = {name: len(rows[name]) for name in streams}
+    while any(unseen.values()):
         time, name = due[0]
         order.append(next(streams[name]))
+        unseen[name] = max(0, unseen[name] - 1)
         heapq.heapreplace(due, (time + 1 / weights[name], name))
     return order
 

@@ -27,6 +27,8 @@ from reward_score.errors import NormalizationError
 
 BOARD = "medgrpo_normalizer"
 FILE = "normalizer.json"
+#: Beside the checkpoints: the state after the last step, for a checkpoint whose own file a kill prevented.
+LAST_STEP = "normalizer.last_step.json"
 #: Component of the normalization -> key of the score.
 COMPONENTS = {"raw": "rule", "similarity": "similarity", "judge": "judge"}
 
@@ -50,11 +52,12 @@ class RunningNormalizer:
 
     Args:
         normalizer: to be observed; publishes only if its method has running statistics.
+        folder: of the run's checkpoints.
         linear_judge: the judge's component is not normalized.
     """
 
-    def __init__(self, normalizer: Normalizer, linear_judge: bool = False) -> None:
-        self.normalizer, self.linear_judge = normalizer, linear_judge
+    def __init__(self, normalizer: Normalizer, folder: Path, linear_judge: bool = False) -> None:
+        self.normalizer, self.folder, self.linear_judge = normalizer, folder, linear_judge
         self._board = None
         if normalizer.method == "ema":
             self._board = _Board.options(name=BOARD, get_if_exists=True).remote()
@@ -69,17 +72,18 @@ class RunningNormalizer:
         """
         artifact = Artifact.load(reward["artifact"]) if reward["normalization"] != "none" else None
         normalizer = Normalizer(artifact, reward["normalization"], reward["k"])
-        folder = _resumed(**checkpoints)
-        if folder is not None and (folder / FILE).exists():
-            normalizer.load_state_dict(json.loads((folder / FILE).read_text(encoding="utf-8")))
+        folder, root = _resumed(**checkpoints), Path(checkpoints["folder"])
+        state = _state_of(folder, root) if folder is not None else None
+        if state is not None:
+            normalizer.load_state_dict(state)
         elif folder is not None and normalizer.method == "ema":
             raise NormalizationError(
                 f"{folder} has no {FILE}, its running statistics; resume from an earlier checkpoint "
                 "(trainer.resume_mode=resume_path trainer.resume_from_path=...) or start anew in another folder"
             )
-        return cls(normalizer, linear_judge=reward.get("judge_norm") == "linear")
+        return cls(normalizer, root, linear_judge=reward.get("judge_norm") == "linear")
 
-    def observe(self, answers: Iterable[Answer]) -> None:
+    def observe(self, step: int, answers: Iterable[Answer]) -> None:
         """Let the statistics follow one step, and publish them."""
         if self._board is None:
             return
@@ -91,6 +95,7 @@ class RunningNormalizer:
                 if not math.isnan(value) and not (component == "judge" and self.linear_judge):
                     values[source, task, component].append(value)
         self.normalizer.observe(values)
+        write_json(self.folder / LAST_STEP, {"step": step} | self.normalizer.state_dict())
         self._publish()
 
     def _publish(self) -> None:
@@ -121,6 +126,16 @@ class NormalizerCheckpoint(CheckpointCallback):
 
     def on_save(self, trainer, global_step: int, checkpoint_dir: str, async_save: bool = False, **kwargs) -> None:
         write_json(Path(checkpoint_dir) / FILE, trainer.replay_buffer.normalizer.normalizer.state_dict())
+
+
+def _state_of(checkpoint: Path, root: Path) -> dict[str, Any] | None:
+    """The normalizer's state at a checkpoint; verl calls back only after the checkpoint counts as written."""
+    if (checkpoint / FILE).exists():
+        return json.loads((checkpoint / FILE).read_text(encoding="utf-8"))
+    if (root / LAST_STEP).exists():
+        state = json.loads((root / LAST_STEP).read_text(encoding="utf-8"))
+        return state if checkpoint.name == f"global_step_{state['step']}" else None
+    return None
 
 
 def _resumed(folder: str, resume_mode: str, resume_from_path: str | None) -> Path | None:

@@ -97,7 +97,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         answers = self._fetch(batch)
         metrics |= step_metrics(answers, asked=batch_size * self.options.group_size)
         metrics["medgrpo/dropped_groups"] = dropped_groups
-        self.normalizer.observe(answers)
+        self.normalizer.observe(global_steps, answers)
         self.alarm.check(global_steps, metrics)
         return batch, metrics
 

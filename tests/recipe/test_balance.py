@@ -17,6 +17,7 @@ SOURCES = ["b/A/tag"] * 900 + ["b/B/tag"] * 90 + ["b/B/stg"] * 10
 def test_every_stretch_holds_the_shares(alpha):
     order = balanced_order(SOURCES, alpha, seed=0)
     weights = {name: n**alpha for name, n in Counter(SOURCES).items()}
+    assert set(order) == set(range(len(SOURCES)))
     for start in range(0, len(order) - 100, 50):
         found = Counter(SOURCES[i] for i in order[start : start + 100])
         for name, weight in weights.items():
@@ -30,7 +31,7 @@ def test_alpha_one_visits_every_row_once():
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=60), st.floats(0, 1), st.integers(0, 5))
 def test_rows_of_a_source_return_only_after_all_others(sources, alpha, seed):
     order = balanced_order(sources, alpha, seed)
-    assert len(order) == len(sources) and order == balanced_order(sources, alpha, seed)
+    assert set(order) == set(range(len(sources))) and order == balanced_order(sources, alpha, seed)
     visits = Counter(order)
     for name in set(sources):
         counts = [visits[i] for i, source in enumerate(sources) if source == name]

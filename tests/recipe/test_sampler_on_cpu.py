@@ -146,15 +146,19 @@ def test_reward_workers_follow_the_running_statistics(cluster, artifact, tmp_pat
 
     before = seen_at(1)
     score = {"rule": 0.9, "similarity": math.nan, "judge": math.nan}
-    sampler.observe([Answer("a", "medvidbench/CoPESD/tag", score, 4, 1.0)])
+    sampler.observe(1, [Answer("a", "medvidbench/CoPESD/tag", score, 4, 1.0)])
     assert seen_at(1) == before, "all answers of a step are normalized alike"
     assert before > seen_at(2) == sampler.normalizer(*pair) > 0.5
     folder = tmp_path / "global_step_1"
     trainer = SimpleNamespace(replay_buffer=SimpleNamespace(normalizer=sampler))
-    NormalizerCheckpoint().on_save(trainer, 1, str(folder))
+    folder.mkdir()
     (tmp_path / "latest_checkpointed_iteration.txt").write_text("1")
-    resumed = RunningNormalizer.start(reward, checkpoints)
-    assert resumed.normalizer.state_dict() == sampler.normalizer.state_dict()
+    # Killed before verl called back, and after.
+    for _ in range(2):
+        resumed = RunningNormalizer.start(reward, checkpoints)
+        assert resumed.normalizer.state_dict() == sampler.normalizer.state_dict()
+        NormalizerCheckpoint().on_save(trainer, 1, str(folder))
+        (tmp_path / "normalizer.last_step.json").unlink(missing_ok=True)
 
 
 def test_ema_state_is_in_the_checkpoint_and_needed_on_resume(artifact, tmp_path):
