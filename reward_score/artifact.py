@@ -82,6 +82,16 @@ class Entry(_Strict):
         return cls(n=n, p25=grid[25], p50=grid[50], p75=grid[75], mean=mean, std=std, quantiles=tuple(grid))
 
 
+def _by_task(entries: Mapping[str, Entry]) -> dict[str, dict[str, Entry]]:
+    """The sources' entries by the key of their task's entry over all sources."""
+    groups: dict[str, dict[str, Entry]] = {}
+    for key, entry in entries.items():
+        source, rest = key.split("|", 1)
+        if source != ALL_SOURCES:
+            groups.setdefault(f"{ALL_SOURCES}|{rest}", {})[key] = entry
+    return groups
+
+
 def _quantile(ordered: Sequence[float], share: float) -> float:
     position = share * (len(ordered) - 1)
     low = math.floor(position)
@@ -148,7 +158,8 @@ class Artifact(_Strict):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def merge(self, other: "Artifact") -> "Artifact":
-        """Both artifacts' pairs; `other` wins where both have one, task-level entries are pooled anew.
+        """Both artifacts' pairs; `other` wins where both have one. Task-level entries are pooled anew, but one whose
+        sources stay as they are is kept: what is pooled from entries is less exact than what was measured.
 
         Raises:
             NormalizationError: they do not come from the same model, decoding, judge and reward version.
@@ -159,12 +170,13 @@ class Artifact(_Strict):
                 raise NormalizationError(
                     f"cannot merge artifacts of different {name}: {getattr(mine, name)!r} and {getattr(theirs, name)!r}"
                 )
-        entries = {key: entry for key, entry in {**self.entries, **other.entries}.items() if not key.startswith("*|")}
-        by_task: dict[str, list[Entry]] = {}
-        for key, entry in entries.items():
-            by_task.setdefault("*|" + key.split("|", 1)[1], []).append(entry)
-        entries |= {key: Entry.pooled(group) for key, group in by_task.items()}
-        split = mine.split if mine.split == theirs.split else f"{mine.split}; {theirs.split}"
+        by_task = _by_task({**self.entries, **other.entries})
+        entries = {key: entry for group in by_task.values() for key, entry in group.items()}
+        before = [(own.entries, _by_task(own.entries)) for own in (self, other)]
+        for key, group in by_task.items():
+            kept = (own[key] for own, groups in before if key in own and groups.get(key) == group)
+            entries[key] = next(kept, None) or Entry.pooled(list(group.values()))
+        split = "; ".join(dict.fromkeys([*mine.split.split("; "), *theirs.split.split("; ")]))
         return Artifact(provenance=mine.model_copy(update={"split": split}), entries=dict(sorted(entries.items())))
 
     def diff(self, other: "Artifact") -> dict[str, Any]:

@@ -32,6 +32,12 @@ def whole_number(digits: str) -> int:
     return int(digits.lstrip("0")[:18] or "0")
 
 
+def require_numbers(scores: dict[str, Any], name: str) -> None:
+    """Raise BadGroundTruth if a reference's scores, the record's dict `name`, are not all numbers."""
+    if not all(isinstance(score, int | float) for score in scores.values()):
+        raise BadGroundTruth(f"{name} must be numbers: {str(scores)[:200]}")
+
+
 def parse(text: str) -> dict[str, int]:
     """Component scores as the leaderboard reads them.
 
@@ -66,6 +72,7 @@ def _cached_references(struc_info: str, answer: str) -> dict[str, Any]:
     scores = _references([structured] if isinstance(structured, dict) else structured, answer)
     if not scores:
         raise BadGroundTruth("no component scores in struc_info, and none in the reference answer")
+    require_numbers(scores, "cvs_scores")
     return scores
 
 
@@ -101,8 +108,7 @@ def metric(prediction: str, struc_info: Any, answer: str) -> dict[str, Any]:
         BadGroundTruth: struc_info is a dict or holds scores that are no numbers, which break the official code.
     """
     references, parsed = _references(struc_info, answer), parse(prediction)
-    if not all(isinstance(score, int | float) for score in references.values()):
-        raise BadGroundTruth(f"cvs_scores must be numbers: {references!r}")
+    require_numbers(references, "cvs_scores")
     correct = {name: int(parsed[name] == score) for name, score in references.items() if name in parsed}
     return {
         "parsed": parsed,

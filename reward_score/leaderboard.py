@@ -142,9 +142,15 @@ def _next_actions(source: str, records: Sequence[Record], encoder: Encoder) -> l
     return nap.metric(source, *columns, encoder.nearest)
 
 
+def _stg_record(record: Record) -> dict[str, Any]:
+    # The metric needs no fps, but officially one that is no number breaks this task as it does the others.
+    read_fps(record.fps, "metadata")
+    return stg.metric(record.prediction, record.struc_info)
+
+
 _PER_RECORD = {
     "tag": lambda record: tag.metric(record.prediction, record.struc_info, read_fps(record.fps, "metadata")),
-    "stg": lambda record: stg.metric(record.prediction, record.struc_info),
+    "stg": _stg_record,
     "dvc": lambda record: dvc.metric(record.prediction, record.struc_info, read_fps(record.fps, "metadata")),
     "sa": lambda record: sa.metric(record.prediction, record.struc_info, record.answer),
     "cvs": lambda record: cvs.metric(record.prediction, record.struc_info, record.answer),

@@ -128,7 +128,8 @@ class Normalizer:
         Raises:
             NormalizationError: naming every (source, task, component) that is missing.
         """
-        if self.artifact is None:
+        # Without normalization an artifact is only carried along.
+        if self.artifact is None or self.method == "none":
             return
         missing = [key for key in dict.fromkeys(keys) if self.artifact.find(key) is None]
         if missing:

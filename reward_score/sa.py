@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from reward_score.cvs import whole_number
+from reward_score.cvs import require_numbers, whole_number
 from reward_score.errors import BadGroundTruth
 from reward_score.sample import Rating, Sample, load_struc_info
 
@@ -83,6 +83,7 @@ def _references(struc_info: str, answer: str) -> dict[str, Any]:
     scores = structured.get("skill_scores") or parse(answer)
     if not scores:
         raise BadGroundTruth("no aspect scores in struc_info, and none in the reference answer")
+    require_numbers(scores, "skill_scores")
     return scores
 
 
@@ -115,7 +116,7 @@ def metric(prediction: str, struc_info: Any, answer: str) -> dict[str, Any]:
         `parsed`, `mean_score`, `level`, `gt_level`, `level_correct`, `scored`, `aspects_correct` (name to 0/1).
 
     Raises:
-        BadGroundTruth: struc_info is a dict, which breaks the official code.
+        BadGroundTruth: struc_info is a dict, or a score that counts is no number; both break the official code.
     """
     parsed, mean = parse(prediction), mean_score(prediction)
     level = _level_of_mean(mean)
@@ -124,6 +125,8 @@ def metric(prediction: str, struc_info: Any, answer: str) -> dict[str, Any]:
     gt_level = (_level_of_label(label) if label else None) or _level_of_mean(mean_score(answer))
     scored = level is not None and gt_level is not None
     references = structured.get("skill_scores") or parse(answer)
+    compared = {name: score for name, score in references.items() if scored and name in parsed}
+    require_numbers(compared, "skill_scores")
     return {
         "parsed": parsed,
         "mean_score": mean,
@@ -131,7 +134,5 @@ def metric(prediction: str, struc_info: Any, answer: str) -> dict[str, Any]:
         "gt_level": gt_level if scored else None,
         "level_correct": int(level == gt_level) if scored else None,
         "scored": scored,
-        "aspects_correct": {
-            name: int(parsed[name] == score) for name, score in references.items() if scored and name in parsed
-        },
+        "aspects_correct": {name: int(parsed[name] == score) for name, score in compared.items()},
     }

@@ -7,14 +7,15 @@ seconds from the clip's first frame, boxes (x1, y1, x2, y2) in pixels of the ori
 
 Reward: mean box IoU over the reference's times. It differs knowingly from the leaderboard, where a time without an
 answer inherits the previous box, so that one frame answered can stand for a whole clip: here a missing time counts 0.
-Also, reversed or infinite corners count as missing, and times are compared at one decimal on both sides, because the
-reference texts are written that way (2.25 appears as "2.2"); the leaderboard rounds only the reference's.
+Also, reversed or infinite corners and malformed entries count as missing, and times are compared at one decimal on both
+sides, because the reference texts are written that way (2.25 appears as "2.2"); the leaderboard rounds only the
+reference's.
 """
 
 import math
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from reward_score.errors import BadGroundTruth
 from reward_score.geometry import Box, box_iou, is_proper_box
@@ -27,6 +28,8 @@ _BARE_BOX = re.compile(r"\[\[([\d\s,]+)\]\]")
 _VALUE = r"-?\d+(?:\.\d+)?"
 _CANONICAL = re.compile(rf"(?:\d+(?:\.\d+)? seconds: \[{_VALUE}(?:, {_VALUE}){{3}}\]\s*)+")
 _ABSENT = [0, 0, 0, 0]
+# Integers are capped so that areas stay within floats; no frame is that large.
+_LARGEST = 10**150
 
 
 def _four_floats(text: str) -> list[float] | None:
@@ -37,36 +40,49 @@ def _four_floats(text: str) -> list[float] | None:
     return values if len(values) == 4 else None
 
 
+def _entries(text: str) -> list[tuple[str, list[float] | None]]:
+    """All entries in order: time as ``str(float(seconds))``, and the box, None where it is malformed."""
+    # Without a closing bracket behind it no entry can match; searching there would cost quadratic time.
+    found = _ENTRY.findall(text, 0, text.rfind("]") + 1)
+    return [(str(float(time)), _four_floats(values)) for time, values in found]
+
+
+def _bare_boxes(text: str) -> list[list[float]]:
+    boxes = []
+    for values in _BARE_BOX.findall(text):
+        try:
+            box = [min(int(value), _LARGEST) for value in values.split(",")]
+        except ValueError:
+            continue
+        if len(box) == 4:
+            boxes.append(box)
+    return boxes
+
+
 def parse(text: str) -> dict[str, list[float]] | list[list[float]]:
     """Boxes by time (``str(float(seconds))``), or a bare list of boxes, as the leaderboard reads them.
 
     Quirks kept: a malformed entry takes the last well-formed box before it, or is dropped; of a repeated time the last
     entry counts; only if there is no entry at all, ``[[a, b, c, d]]`` lists of integers are taken in order.
     """
-    # Without a closing bracket behind it no entry can match; searching there would cost quadratic time.
-    entries = _ENTRY.findall(text, 0, text.rfind("]") + 1)
-    if entries:
-        boxes: dict[str, list[float]] = {}
-        last = None
-        for time, values in entries:
-            last = _four_floats(values) or last
-            if last is not None:
-                boxes[str(float(time))] = last
-        return boxes
-    bare = []
-    for values in _BARE_BOX.findall(text):
-        try:
-            # Capped so that areas stay within floats; no frame is that large.
-            box = [min(int(value), 10**150) for value in values.split(",")]
-        except ValueError:
-            continue
-        if len(box) == 4:
-            bare.append(box)
-    return bare
+    entries = _entries(text)
+    if not entries:
+        return _bare_boxes(text)
+    boxes: dict[str, list[float]] = {}
+    last = None
+    for time, box in entries:
+        last = box or last
+        if last is not None:
+            boxes[time] = last
+    return boxes
 
 
 def _is_box(box: Any) -> bool:
-    return isinstance(box, list) and len(box) == 4 and all(isinstance(value, int | float) for value in box)
+    if not (isinstance(box, list) and len(box) == 4 and all(isinstance(value, int | float) for value in box)):
+        return False
+    if any(isinstance(value, int) and abs(value) > _LARGEST for value in box):
+        raise BadGroundTruth("bbox_dict: a box has a corner beyond any frame")
+    return True
 
 
 def _bbox_dict(struc_info: Any) -> dict[str, Any]:
@@ -90,42 +106,53 @@ def _decimal(time: str) -> str:
     return f"{float(time):.1f}"
 
 
+class _References(NamedTuple):
+    """Boxes that can be matched by time, and the times of all boxes, those without an area included."""
+
+    boxes: dict[str, Box]
+    times: frozenset[str]
+
+
 @lru_cache(maxsize=4096)
-def _references(struc_info: str, answer: str) -> dict[str, Box]:
+def _references(struc_info: str, answer: str) -> _References:
     structured: dict[str, Any] = _bbox_dict(load_struc_info(struc_info))
     if not structured:
         parsed = parse(answer)
         structured = parsed if isinstance(parsed, dict) else {}
-    boxes = {_decimal(time): box for time, box in structured.items() if _is_box(box) and is_proper_box(box)}
+    labelled = {_decimal(time): box for time, box in structured.items() if _is_box(box)}
+    boxes = {time: box for time, box in labelled.items() if is_proper_box(box)}
     if not boxes:
         raise BadGroundTruth("no reference box with an area in struc_info, and none in the reference answer")
-    return boxes
+    return _References(boxes, frozenset(labelled))
 
 
 def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer.
 
-    Format is 1 if the answer is in the official form and has one proper box for each reference time and no other,
-    `fallback` if there is any proper box, else 0. Raw is the IoU summed over the reference's times, divided by the
-    number of times in reference or answer: the leaderboard ignores boxes at times that were not asked for, and a policy
-    trained on that learns to list every time until it is cut off.
+    Format is 1 if the answer is in the official form and has one proper box for each reference time and no other
+    (where the reference's box has no area, any or none), `fallback` if there is any proper box, else 0. Raw is the IoU
+    summed over the reference's times, divided by the number of times in reference or answer: the leaderboard ignores
+    boxes at times that were not asked for, and a policy trained on that learns to list every time until it is cut off.
 
     Raises:
         BadGroundTruth: no reference boxes.
     """
-    references = _references(sample.struc_info, sample.reference)
-    parsed = parse(sample.answer)
-    if isinstance(parsed, dict):
-        pairs = [(_decimal(time), box) for time, box in parsed.items()]
-    else:
-        pairs = list(zip(references, parsed, strict=False))
-    boxes = {time: box for time, box in pairs if is_proper_box(box)}
+    references, times = _references(sample.struc_info, sample.reference)
+    # Unlike in `parse`, an entry has its own box or none: or one box would serve for all times that follow.
+    entries = _entries(sample.answer)
+    bare = [] if entries else _bare_boxes(sample.answer)
+    answered = {_decimal(time): box for time, box in entries if box is not None}
+    answered |= zip(references, bare, strict=False)
+    boxes = {time: box for time, box in answered.items() if is_proper_box(box)}
     if not boxes:
         return Rating(0.0, 0.0)
     total = sum(box_iou(boxes[time], box) for time, box in references.items() if time in boxes)
-    exact = references.keys() == boxes.keys() and sample.answer.count("seconds") == len(references)
-    canonical = exact and _CANONICAL.fullmatch(sample.answer.strip())
-    return Rating(1.0 if canonical else fallback, min(1.0, total / len(references.keys() | boxes.keys())))
+    exact = references.keys() <= boxes.keys() and answered.keys() <= times
+    canonical = (
+        exact and sample.answer.count("seconds") == len(answered) and _CANONICAL.fullmatch(sample.answer.strip())
+    )
+    claimed = max(len(references.keys() | boxes.keys()), len(bare))
+    return Rating(1.0 if canonical else fallback, min(1.0, total / claimed))
 
 
 def metric(prediction: str, struc_info: Any) -> dict[str, Any]:

@@ -63,9 +63,14 @@ class Record:
 
 
 def task_of_qa_type(qa_type: str) -> str | None:
-    """Task of a qa_type, e.g. ``dense_captioning_gpt`` to ``dvc``; None if unknown."""
+    """Task of a qa_type, e.g. ``dense_captioning_gpt`` to ``dvc``; None if unknown.
+
+    Names are compared without regard to case. As in the official evaluators, a name that is none of the benchmark's but
+    contains ``tal`` is TAG and one that contains ``stg`` is STG; the other tasks have no such aliases.
+    """
     name = qa_type.lower() if isinstance(qa_type, str) else ""
-    return _QA_TASKS.get(name) or _QA_TASKS.get(name.removesuffix("_gpt").removesuffix("_gemini"))
+    known = _QA_TASKS.get(name) or _QA_TASKS.get(name.removesuffix("_gpt").removesuffix("_gemini"))
+    return known or next((_QA_TASKS[alias] for alias in ("tal", "stg") if alias in name), None)
 
 
 def _turns(item: Mapping[str, Any]) -> tuple[str, str]:

@@ -94,6 +94,17 @@ def test_merge_pools_the_tasks_anew():
     assert first.merge(newer).find(KEY).p50 == 1.0
 
 
+def test_merge_keeps_what_it_does_not_change():
+    first = Artifact.from_observations({KEY: [0.1, 0.7, 0.9], OTHER: [0.2, 0.3]}, PROVENANCE)
+    other = PROVENANCE.model_copy(update={"split": "val"})
+    second = Artifact.from_observations({("NurViD", "stg", "raw"): [0.1, 0.5, 0.6]}, other)
+    assert first.merge(first).hash == first.hash
+    merged = first.merge(second)
+    assert merged.provenance.split == "train; val"
+    assert {key: merged.entries[key] for key in first.entries | second.entries} == first.entries | second.entries
+    assert merged.merge(second).hash == merged.hash == merged.merge(first).hash
+
+
 def test_merge_refuses_another_model():
     other = Artifact.from_observations({KEY: [0.5]}, PROVENANCE.model_copy(update={"model": "rl"}))
     with pytest.raises(NormalizationError, match="different model"):

@@ -42,3 +42,8 @@ def test_references_from_structure_or_text(score, references):
 def test_metric_refuses_what_breaks_the_official_code(struc_info):
     with pytest.raises(BadGroundTruth):
         cvs.metric("", struc_info, "")
+
+
+def test_the_reward_refuses_scores_that_are_no_numbers(score, references):
+    with pytest.raises(BadGroundTruth, match="cvs_scores must be numbers"):
+        score("cvs", references["cvs"], "", [{"cvs_scores": {"cystic_plate": "2", "two_structures": 1}}])

@@ -124,6 +124,8 @@ def score(*records, judge=None):
     [
         (record("tal", "1-2 seconds.", "", fps="fast"), "record 0 .AVOS, tag.*fps 'fast'"),
         (record("dense_captioning_gpt", "", "", fps=None), "fps None"),
+        (record("stg", "", "", fps="0.5fps"), "record 0 .AVOS, stg.*fps '0.5fps'"),
+        (record("tal", "", "", fps=10**400), "fps 1"),
         (record("skill_assessment", "A: 1/5", "") | {"struc_info": {"skill_level": "N"}}, "list of dicts"),
         (record("cvs_assessment", "", "") | {"struc_info": {"cvs_scores": {}}}, "list of dicts"),
         (record("stg", "", "") | {"struc_info": {"object": [1, 2, 3, 4]}}, "not a time"),

@@ -1,5 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
+import json
 import math
 import random
 
@@ -78,6 +79,11 @@ def test_unknown_pairs_are_listed_all_at_once(artifact):
         Normalizer(artifact, "rank")(0.5, "NurViD", "stg", "raw")
 
 
+def test_without_normalization_no_pair_is_demanded(artifact):
+    Normalizer(artifact, "none").check([("NurViD", "stg", "raw")])
+    Scorer(normalization="none", artifact=artifact).check(["m/NurViD/stg"])
+
+
 def test_a_method_without_artifact_and_bad_values_are_refused(artifact):
     with pytest.raises(NormalizationError, match="medgrpo calibrate"):
         Normalizer(None, "logistic")
@@ -97,6 +103,17 @@ def test_ema_follows_the_policy_and_survives_a_checkpoint(artifact):
     again = Normalizer(artifact, "ema")
     again.load_state_dict(normalizer.state_dict())
     assert again(0.6, *EASY) == after
+
+
+def test_ema_of_a_pair_with_few_observations_starts_from_the_task_and_survives_a_checkpoint(artifact):
+    normalizer, task = Normalizer(artifact, "ema"), artifact.find(("*", "stg", "raw"))
+    assert normalizer(task.mean, *RARE) == 0.5
+    normalizer.observe({RARE: [1.0] * 8})
+    mean, _ = normalizer.state_dict()["moments"]["|".join(RARE)]
+    assert mean == pytest.approx(0.99 * task.mean + 0.01)
+    again = Normalizer(artifact, "ema")
+    again.load_state_dict(json.loads(json.dumps(normalizer.state_dict())))
+    assert again(0.6, *RARE) == normalizer(0.6, *RARE) < Normalizer(artifact, "ema")(0.6, *RARE)
 
 
 def test_observing_changes_nothing_for_fixed_methods(artifact):

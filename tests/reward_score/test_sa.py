@@ -57,6 +57,17 @@ def test_metric_reads_the_level_from_label_or_text(label, level):
     assert sa.metric("A: 1/5", [{"skill_level": label}], "A: 3/5")["gt_level"] == level
 
 
+@pytest.mark.parametrize("value", ["2", None, [2]])
+def test_scores_that_are_no_numbers_are_refused_where_they_count(score, value):
+    struc_info = [{"skill_level": "N", "skill_scores": {"A": value, "B": 3}}]
+    with pytest.raises(BadGroundTruth, match="skill_scores must be numbers"):
+        sa.metric("A: 1/5", struc_info, "")
+    with pytest.raises(BadGroundTruth, match="skill_scores must be numbers"):
+        score("sa", "A: 1/5", "", struc_info)
+    # The official code never looks at what the prediction lacks.
+    assert sa.metric("B: 3/5", struc_info, "")["aspects_correct"] == {"B": 1}
+
+
 def test_metric_refuses_a_dict():
     with pytest.raises(BadGroundTruth, match="list of dicts"):
         sa.metric("A: 1/5", {"skill_scores": {}}, "")

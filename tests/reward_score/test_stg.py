@@ -41,6 +41,34 @@ def test_format_needs_every_reference_time_in_the_official_form(score):
     assert (listed["format"], listed["raw"]) == (0.5, 1)
 
 
+def test_a_malformed_entry_has_no_box_in_the_reward_though_it_inherits_one_in_the_metric(score):
+    text = answer({"0.0": BOX}) + " " + " ".join(f"{i}.0 seconds: [x]" for i in range(1, 10))
+    assert (score("stg", text, "", GRID)["raw"], score("stg", text, "", GRID)["format"]) == (0.1, 0.5)
+    assert stg.metric(text, GRID)["mean_iou"] == 1
+
+
+def test_surplus_boxes_of_a_bare_list_cost(score):
+    assert score("stg", f"[{BOX}]" * 100, "", GRID)["raw"] == 0.1
+
+
+def test_an_answer_may_hold_the_boxes_without_area_of_its_reference(score):
+    for absent in ([0, 0, 0, 0], [5, 5, 5, 9]):
+        boxes = {**GRID, "3.0": absent}
+        assert score("stg", answer(boxes), answer(boxes), boxes)["score"] == 1
+        assert score("stg", answer({t: box for t, box in boxes.items() if t != "3.0"}), "", boxes)["score"] == 1
+        guessed = score("stg", answer(GRID), "", boxes)
+        assert (guessed["raw"], guessed["format"]) == (0.9, 1)
+    assert score("stg", answer({**GRID, "3.0": [0, 0, 0, 0]}), "", GRID)["format"] == 0.5
+
+
+def test_corners_beyond_any_frame_are_refused(score):
+    huge = {"1.0": [0, 0, 10**400, 10]}
+    with pytest.raises(BadGroundTruth, match="beyond any frame"):
+        stg.metric("1.0 seconds: [0, 0, 1, 1]", huge)
+    with pytest.raises(BadGroundTruth, match="beyond any frame"):
+        score("stg", "1.0 seconds: [0, 0, 1, 1]", "", huge)
+
+
 def test_reference_times_are_compared_at_one_decimal(score):
     struc_info = [{"bbox_dict": {"1.0": BOX, "2.25": BOX, "3.50": BOX}}]
     for text in ("2.2", "2.25"):

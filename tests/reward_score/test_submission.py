@@ -95,3 +95,4 @@ def test_qa_types():
     }
     assert {name: task_of_qa_type(name) for name in expected} == expected
     assert task_of_qa_type("riddle") is task_of_qa_type(None) is None
+    assert [task_of_qa_type(name) for name in ("tal_v2", "open_TAL", "stg_avos")] == ["tag", "tag", "stg"]
