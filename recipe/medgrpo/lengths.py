@@ -25,6 +25,29 @@ def fitting(dataframe, max_length: int, build: Callable[[dict], list[dict]], pro
     Raises:
         ValueError: a row does not state its media tokens.
     """
+    media, bound = _bounds(dataframe, build, processor)
+    fits = bound <= max_length
+    for index in np.flatnonzero(~fits):
+        row = dataframe[int(index)]
+        fits[index] = prompt_length(build(row), int(media[index]), processor) <= max_length
+    return np.flatnonzero(fits)
+
+
+def longest(dataframe, build: Callable[[dict], list[dict]], processor) -> tuple[int, int]:
+    """Row and exact length of the longest prompt of a ``datasets.Dataset`` that is not empty; see :func:`fitting`."""
+    media, bound = _bounds(dataframe, build, processor)
+    found, most = 0, 0
+    for index in np.argsort(-bound, kind="stable"):
+        if bound[index] <= most:
+            break
+        length = prompt_length(build(dataframe[int(index)]), int(media[index]), processor)
+        if length > most:
+            found, most = int(index), length
+    return found, most
+
+
+def _bounds(dataframe, build, processor) -> tuple[np.ndarray, np.ndarray]:
+    """Media tokens of each row, and an upper bound of its prompt's tokens."""
     table = dataframe.select_columns(["prompt", "extra_info"]).with_format("arrow")[:]
     info = table["extra_info"].combine_chunks()
     media = info.field("num_tokens")
@@ -36,12 +59,8 @@ def fitting(dataframe, max_length: int, build: Callable[[dict], list[dict]], pro
     bound = media + _text_bytes(table["prompt"].combine_chunks(), empty)
     # Image rows have no frames, and no times in their prompts.
     if type(processor).__name__ == "Qwen3VLProcessor" and "num_frames" in [field.name for field in info.type]:
-        bound += (info.field("num_frames").to_numpy() // 2 + 1) * TIMESTAMP_BYTES
-    fits = bound <= max_length
-    for index in np.flatnonzero(~fits):
-        row = dataframe[int(index)]
-        fits[index] = prompt_length(build(row), int(media[index]), processor) <= max_length
-    return np.flatnonzero(fits)
+        bound = bound + (info.field("num_frames").to_numpy() // 2 + 1) * TIMESTAMP_BYTES
+    return media, bound
 
 
 def prompt_length(messages: list[dict], media_tokens: int, processor) -> int:

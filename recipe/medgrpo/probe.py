@@ -21,11 +21,12 @@ class ProbeError(RuntimeError):
 
 
 class Longest(NamedTuple):
-    """A row, where it stands, and the media tokens that it states."""
+    """A row, where it stands, the media tokens that it states, and its prompt's tokens in all."""
 
     row: dict
     where: str
     media_tokens: int
+    length: int
 
 
 def row_at(file: str, index: int) -> dict:
@@ -39,17 +40,30 @@ def row_at(file: str, index: int) -> dict:
     raise IndexError(f"{file} has no such row")
 
 
-def find_longest(files: Sequence[str], tasks: Sequence[str]) -> Longest | None:
-    """The row of ``tasks`` with most ``extra_info.num_tokens``; None if no row states them (files not opened)."""
+def find_longest(files: Sequence[str], options: DictConfig, processor) -> Longest | None:
+    """The longest prompt among the rows that are trained on; None if no row states its media tokens.
+
+    Args:
+        options: the configuration's ``data``.
+    """
+    import datasets
+
+    from recipe.medgrpo import lengths
+    from recipe.medgrpo.dataset import chosen_rows
+
     found = None
     for file in files:
-        table = pq.read_table(file, columns=["ability", "extra_info"])
-        tokens = pc.struct_field(table["extra_info"].combine_chunks(), "num_tokens")
-        tokens = pc.if_else(pc.is_in(table["ability"].combine_chunks(), pc.cast(list(tasks), "string")), tokens, None)
-        most = pc.max(tokens).as_py()
-        if most is not None and (found is None or most > found.media_tokens):
-            index = pc.index(tokens, most).as_py()
-            found = Longest(row_at(file, index), f"{file}, row {index}", most)
+        rows = datasets.Dataset.from_parquet(file)
+        infos = pc.struct_field(rows.data.table["extra_info"].combine_chunks(), "num_tokens").to_pylist()
+        tasks = set(options.tasks)
+        known = [i for i, task in enumerate(rows["ability"]) if task in tasks and infos[i] is not None]
+        if not known:
+            continue
+        known = [known[i] for i in chosen_rows(rows.select(known), options.get("only"), file)]
+        index, length = lengths.longest(rows.select(known), lambda row: messages_of(row, options), processor)
+        if found is None or length > found.length:
+            index = known[index]
+            found = Longest(row_at(file, index), f"{file}, row {index}", infos[index], length)
     return found
 
 
@@ -77,17 +91,17 @@ def check_longest(config: DictConfig) -> None:
     from transformers import AutoProcessor
     from verl.utils.fs import copy_to_local
 
-    files = config.data.train_files
-    longest = find_longest([files] if isinstance(files, str) else list(files), config.data.tasks)
-    if longest is None:
-        print("longest sample: no row states its tokens (extra_info.num_tokens), nothing to try")
-        return
     model = config.actor_rollout_ref.model
     processor = AutoProcessor.from_pretrained(
         copy_to_local(model.path, use_shm=model.use_shm), trust_remote_code=model.trust_remote_code
     )
     if model.custom_chat_template:
         processor.chat_template = model.custom_chat_template
+    files = config.data.train_files
+    longest = find_longest([files] if isinstance(files, str) else list(files), config.data, processor)
+    if longest is None:
+        print("longest sample: no row states its tokens (extra_info.num_tokens), nothing to try")
+        return
     start = time.monotonic()
     length, media_tokens, size = process(longest.row, processor, config.data)
     if media_tokens != longest.media_tokens:
@@ -114,18 +128,25 @@ def check_longest(config: DictConfig) -> None:
     )
 
 
+def messages_of(row: dict, options: DictConfig) -> list[dict]:
+    """The prompt of a row as the rollout gets it."""
+    from recipe.medgrpo.dataset import with_media
+    from recipe.medgrpo.prompts import apply_template
+
+    media = {key: row[key] for key in ("images", "videos") if row.get(key)}
+    return with_media(apply_template(row["prompt"], options.template), media)
+
+
 def process(row: dict, processor, options: DictConfig) -> tuple[int, int, int]:
     """Length of the prompt, its media tokens, and bytes of the processor's tensors, by the very code of the rollout.
 
     Args:
         options: the configuration's ``data``.
     """
-    from recipe.medgrpo.dataset import encode, load_media, with_media
+    from recipe.medgrpo.dataset import encode, load_media
     from recipe.medgrpo.media import MediaOptions
-    from recipe.medgrpo.prompts import apply_template
 
-    media = {key: row[key] for key in ("images", "videos") if row.get(key)}
-    messages = with_media(apply_template(row["prompt"], options.template), media)
+    messages = messages_of(row, options)
     patch_size = processor.image_processor.patch_size
     inputs = encode(processor, messages, *load_media(messages, patch_size, MediaOptions.of(options)))
     ids = inputs["input_ids"][0].tolist()

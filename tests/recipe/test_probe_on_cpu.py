@@ -26,6 +26,13 @@ def configured(drawn, tiny_model):
     return call
 
 
+@pytest.fixture(scope="module")
+def processor(tiny_model):
+    from transformers import AutoProcessor
+
+    return AutoProcessor.from_pretrained(tiny_model)
+
+
 def rewritten(drawn, path, change):
     table = pq.read_table(drawn / "train.parquet")
     rows = table.to_pylist()
@@ -34,19 +41,35 @@ def rewritten(drawn, path, change):
     return path
 
 
-def test_the_longest_row_of_the_rewarded_tasks_is_found(drawn, tmp_path):
+def test_the_longest_row_of_the_rewarded_tasks_is_found(drawn, tmp_path, configured, processor):
     def change(rows):
         chosen = {task: next(index for index, row in enumerate(rows) if row["ability"] == task) for task in TASKS}
         rows[chosen["stg"]]["extra_info"]["num_tokens"] = 900
-        rows[chosen["vs"]]["extra_info"]["num_tokens"] = 901
+        rows[chosen["vs"]]["extra_info"]["num_tokens"] = 1100
         found.update(chosen)
 
     found = {}
     file = rewritten(drawn, tmp_path / "longer.parquet", change)
     files = [str(drawn / "train.parquet"), str(file)]
-    assert find_longest(files, TASKS).where == f"{file}, row {found['vs']}"
-    assert find_longest(files, ["tag", "stg"]).media_tokens == 900
-    assert find_longest(files, ["mcq"]) is None
+    data = configured().data
+    assert find_longest(files, data, processor).where == f"{file}, row {found['vs']}"
+    data.tasks = ["tag", "stg"]
+    assert find_longest(files, data, processor).media_tokens == 900
+    data.tasks = ["mcq"]
+    assert find_longest(files, data, processor) is None
+
+
+def test_words_count_too(drawn, tmp_path, configured, processor):
+    def change(rows):
+        row = next(row for row in rows if row["ability"] == "tag")
+        row["prompt"][-1]["content"] += " seconds" * 400
+        row["extra_info"]["num_tokens"] -= 1
+
+    file = str(rewritten(drawn, tmp_path / "wordy.parquet", change))
+    longest = find_longest([file], configured().data, processor)
+    assert longest.row["prompt"][-1]["content"].endswith("seconds seconds")
+    # Exactly what the processor would make of it, but for the token that the row does not admit.
+    assert longest.length == probe.process(longest.row, processor, configured().data)[0] - 1
 
 
 def test_a_sample_that_fits_is_processed_and_told(configured, capsys):
