@@ -26,6 +26,8 @@ class JudgeConfig(BaseModel):
         model: the endpoint's name of the model; the paper's judge is ``gpt-4.1``.
         base_url: address instead of ``OPENAI_BASE_URL``, ending in ``/v1``; must hold no user name, password or query.
         rubric: ``comparative`` (the training judge) or ``absolute`` (the leaderboard's).
+        system_role: the model's chat template has a turn for the system; off for those that refuse it, as Mistral's
+            does. The instructions then open the user's turn.
         temperature, max_tokens: of the request.
         structured: ask the endpoint to enforce the reply's JSON schema; off for servers that refuse
             ``response_format``. The reply is checked either way.
@@ -49,6 +51,7 @@ class JudgeConfig(BaseModel):
     model: Annotated[str, Field(min_length=1)] = "gpt-4.1"
     base_url: str | None = None
     rubric: Rubric = "comparative"
+    system_role: bool = True
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
     max_tokens: Count = 128
     structured: bool = True

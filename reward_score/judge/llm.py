@@ -20,7 +20,7 @@ from reward_score.judge.base import Verdict
 from reward_score.judge.cache import VerdictCache, make_key
 from reward_score.judge.client import ChatClient, Completion, Refused, Transient, Unusable, import_openai
 from reward_score.judge.config import JudgeConfig
-from reward_score.judge.coordinator import Coordinator, Limiter
+from reward_score.judge.coordinator import Coordinator, Limiter, NoPermission
 from reward_score.judge.tally import Tally
 from reward_score.sample import CaptionPair
 
@@ -34,10 +34,20 @@ _THREAD = "judge"
 PROBE = CaptionPair("The grasper retracts the gallbladder.", "A grasper lifts the gallbladder while the hook dissects.")
 
 
-@lru_cache(maxsize=1)
+# Reentrant: garbage that is collected in the call closes clients, and that needs the loop too.
+_starting = threading.RLock()
+
+
 def _loop() -> asyncio.AbstractEventLoop:
     """The one event loop of this process that talks to judges, on a thread of its own: callers may have any loop, or
     none, and as many requests can be in flight as there are callers."""
+    # lru_cache lets callers that come at one time each make a value.
+    with _starting:
+        return _start_loop()
+
+
+@lru_cache(maxsize=1)
+def _start_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name=_THREAD, daemon=True)
     thread.start()
@@ -66,7 +76,7 @@ class LLMJudge:
 
     def __init__(self, config: JudgeConfig, limiter: Limiter | None = None) -> None:
         self.config, self.name = config, config.name
-        self.prompt = prompt.version(config.rubric)
+        self.prompt = prompt.version(config.rubric, config.system_role)
         self.cache = VerdictCache(config.cache)
         self.limiter = limiter if limiter is not None else Coordinator(config)
         self._parameters = {"temperature": config.temperature, "max_tokens": config.max_tokens}
@@ -154,14 +164,13 @@ class LLMJudge:
         config = self.config
         if self._client is None:
             await self._connect()
-        messages = prompt.messages(pair, config.rubric)
         # Three characters of English make less than a token; the estimate only paces `tpm`.
-        tokens = sum(len(message["content"]) for message in messages) // 3 + config.max_tokens
+        tokens = sum(len(message["content"]) for message in self._messages(pair)) // 3 + config.max_tokens
         lease = await self.limiter.acquire(tokens, config.queue_limit)
         question = _Question(tokens, tally, lease, time.monotonic())
         try:
-            verdict = await asyncio.wait_for(self._ask(messages, question), config.deadline)
-        except (TimeoutError, asyncio.TimeoutError):
+            verdict = await asyncio.wait_for(self._ask(pair, question), config.deadline)
+        except (TimeoutError, asyncio.TimeoutError, NoPermission):
             last = f"; before that: {question.last_failure}" if question.last_failure else ""
             raise Transient(f"no verdict within the deadline of {config.deadline:g} s{last}") from None
         tally.latencies.append(time.monotonic() - question.began)
@@ -174,11 +183,14 @@ class LLMJudge:
             self._client = ChatClient(self.config)
             weakref.finalize(self, _close, self._client)
 
-    async def _ask(self, messages: list[dict[str, str]], question: "_Question") -> Verdict:
+    def _messages(self, pair: CaptionPair, again: bool = False) -> list[dict[str, str]]:
+        return prompt.messages(pair, self.config.rubric, self.config.system_role, again)
+
+    async def _ask(self, pair: CaptionPair, question: "_Question") -> Verdict:
         """Ask, and ask once more if the reply cannot be used."""
         reason = None
-        for asked in (messages, [*messages, prompt.AGAIN]):
-            completion = await self._request(asked, question)
+        for again in (False, True):
+            completion = await self._request(self._messages(pair, again), question)
             question.tally.input_tokens += completion.input_tokens
             question.tally.output_tokens += completion.output_tokens
             try:
@@ -191,11 +203,10 @@ class LLMJudge:
         """One reply, however many attempts it takes within the deadline."""
         import tenacity
 
-        left = question.began + self.config.deadline - time.monotonic()
         attempts = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(Transient),
             wait=self._pause,
-            stop=tenacity.stop_before_delay(left),
+            stop=tenacity.stop_before_delay(self._left(question)),
             reraise=True,
         )
         return await attempts(self._attempt, messages, question)
@@ -203,7 +214,7 @@ class LLMJudge:
     async def _attempt(self, messages: list[dict[str, str]], question: "_Question") -> Completion:
         lease, question.lease = question.lease, None
         if lease is None:
-            lease = await self.limiter.acquire(question.tokens, self.config.deadline)
+            lease = await self.limiter.acquire(question.tokens, self._left(question), retry=True)
         question.tally.requests += 1
         try:
             return await self._client.complete(messages, self._extra)
@@ -212,6 +223,10 @@ class LLMJudge:
             raise
         finally:
             await self.limiter.release(lease)
+
+    def _left(self, question: "_Question") -> float:
+        """Seconds until the verdict's deadline."""
+        return max(0.0, question.began + self.config.deadline - time.monotonic())
 
     def _pause(self, state: "tenacity.RetryCallState") -> float:
         """Seconds before the next attempt: doubling with jitter, and never before the endpoint's Retry-After."""
