@@ -157,6 +157,22 @@ def collapse_qwen3_vl_videos(rollout_utils) -> None:
     rollout_utils.qwen2_5_vl_dedup_image_tokens = qwen2_5_vl_dedup_image_tokens
 
 
+def resume_sft_after_an_epoch(checkpoint_handler) -> None:
+    """verl 0.9.1's SFT trainer saves the dataloader's state inside its loop, so that of an epoch's last batch is an
+    iterator about to end. Loaded, it gives no batch, yet counts as the next epoch, and the run ends one epoch short
+    without an error. Where an epoch has ended, the next one begins with a fresh iterator.
+    """
+    handler = checkpoint_handler.CheckpointHandler
+    original = handler._load_dataloader_state
+
+    @functools.wraps(original)
+    def _load_dataloader_state(self, checkpoint_path):
+        if checkpoint_handler.extract_step(checkpoint_path) % len(self.train_dataloader):
+            original(self, checkpoint_path)
+
+    handler._load_dataloader_state = _load_dataloader_state
+
+
 def register_reward_manager(registry_module) -> None:
     """``reward.reward_manager.name=medgrpo``: verl 0.9.1 fills its registry at import and has no other hook."""
     from recipe.medgrpo.reward_manager import MedGRPORewardManager
@@ -254,6 +270,7 @@ def register_verl() -> None:
     wrapt.register_post_import_hook(mend_uniform_lengths, "verl.utils.tensordict_utils")
     wrapt.register_post_import_hook(give_gdpo_its_rewards, "verl.trainer.ppo.v1.trainer_base")
     wrapt.register_post_import_hook(collapse_qwen3_vl_videos, "verl.workers.rollout.utils")
+    wrapt.register_post_import_hook(resume_sft_after_an_epoch, "verl.utils.checkpoint.checkpoint_handler")
     wrapt.register_post_import_hook(register_reward_manager, "verl.experimental.reward_loop.reward_manager.registry")
     if on_cpu():
         import recipe.medgrpo.platform_cpu  # noqa: F401  (registers itself)

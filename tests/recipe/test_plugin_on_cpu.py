@@ -139,6 +139,41 @@ def test_position_ids_of_equally_long_sequences(lengths):
                 torch.testing.assert_close(found, row)
 
 
+@pytest.mark.parametrize(
+    "saved_at, mended, stock", [(3, [(1, 3), (2, 3)], [(1, 0), (2, 3)]), (4, [(1, 2), (2, 3)], None)]
+)
+def test_sft_resumes_after_the_last_batch_of_an_epoch(tmp_path, saved_at, mended, stock):
+    from types import SimpleNamespace
+
+    from torch.utils.data import DistributedSampler
+    from torchdata.stateful_dataloader import StatefulDataLoader
+    from verl.utils.checkpoint import CheckpointHandler
+
+    def loop(first_epoch, load=None):
+        """verl's SFT loop over three epochs: batches seen in each, and all rows in order."""
+        sampler = DistributedSampler(range(12), shuffle=True, num_replicas=1, rank=0, drop_last=True)
+        loader = StatefulDataLoader(range(12), batch_size=4, sampler=sampler, num_workers=0, drop_last=True)
+        if load:
+            load(SimpleNamespace(train_dataloader=loader, dp_rank=0, rank=0), str(folder))
+        counts, rows = [], []
+        for epoch in range(first_epoch, 3):
+            sampler.set_epoch(epoch)
+            counts.append((epoch, 0))
+            for batch in loader:
+                counts[-1] = epoch, counts[-1][1] + 1
+                rows += batch.tolist()
+                if not load and len(rows) == 4 * saved_at:
+                    torch.save(loader.state_dict(), folder / "data_0.pt")
+        return counts, rows
+
+    folder = tmp_path / f"global_step_{saved_at}"
+    folder.mkdir()
+    _, rows = loop(0)
+    load = CheckpointHandler._load_dataloader_state
+    assert loop(saved_at // 3, load) == (mended, rows[4 * saved_at :])
+    assert loop(saved_at // 3, load.__wrapped__)[0] == (stock or mended), "resume_sft_after_an_epoch can go"
+
+
 def test_received_weights_do_not_hold_the_shared_memory():
     from multiprocessing import shared_memory
 
