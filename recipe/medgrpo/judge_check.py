@@ -13,9 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 
 import reward_score
 from recipe.medgrpo.judge_actor import job_options
-from reward_score.errors import RewardError
+from reward_score.errors import NormalizationError, RewardError
 from reward_score.judge import JudgeConfig, LLMJudge, prompt
 from reward_score.router import VQA_TASKS
+from reward_score.similarity import DEFAULT_ENCODER
 
 #: Rows whose reference is read for the estimate.
 _SAMPLE = 256
@@ -58,32 +59,43 @@ class Estimate(NamedTuple):
 
 
 def estimate(config: DictConfig, judge: JudgeConfig, rows: Iterable[dict[str, Any]]) -> Estimate:
-    """Estimate for a composed configuration and its training rows (``data_source``, ``reward_model``)."""
+    """Estimate for a composed configuration and its training rows (``data_source``, ``reward_model``, the question)."""
     tasks = set(config.data.tasks)
-    n_rows, captions, references = 0, 0, []
+    n_rows, captions, asked = 0, 0, []
     aligned = OmegaConf.select(config, "medgrpo.reward.vqa.weights.alignment", default=0) > 0
     for row in rows:
         task = row["data_source"].rsplit("/", 1)[-1]
         if task not in tasks:
             continue
         n_rows += 1
-        if "judge" in reward_score.TASKS[task].COMPONENTS or (aligned and task in VQA_TASKS):
+        reasoned = aligned and task in VQA_TASKS
+        if "judge" in reward_score.TASKS[task].COMPONENTS or reasoned:
             captions += 1
-            if len(references) < _SAMPLE:
-                references.append(row["reward_model"]["ground_truth"])
+            if len(asked) < _SAMPLE:
+                asked.append(_request(row, judge, config.data.max_response_length if reasoned else None))
     batch = config.data.train_batch_size
     steps = config.trainer.total_training_steps or (n_rows // batch) * config.trainer.total_epochs
     per_step = batch * config.actor_rollout_ref.rollout.n * captions / max(1, n_rows)
-    # A candidate is about as long as its reference.
-    asked = (prompt.messages(reward_score.CaptionPair(text, text), judge.rubric) for text in references or [""])
-    lengths = [sum(len(message["content"]) for message in messages) for messages in asked]
-    tokens = sum(lengths) / len(lengths) / _CHARACTERS_PER_TOKEN
+    tokens = sum(asked) / max(1, len(asked)) / _CHARACTERS_PER_TOKEN
     cost = judge.cost(per_step * steps * tokens, per_step * steps * _OUTPUT_TOKENS)
     minutes = max(
         per_step / judge.rpm if judge.rpm else 0.0,
         per_step * (tokens + _OUTPUT_TOKENS) / judge.tpm if judge.tpm else 0.0,
     )
     return Estimate(per_step, steps, tokens, _OUTPUT_TOKENS, cost, minutes)
+
+
+def _request(row: dict[str, Any], judge: JudgeConfig, reasoning_tokens: int | None) -> int:
+    """Characters of the request for one verdict: on a caption, or on reasoning of at most so many tokens."""
+    reference = row["reward_model"]["ground_truth"]
+    if reasoning_tokens is None:
+        # A caption is about as long as its reference.
+        pair, rubric = reward_score.CaptionPair(reference, reference), judge.rubric
+    else:
+        question = (row.get("extra_info") or {}).get("question") or ""
+        candidate = "x" * (reasoning_tokens * _CHARACTERS_PER_TOKEN)
+        pair, rubric = reward_score.CaptionPair(candidate, f"{question} {reference}"), "reasoning"
+    return sum(len(message["content"]) for message in prompt.messages(pair, rubric, judge.system_role))
 
 
 def check_judge(config: DictConfig) -> None:
@@ -94,7 +106,7 @@ def check_judge(config: DictConfig) -> None:
     Raises:
         JudgeNotReady: the judge does not answer, the limits are too low for the run, the normalization was measured
             with another judge, or the judge that verl serves is not set up as it must be.
-        RewardError: the judge's options make no sense.
+        RewardError: the judge's options make no sense, or the normalization was measured with another encoder.
     """
     options = OmegaConf.to_container(config.medgrpo.reward, resolve=True)
     judge = job_options(options, None)
@@ -123,12 +135,20 @@ def check_judge(config: DictConfig) -> None:
 
 
 def _check_artifact(options: dict[str, Any], judge: str) -> None:
-    """Raise if the judge's percentiles are another judge's: its grades would be put on a foreign scale."""
-    if options["normalization"] == "none" or options["caption_mix"] == 1 or options.get("judge_norm") == "linear":
+    """Raise if percentiles are another judge's or encoder's: its values would be put on a foreign scale."""
+    if options["normalization"] == "none":
         return
     artifact = reward_score.Artifact.load(options["artifact"])
+    components = {key.rsplit("|", 1)[1] for key in artifact.entries}
+    encoder, measured = options.get("similarity") or DEFAULT_ENCODER, artifact.provenance.similarity
+    if options["caption_mix"] > 0 and measured != encoder and "similarity" in components:
+        raise NormalizationError(
+            f"{options['artifact']} has percentiles of the encoder {measured}, the run's is {encoder}: calibrate with "
+            f"it (`medgrpo calibrate --similarity {encoder}`), or train with medgrpo.reward.similarity={measured}"
+        )
     measured = artifact.provenance.judge
-    if measured != judge and any(key.endswith("|judge") for key in artifact.entries):
+    unused = options["caption_mix"] == 1 or options.get("judge_norm") == "linear"
+    if not unused and measured != judge and "judge" in components:
         raise JudgeNotReady(
             f"{options['artifact']} has percentiles of the judge {measured}, the run's is {judge}: calibrate with it "
             "(`medgrpo calibrate --judge`), or train with judge=" + ("lexical" if measured == "lexical" else "openai")
@@ -149,5 +169,5 @@ def _check_local(config: DictConfig) -> None:
 
 def _rows(files: str | list[str]) -> Iterable[dict[str, Any]]:
     for file in [files] if isinstance(files, str) else files:
-        batches = pq.ParquetFile(file).iter_batches(columns=["data_source", "reward_model"])
+        batches = pq.ParquetFile(file).iter_batches(columns=["data_source", "reward_model", "extra_info.question"])
         yield from itertools.chain.from_iterable(batch.to_pylist() for batch in batches)

@@ -15,8 +15,8 @@ from judge_server import JudgeServer, echo_key, hang, status
 import reward_score
 from recipe.medgrpo import cli
 from recipe.medgrpo.judge_check import JudgeNotReady, check_judge, estimate
-from reward_score.errors import BadOption
-from reward_score.judge import DIMENSIONS, JudgeConfig, Verdict, cache
+from reward_score.errors import BadOption, NormalizationError
+from reward_score.judge import DIMENSIONS, JudgeConfig, Verdict, cache, prompt
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples/run_medgrpo_qwen2_5vl_7b.sh"
 
@@ -85,13 +85,20 @@ def test_the_expert_of_medical_vqa_is_counted(weight, verdicts):
     from omegaconf import OmegaConf
 
     config = {
-        "data": {"tasks": ["mcq"], "train_batch_size": 8},
+        "data": {"tasks": ["mcq"], "train_batch_size": 8, "max_response_length": 512},
         "actor_rollout_ref": {"rollout": {"n": 8}},
         "trainer": {"total_training_steps": 10, "total_epochs": 1},
         "medgrpo": {"reward": {"vqa": {"weights": {"alignment": weight}}}},
     }
-    rows = [{"data_source": "omnimedvqa/CT/mcq", "reward_model": {"ground_truth": "C"}}]
-    assert estimate(OmegaConf.create(config), JudgeConfig(), rows).per_step == verdicts
+    question = "What is shown? A)Liver, B)Heart, C)Lung" * 20
+    rows = [{"data_source": "omnimedvqa/CT/mcq", "reward_model": {"ground_truth": "C"},
+             "extra_info": {"question": question}}]  # fmt: skip
+    found = estimate(OmegaConf.create(config), JudgeConfig(), rows)
+    assert found.per_step == verdicts
+    # The request: the rubric for reasoning, the question, and reasoning as long as an answer may be.
+    pair = reward_score.CaptionPair("x" * 4 * 512, f"{question} C")
+    expected = sum(len(message["content"]) for message in prompt.messages(pair, "reasoning")) / 4
+    assert found.input_tokens == (expected if weight else 0)
 
 
 def test_estimate():
@@ -128,6 +135,17 @@ def test_percentiles_of_another_judge_stop_the_run(drawn, tmp_path):
         with pytest.raises(JudgeNotReady, match="judge lexical.*comparative:gpt-4.1.*calibrate --judge"):
             check_judge(with_server(drawn, server, *normalized))
         check_judge(with_server(drawn, server, *normalized, "medgrpo.reward.judge_norm=linear"))
+
+
+def test_percentiles_of_another_encoder_stop_the_run(drawn, tmp_path):
+    file = tmp_path / "normalization.json"
+    provenance = reward_score.Provenance(model="m", split="train", decoding="greedy", similarity="mine")
+    reward_score.Artifact.from_observations({("AVOS", "vs", "similarity"): [0.1, 0.5]}, provenance).save(file)
+    normalized = [f"medgrpo.reward.artifact={file}", "medgrpo.reward.normalization=logistic"]
+    with pytest.raises(NormalizationError, match="encoder mine, .*all-MiniLM-L6-v2.*calibrate --similarity"):
+        check_judge(configuration(drawn, *normalized))
+    check_judge(configuration(drawn, *normalized, "+medgrpo.reward.similarity=mine"))
+    check_judge(configuration(drawn, *normalized, "medgrpo.reward.caption_mix=0"))
 
 
 def test_an_artifact_of_before_other_judges_keeps_its_hash(tmp_path):
