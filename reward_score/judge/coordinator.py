@@ -7,10 +7,11 @@ the process has its own. It knows no network: it says when a request may go, and
 """
 
 import asyncio
+import heapq
 import itertools
 import time
 from collections import OrderedDict
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from reward_score.errors import JudgeUnavailable
 from reward_score.judge.config import JudgeConfig
@@ -26,10 +27,14 @@ class CircuitOpen(JudgeUnavailable):
     """The judge has failed so often in a row that no request is made for a while."""
 
 
+class NoPermission(JudgeUnavailable):
+    """The limits let no request go within the time that its verdict has."""
+
+
 class Limiter(Protocol):
     """The part of a coordinator that a judge needs; the methods of `Coordinator`, here or in another process."""
 
-    async def acquire(self, tokens: int, wait: float) -> int: ...
+    async def acquire(self, tokens: int, wait: float, retry: bool = False) -> int: ...
 
     async def release(self, lease: int) -> None: ...
 
@@ -52,6 +57,15 @@ class _Pace:
         self._free_at = max(self._free_at, now) + amount * self._seconds
 
 
+class _Turn(NamedTuple):
+    """A request that waits. They sort by who goes first: one whose verdict has begun, and in that its deadline runs."""
+
+    first_attempt: bool
+    number: int
+    tokens: int
+    granted: "asyncio.Future[None]"
+
+
 class Coordinator:
     """Limiter, breaker and counts of one job, for use in one event loop.
 
@@ -61,7 +75,9 @@ class Coordinator:
 
     def __init__(self, config: JudgeConfig) -> None:
         self.config = config
-        self._slots = asyncio.Semaphore(config.concurrency)
+        self._free = config.concurrency
+        self._queue: list[_Turn] = []
+        self._wake: asyncio.TimerHandle | None = None
         self._leases: dict[int, asyncio.TimerHandle] = {}
         self._ids = itertools.count()
         self._requests, self._tokens = _Pace(config.rpm), _Pace(config.tpm)
@@ -72,39 +88,60 @@ class Coordinator:
         self._bad_steps = 0
         self._fatal: str | None = None
 
-    async def acquire(self, tokens: int, wait: float) -> int:
+    async def acquire(self, tokens: int, wait: float, retry: bool = False) -> int:
         """Wait until one request of about `tokens` tokens may go; returns a lease to be given back by `release`.
 
-        A lease that is not given back (its process was killed) ends by itself after the request timeout.
+        A `retry` goes before all first attempts: its verdict's deadline runs, theirs have not begun. A lease that is
+        not given back (its process was killed) ends by itself after the request timeout.
 
         Raises:
             CircuitOpen: the breaker is open.
-            JudgeUnavailable: no permission within `wait` seconds.
+            NoPermission: none within `wait` seconds.
         """
         self._check_breaker()
-        began = time.monotonic()
+        turn = _Turn(not retry, next(self._ids), tokens, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._queue, turn)
+        self._grant()
         try:
-            await asyncio.wait_for(self._slots.acquire(), wait)
-        except (TimeoutError, asyncio.TimeoutError):
-            raise JudgeUnavailable(self._too_slow(wait)) from None
-        try:
-            now = time.monotonic()
-            pause = max(self._requests.wait(now), self._tokens.wait(now))
-            if now + pause > began + wait:
-                raise JudgeUnavailable(self._too_slow(wait))
-            self._requests.depart(now, 1)
-            self._tokens.depart(now, tokens)
-            if pause:
-                await asyncio.sleep(pause)
+            await asyncio.wait([turn.granted], timeout=wait)
+            # To cancel what is granted already has no effect.
+            if turn.granted.cancel():
+                raise NoPermission(self._too_slow(wait))
             self._pass_breaker()
         except BaseException:
-            self._slots.release()
+            turn.granted.cancel()
+            if not turn.granted.cancelled():
+                self._give_back()
             raise
-        lease = next(self._ids)
+        lease = turn.number
         # A second more than the request itself may take, so that only dead owners lose their lease.
         timer = asyncio.get_running_loop().call_later(self.config.request_timeout + 1, self._end, lease)
         self._leases[lease] = timer
         return lease
+
+    def _grant(self) -> None:
+        """Let those go whose turn it is, as far as the limits allow now."""
+        while self._free and self._queue:
+            turn = self._queue[0]
+            if not turn.granted.done():
+                now = time.monotonic()
+                if pause := max(self._requests.wait(now), self._tokens.wait(now)):
+                    if self._wake is None:
+                        self._wake = asyncio.get_running_loop().call_later(pause, self._awake)
+                    return
+                self._requests.depart(now, 1)
+                self._tokens.depart(now, turn.tokens)
+                self._free -= 1
+                turn.granted.set_result(None)
+            heapq.heappop(self._queue)
+
+    def _awake(self) -> None:
+        self._wake = None
+        self._grant()
+
+    def _give_back(self) -> None:
+        self._free += 1
+        self._grant()
 
     def _too_slow(self, wait: float) -> str:
         limits = {name: getattr(self.config, name) for name in ("concurrency", "rpm", "tpm")}
@@ -118,7 +155,7 @@ class Coordinator:
     def _end(self, lease: int) -> None:
         if timer := self._leases.pop(lease, None):
             timer.cancel()
-            self._slots.release()
+            self._give_back()
 
     def _check_breaker(self) -> None:
         if self._open_until is not None and (left := self._open_until - time.monotonic()) > 0:

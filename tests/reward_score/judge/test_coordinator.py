@@ -7,7 +7,7 @@ import pytest
 
 from reward_score.errors import JudgeUnavailable
 from reward_score.judge import JudgeConfig
-from reward_score.judge.coordinator import CircuitOpen, Coordinator
+from reward_score.judge.coordinator import CircuitOpen, Coordinator, NoPermission
 from reward_score.judge.tally import Tally
 
 
@@ -85,7 +85,7 @@ def test_a_lease_whose_owner_died_comes_back(monkeypatch):
         await shared.release(lease)
         # Given back twice, it counts once.
         await shared.release(lease)
-        assert shared._slots._value == 1
+        assert shared._free == 1
 
     run(scenario, concurrency=1, request_timeout=0.1)
 
@@ -98,6 +98,44 @@ def test_a_waiter_that_is_cancelled_takes_nothing():
         waiter.cancel()
         await shared.release(lease)
         await asyncio.wait_for(shared.acquire(1, 1), 1)
+
+    run(scenario, concurrency=1)
+
+
+def test_retries_go_before_first_attempts_that_came_earlier():
+    async def scenario(shared):
+        order = []
+
+        async def one(name, retry):
+            lease = await shared.acquire(1, 30, retry=retry)
+            order.append(name)
+            await shared.release(lease)
+
+        lease = await shared.acquire(1, 30)
+        waiting = []
+        for name in ("first 1", "first 2", "retry 1", "first 3", "retry 2"):
+            waiting.append(asyncio.ensure_future(one(name, name.startswith("retry"))))
+            await asyncio.sleep(0)
+        await shared.release(lease)
+        await asyncio.gather(*waiting)
+        return order
+
+    expected = ["retry 1", "retry 2", "first 1", "first 2", "first 3"]
+    assert run(scenario, concurrency=1) == expected
+    # Those who wait for the rate hold no slot that would put a retry behind them.
+    assert run(scenario, concurrency=64, rpm=600) == expected
+
+
+def test_who_waits_in_vain_leaves_the_queue_to_others():
+    async def scenario(shared):
+        lease = await shared.acquire(1, 30)
+        with pytest.raises(NoPermission):
+            await shared.acquire(1, 0)
+        waiter = asyncio.ensure_future(shared.acquire(1, 30))
+        await asyncio.sleep(0)
+        await shared.release(lease)
+        await shared.release(await waiter)
+        assert shared._free == 1 and not shared._queue
 
     run(scenario, concurrency=1)
 
@@ -140,7 +178,7 @@ def test_those_who_wait_when_it_opens_are_refused_too():
         await shared.release(lease)
         with pytest.raises(CircuitOpen):
             await waiter
-        assert shared._slots._value == 1
+        assert shared._free == 1
 
     run(scenario, concurrency=1, breaker_failures=1)
 

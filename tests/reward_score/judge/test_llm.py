@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import lru_cache
 
 import pytest
 from judge_server import JudgeServer, grades, status, verdict
@@ -15,7 +16,8 @@ from judge_server import JudgeServer, grades, status, verdict
 import reward_score
 from reward_score import Scorer, make_sample
 from reward_score.errors import BadOption, JudgeUnavailable
-from reward_score.judge import DIMENSIONS, JudgeConfig, LexicalJudge, LLMJudge, Verdict, make_judge
+from reward_score.judge import DIMENSIONS, JudgeConfig, LexicalJudge, LLMJudge, Verdict, llm, make_judge
+from reward_score.judge.coordinator import NoPermission
 from reward_score.leaderboard import score_records
 from reward_score.sample import CaptionPair
 from reward_score.submission import Record
@@ -91,6 +93,72 @@ def test_threads_and_event_loops_share_one_judge(server, make):
     for thread in threads:
         thread.join()
     assert len(results) == 64 and {result.mean for result in results} == {4}
+
+
+def test_threads_that_come_first_together_start_one_loop(monkeypatch):
+    made = []
+
+    def slow():
+        # Long enough for every thread to find no loop yet.
+        time.sleep(0.2)
+        made.append(asyncio.SelectorEventLoop())
+        return made[-1]
+
+    monkeypatch.setattr(llm, "_start_loop", lru_cache(maxsize=1)(llm._start_loop.__wrapped__))
+    monkeypatch.setattr(llm.asyncio, "new_event_loop", slow)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(llm._loop())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for loop in made:
+        loop.call_soon_threadsafe(loop.stop)
+    assert len(made) == 1 and found == made * 8
+
+
+class Recorder:
+    """A limiter that lets everything go and keeps what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def acquire(self, tokens, wait, retry=False):
+        self.asked.append((wait, retry))
+        return 0
+
+    async def release(self, lease):
+        pass
+
+    async def report(self, tally, healthy=None):
+        pass
+
+
+def test_a_retry_says_so_and_waits_for_what_is_left_of_its_deadline(server):
+    server.script = [status(500), status(500), verdict(4)]
+    limiter = Recorder()
+    options = {"base_url": server.url, "cache": None, "backoff": 0.1, "deadline": 60, "queue_limit": 500}
+    LLMJudge(JudgeConfig(**options), limiter).judge(pairs(1))
+    (first, *retries) = limiter.asked
+    assert first == (500, False) and [retry for _, retry in retries] == [True, True]
+    # A pause of at least half the back-off is gone before each.
+    assert retries[0][0] < 60 - 0.05 and retries[1][0] < retries[0][0] - 0.1
+
+
+class Jammed(Recorder):
+    """A limiter that has room for first attempts alone."""
+
+    async def acquire(self, tokens, wait, retry=False):
+        if retry:
+            raise NoPermission("no permission")
+        return 0
+
+
+def test_a_retry_that_gets_no_permission_fails_for_what_came_before(server):
+    server.script = [status(500)]
+    judge = LLMJudge(JudgeConfig(base_url=server.url, cache=None, backoff=0.01), Jammed())
+    with pytest.raises(JudgeUnavailable, match="deadline.*before that.*HTTP 500"):
+        judge.judge(pairs(1))
 
 
 def test_equal_answers_that_are_under_way_are_asked_about_once(server, make):
