@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reward_score.errors import NormalizationError
+from reward_score.similarity import DEFAULT_ENCODER
 
 #: Source of the entries that stand for all sources of a task together.
 ALL_SOURCES = "*"
@@ -107,6 +108,7 @@ class Provenance(_Strict):
         split: data that was answered, e.g. ``train, at most 500 per pair, seed 0``.
         decoding: e.g. ``greedy, max_tokens 512``.
         judge: name of the judge whose grades were measured; grades of another judge are on another scale.
+        similarity: name or folder of the sentence encoder, for the same reason.
         reward_version: version of the raw rewards, so that an artifact does not outlive a change of formula.
     """
 
@@ -114,6 +116,7 @@ class Provenance(_Strict):
     split: str
     decoding: str
     judge: str = "lexical"
+    similarity: str = DEFAULT_ENCODER
     reward_version: str = REWARD_VERSION
 
 
@@ -151,9 +154,10 @@ class Artifact(_Strict):
     def hash(self) -> str:
         """SHA-256 of the content, hexadecimal; independent of the file's layout."""
         content = self.model_dump(mode="json")
-        # Files from before there was another judge keep their hash.
-        if content["provenance"]["judge"] == "lexical":
-            del content["provenance"]["judge"]
+        # Files from before there was another judge or encoder keep their hash.
+        for name in ("judge", "similarity"):
+            if content["provenance"][name] == Provenance.model_fields[name].default:
+                del content["provenance"][name]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -162,10 +166,10 @@ class Artifact(_Strict):
         sources stay as they are is kept: what is pooled from entries is less exact than what was measured.
 
         Raises:
-            NormalizationError: they do not come from the same model, decoding, judge and reward version.
+            NormalizationError: they do not come from the same model, decoding, judge, encoder and reward version.
         """
         mine, theirs = self.provenance, other.provenance
-        for name in ("model", "decoding", "judge", "reward_version"):
+        for name in ("model", "decoding", "judge", "similarity", "reward_version"):
             if getattr(mine, name) != getattr(theirs, name):
                 raise NormalizationError(
                     f"cannot merge artifacts of different {name}: {getattr(mine, name)!r} and {getattr(theirs, name)!r}"

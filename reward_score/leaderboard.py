@@ -4,7 +4,8 @@
 
 Records are grouped by source and pooled in a way that differs by task: TAG, STG and NAP are plain means over the scored
 records; DVC is a mean of source means, weighted by all records of the source, skipped ones included; SA and CVS are
-unweighted means over sources (``JIGSAWS`` and ``jigsaws`` are two), where a source without any counted item is 0.
+unweighted means over sources (``JIGSAWS`` and ``jigsaws`` are two), where a source without any counted item is 0; the
+judge's VS and RC are plain means over the judged captions, which those with an empty prediction or reference are not.
 """
 
 import os
@@ -126,7 +127,9 @@ def score_records(
         if judge is not None and task in JUDGED_TASKS:
             name = f"{task.upper()}_{judge.name.split(':')[0]}"
             score = _judge_dvc if task == "dvc" else _judge_captions
-            result.metrics[name], unjudged = score(by_source, judge)
+            value, unjudged = score(by_source, judge)
+            if value is not None:
+                result.metrics[name] = value
             if unjudged:
                 result.unjudged[task] = unjudged
     result.metrics = {name: result.metrics[name] for name in _ordered(result.metrics)}
@@ -261,10 +264,17 @@ def _verdicts(pairs: Sequence[CaptionPair], judge: Judge) -> list[Verdict | None
     return [None if isinstance(result, JudgeUnavailable) else result for result in results]
 
 
-def _judge_captions(groups: Mapping[str, _Group], judge: Judge) -> tuple[float, int]:
-    """VS_llm, RC_llm: all records of all sources together; and how many got no verdict."""
+def _judge_captions(groups: Mapping[str, _Group], judge: Judge) -> tuple[float | None, int]:
+    """VS_llm, RC_llm: all records of all sources together; and how many got no verdict.
+
+    Quirk kept: a record whose prediction or reference is empty is left out, so that saying nothing costs nothing. If
+    that leaves none there is no metric.
+    """
     records = [record for group in groups.values() for record in group.records]
-    verdicts = _verdicts([CaptionPair(record.prediction, record.answer) for record in records], judge)
+    pairs = [CaptionPair(record.prediction, record.answer) for record in records if record.prediction and record.answer]
+    if not pairs:
+        return None, 0
+    verdicts = _verdicts(pairs, judge)
     given = [verdict for verdict in verdicts if verdict is not None]
     return _mean_grade(given), len(verdicts) - len(given)
 

@@ -73,11 +73,22 @@ def task_of_qa_type(qa_type: str) -> str | None:
     return known or next((_QA_TASKS[alias] for alias in ("tal", "stg") if alias in name), None)
 
 
-def _turns(item: Mapping[str, Any]) -> tuple[str, str]:
+def _text(item: Mapping[str, Any], name: str, where: str) -> str:
+    """A field's text, "" if it is missing or null."""
+    value = item.get(name)
+    if not isinstance(value, str | None):
+        raise BadSubmission(f"{where}: {name} is {type(value).__name__}, must be text")
+    return value or ""
+
+
+def _turns(item: Mapping[str, Any], where: str) -> tuple[str, str]:
     """Question (without the video mark) and reference answer of a ground-truth item."""
-    question, answer = item.get("question") or "", item.get("answer") or ""
-    for turn in item.get("conversations") or []:
-        text = turn.get("value") or ""
+    question, answer = _text(item, "question", where), _text(item, "answer", where)
+    turns = item.get("conversations") or []
+    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+        raise BadSubmission(f"{where}: conversations must be a list of dicts with `from` and `value`")
+    for turn in turns:
+        text = _text(turn, "value", where)
         if turn.get("from") in ("human", "user"):
             question = text.replace("<video>\n", "").replace("<video>", "")
         elif turn.get("from") in ("gpt", "assistant"):
@@ -95,8 +106,24 @@ def read_json(path: str | os.PathLike) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise BadSubmission(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadSubmission(f"{path} is no JSON file: {error}") from None
+
+
+def _items(content: Any, name: str) -> list[Any]:
+    """Items of a submission or results file by index."""
+    if isinstance(content, list):
+        return content
+    if not isinstance(content, dict):
+        raise BadSubmission(f"{name}: must be a list of predictions or a dict by index, not {type(content).__name__}")
+    # By rank, a single missing answer would move all later ones to other records.
+    missing = next((i for i in range(len(content)) if str(i) not in content), None)
+    if missing is not None:
+        raise BadSubmission(
+            f'{name}: a results file must be keyed by index, "0" to "{len(content) - 1}" for its {len(content)} items; '
+            f'"{missing}" is missing'
+        )
+    return [content[str(i)] for i in range(len(content))]
 
 
 def predictions_of(content: Any, name: str = "predictions") -> list[str]:
@@ -106,17 +133,8 @@ def predictions_of(content: Any, name: str = "predictions") -> list[str]:
     Raises:
         BadSubmission: another form, or a prediction that is not text, which breaks the official code.
     """
-    if isinstance(content, dict):
-        try:
-            items = [content[key] for key in sorted(content, key=int)]
-        except ValueError:
-            raise BadSubmission(f'{name}: a results file must be keyed by index ("0", "1", ...)') from None
-    elif isinstance(content, list):
-        items = content
-    else:
-        raise BadSubmission(f"{name}: must be a list of predictions or a dict by index, not {type(content).__name__}")
     texts = []
-    for i, item in enumerate(items):
+    for i, item in enumerate(_items(content, name)):
         if not isinstance(item, dict) or not ("prediction" in item or "answer" in item):
             raise BadSubmission(f"{name}: item {i} needs a text `prediction` (or `answer`, in a results file)")
         text = item["prediction"] if "prediction" in item else item["answer"]
@@ -129,20 +147,33 @@ def predictions_of(content: Any, name: str = "predictions") -> list[str]:
 
 
 def qa_type_mismatches(content: Any, ground_truth: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Positions where a list of predictions names another qa_type than the ground truth; officially only a warning."""
-    rows = content if isinstance(content, list) else []
-    pairs = zip(rows, ground_truth, strict=False)
+    """Positions where the predictions name another qa_type than the ground truth; officially only a warning."""
+    pairs = zip(_items(content, "predictions"), ground_truth, strict=False)
     return [i for i, (row, item) in enumerate(pairs) if row.get("qa_type", item.get("qa_type")) != item.get("qa_type")]
+
+
+def require_records(content: Any) -> list[dict[str, Any]]:
+    """A ground-truth or test file's records.
+
+    Raises:
+        BadSubmission: not a list of dicts.
+    """
+    if not isinstance(content, list):
+        raise BadSubmission("the ground truth must be a JSON array of MedVidBench records")
+    for index, item in enumerate(content):
+        if not isinstance(item, dict):
+            raise BadSubmission(f"ground-truth record {index} is {type(item).__name__}, must be a dict")
+    return content
 
 
 def merge(predictions: Sequence[str], ground_truth: Any) -> list[Record]:
     """Records by array position, as the leaderboard merges them; ids are not used.
 
     Raises:
-        BadSubmission: not a list of records, or of another length than the predictions.
+        BadSubmission: not a list of records, of another length than the predictions, or a record has a field of another
+            type; the message names the record.
     """
-    if not isinstance(ground_truth, list) or not all(isinstance(item, dict) for item in ground_truth):
-        raise BadSubmission("the ground truth must be a JSON array of MedVidBench records")
+    require_records(ground_truth)
     if len(predictions) != len(ground_truth):
         raise BadSubmission(
             f"{len(predictions)} predictions for {len(ground_truth)} ground-truth records; both files must have the "
@@ -150,11 +181,11 @@ def merge(predictions: Sequence[str], ground_truth: Any) -> list[Record]:
         )
     records = []
     for index, (prediction, item) in enumerate(zip(predictions, ground_truth, strict=True)):
-        question, answer = _turns(item)
-        source = item.get("data_source")
+        where = f"ground-truth record {index}"
+        question, answer = _turns(item, where)
+        source = _text(item, "data_source", where)
         if not source or source == "Unknown":
-            source = item.get("dataset_name") or "Unknown"
-        metadata = item.get("metadata")
+            source = _text(item, "dataset_name", where) or "Unknown"
         records.append(
             Record(
                 index=index,
@@ -164,26 +195,33 @@ def merge(predictions: Sequence[str], ground_truth: Any) -> list[Record]:
                 question=question,
                 answer=answer,
                 struc_info=item.get("struc_info", []),
-                fps=metadata.get("fps", 1.0) if isinstance(metadata, dict) else 1.0,
+                fps=_metadata(item, where).get("fps", 1.0),
             )
         )
     return records
 
 
-def sample_id(item: Mapping[str, Any]) -> str:
+def _metadata(item: Mapping[str, Any], where: str) -> dict[str, Any]:
+    metadata = item.get("metadata")
+    if not isinstance(metadata, dict | None):
+        raise BadSubmission(f"{where}: metadata is {type(metadata).__name__}, must be a dict")
+    return metadata or {}
+
+
+def sample_id(item: Mapping[str, Any], where: str = "record") -> str:
     """A record's own ``id``, else ``video_id&&start&&end&&fps`` from its metadata (frames before times).
 
     Raises:
-        BadSubmission: neither is there.
+        BadSubmission: neither is there; the message begins with `where`.
     """
     if item.get("id"):
         return str(item["id"])
-    metadata = item.get("metadata") or {}
+    metadata = _metadata(item, where)
     for start, end in _EXTENTS:
         if start in metadata and end in metadata:
             parts = (metadata.get("video_id"), metadata[start], metadata[end], metadata.get("fps"))
             return "&&".join(map(str, parts))
-    raise BadSubmission(f"record of video {metadata.get('video_id')!r} has neither an id nor a start and an end")
+    raise BadSubmission(f"{where} of video {metadata.get('video_id')!r} has neither an id nor a start and an end")
 
 
 def write_submission(records: Iterable[Mapping[str, Any]], answers: Sequence[str], path: str | os.PathLike) -> Path:
@@ -195,21 +233,24 @@ def write_submission(records: Iterable[Mapping[str, Any]], answers: Sequence[str
         path: file to write, whole or not at all.
 
     Raises:
-        BadSubmission: numbers differ, an answer is not text, or a record has no id.
+        BadSubmission: numbers differ, an answer is not text, a record has no id, or the file cannot be written.
     """
-    records = list(records)
+    records = require_records(list(records))
     if len(records) != len(answers):
         raise BadSubmission(f"{len(answers)} answers for {len(records)} records")
     rows = [
-        {"id": sample_id(item), "qa_type": item.get("qa_type"), "prediction": answer}
-        for item, answer in zip(records, answers, strict=True)
+        {"id": sample_id(item, f"record {i}"), "qa_type": item.get("qa_type"), "prediction": answer}
+        for i, (item, answer) in enumerate(zip(records, answers, strict=True))
     ]
     predictions_of(rows, "answers")
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise BadSubmission(f"cannot write {path}: {error.strerror}") from None
     return path
 
 
@@ -241,7 +282,7 @@ def check_submission(
         items = read_json(ground_truth) if items is None else items
         merge(texts, items)
         for i, (row, item) in enumerate(zip(rows, items, strict=True)):
-            expected = {"id": sample_id(item), "qa_type": item.get("qa_type")}
+            expected = {"id": sample_id(item, f"record {i}"), "qa_type": item.get("qa_type")}
             if wrong := [name for name, value in expected.items() if row[name] != value]:
                 raise BadSubmission(
                     f"{path}: item {i} has {wrong[0]} {row[wrong[0]]!r}, the test file has {expected[wrong[0]]!r} "

@@ -21,6 +21,7 @@ from recipe.medgrpo.tables import compact_table
 from reward_score.artifact import ALL_SOURCES
 from reward_score.judge import Judge, JudgeConfig, make_judge
 from reward_score.normalization import MIN_OBSERVATIONS
+from reward_score.similarity import DEFAULT_ENCODER
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
     parser.add_argument("--judge", choices=["lexical", "openai"], default="lexical", help="the judge of the training")
     parser.add_argument("--judge-model", default="gpt-4.1", help="of the judge openai")
+    parser.add_argument("--similarity", default=DEFAULT_ENCODER, help="the sentence encoder of the training")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     )
     meta, answers = read_answers(answers_file, read_rows(args.data))
     judge = make_judge(JudgeConfig(model=args.judge_model) if args.judge == "openai" else args.judge)
-    values = raw_scores(answers, judge)
+    values = raw_scores(answers, judge, args.similarity)
     artifact = reward_score.Artifact.from_observations(
         values,
         reward_score.Provenance(
@@ -62,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
             split=f"{args.data}, tasks {' '.join(args.tasks)}, at most {args.max_per_pair} rows per pair",
             decoding=describe_decoding(meta["decoding"]),
             judge=judge.name,
+            similarity=args.similarity,
         ),
     )
     artifact.save(args.out)
@@ -77,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def raw_scores(answers: Sequence[Answer], judge: Judge) -> dict[tuple[str, str, str], list[float]]:
+def raw_scores(answers: Sequence[Answer], judge: Judge, similarity: str) -> dict[tuple[str, str, str], list[float]]:
     """Raw components of the answers by (source, task, component), each in [0, 1]; an unparsable answer is 0."""
     samples = reward_score.make_samples(
         [answer.row.data_source for answer in answers],
@@ -85,7 +88,8 @@ def raw_scores(answers: Sequence[Answer], judge: Judge) -> dict[tuple[str, str, 
         [answer.row.ground_truth for answer in answers],
         [answer.row.extra_info for answer in answers],
     )
-    return reward_score.observations(reward_score.get_scorer(reward_tasks="all", judge=judge).raw(samples))
+    scorer = reward_score.get_scorer(reward_tasks="all", judge=judge, similarity=similarity)
+    return reward_score.observations(scorer.raw(samples))
 
 
 def median_ratios(artifact: reward_score.Artifact) -> dict[tuple[str, str], str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from recipe.medgrpo.run_dir import write_json
+from recipe.medgrpo.run_dir import RunDirError, write_json
 from recipe.medgrpo.tables import compact_table
 from reward_score.judge import JudgeConfig, make_judge
 from reward_score.leaderboard import LeaderboardResult, score_files
@@ -36,7 +36,10 @@ def run(args: argparse.Namespace) -> int:
     result = score_files(args.predictions, args.ground_truth, judge=judge)
     print_result(result, Console())
     if args.json:
-        write_json(args.json, result.metrics)
+        try:
+            write_json(args.json, result.metrics)
+        except OSError as error:
+            raise RunDirError(f"cannot write {args.json}: {error.strerror}") from None
     return 0
 
 
@@ -47,6 +50,12 @@ def print_result(result: LeaderboardResult, console: Console) -> None:
         counts = result.counts.get(name.split("_")[0].lower(), {})
         table.add_row(name, f"{value:.4f}", *(str(counts.get(key, "")) for key in ("scored", "records")))
     console.print(table)
+    if result.mismatched:
+        console.print(
+            f"[yellow]warning:[/yellow] {len(result.mismatched)} predictions name another qa_type than their record "
+            f"(first: item {result.mismatched[0]}); are both files in the same order?",
+            soft_wrap=True,
+        )
     for task, count in result.unjudged.items():
         console.print(f"{task.upper()}: the judge gave no verdict on {count} captions, left out of its metric")
     if result.ignored:

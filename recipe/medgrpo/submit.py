@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a leaderboard submission from a checkpoint's answers to the test file, and checks it."""
+"""Writes a leaderboard submission from a checkpoint's answers to the test file, and checks it, or an existing one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from recipe.medgrpo.answers import AnswersError, read_answers, read_rows
 from recipe.medgrpo.run_dir import read_jsonl
 from reward_score.leaderboard import check_submission, write_submission
-from reward_score.submission import read_json
+from reward_score.submission import read_json, require_records
 
 
 class Entry(NamedTuple):
@@ -32,21 +32,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--answers", type=Path, nargs="+", help="files of `medgrpo generate` (the test set has no answers)"
     )
     source.add_argument("--results", type=Path, nargs="+", help="files results.jsonl of `medgrpo evaluate`")
+    source.add_argument("--check", type=Path, help="existing submission to check; nothing is written")
     parser.add_argument(
         "--ground-truth", type=Path, required=True, help="the test file (JSON array) the rows came from"
     )
-    parser.add_argument("--out", type=Path, required=True, help="submission to write (JSON array)")
+    parser.add_argument("--out", type=Path, help="submission to write (JSON array); needed unless --check")
 
 
 def run(args: argparse.Namespace) -> int:
-    items = read_json(args.ground_truth)
-    entries = from_answers(args.answers) if args.answers else from_results(args.results)
-    write_submission(items, in_file_order(entries, items, args.ground_truth), args.out)
-    warnings = check_submission(args.out, items)
+    if (args.out is None) == (args.check is None):
+        raise AnswersError("give --out, the submission to write, or --check, one to check; not both")
+    items = require_records(read_json(args.ground_truth))
+    if args.check is None:
+        entries = from_answers(args.answers) if args.answers else from_results(args.results)
+        write_submission(items, in_file_order(entries, items, args.ground_truth), args.out)
+    path = args.check or args.out
+    warnings = check_submission(path, items)
     console = Console()
     for warning in warnings:
         console.print(f"[yellow]warning:[/yellow] {warning}")
-    console.print(f"{args.out}: {len(items)} predictions, checked against {args.ground_truth}", soft_wrap=True)
+    console.print(f"{path}: {len(items)} predictions, checked against {args.ground_truth}", soft_wrap=True)
     return 0
 
 
@@ -60,26 +65,35 @@ def from_answers(files: Sequence[Path]) -> Iterable[Entry]:
         for answer in answers:
             extra = answer.row.extra_info
             if answer.sample == 0:
-                yield Entry(extra["index"], extra["qa_type"], answer.response, f"{path}, row {answer.row.index}")
+                where = f"{path}, row {answer.row.index}"
+                yield Entry(extra.get("index"), extra.get("qa_type"), answer.response, where)
 
 
 def from_results(files: Sequence[Path]) -> Iterable[Entry]:
     """First samples of results files."""
     for path in files:
         for result in read_jsonl(path, "medgrpo evaluate"):
+            where = f"{path}, row {result.get('index')}"
+            if lacking := [name for name in ("sample", "record", "qa_type", "response") if name not in result]:
+                raise AnswersError(f"{where}: lacks {', '.join(lacking)}; write it anew with medgrpo evaluate")
             if result["sample"] == 0:
-                yield Entry(result["record"], result["qa_type"], result["response"], f"{path}, row {result['index']}")
+                yield Entry(result["record"], result["qa_type"], result["response"], where)
 
 
 def in_file_order(entries: Iterable[Entry], items: Sequence[dict[str, Any]], test_file: Path) -> list[str]:
     """One response per item of the test file, in its order.
 
     Errors:
-        AnswersError: an answer belongs to no item or to one of another qa_type (rows made from another file), an item
-            has two answers, or items have none.
+        AnswersError: an answer is no text, belongs to no item or to one of another qa_type (rows made from another
+            file), an item has two answers, or items have none.
     """
     responses: dict[int, str] = {}
     for entry in entries:
+        if not isinstance(entry.record, int) or not isinstance(entry.response, str):
+            raise AnswersError(
+                f"{entry.where}: record {entry.record!r} and a response of type {type(entry.response).__name__}; "
+                "needed are the position in the test file and a text"
+            )
         if not 0 <= entry.record < len(items) or items[entry.record].get("qa_type") != entry.qa_type:
             raise AnswersError(
                 f"{entry.where}: answers record {entry.record} ({entry.qa_type}), which {test_file} does not have; "

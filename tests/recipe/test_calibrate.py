@@ -44,6 +44,22 @@ def test_only_the_chosen_tasks_and_where_they_come_from(calibrated, model):
     assert "temperature 0.0" in artifact.provenance.decoding and "tag stg" in artifact.provenance.split
 
 
+def test_the_encoder_is_asked_and_recorded(world, model, call, stand_in, tmp_path, monkeypatch):
+    asked = []
+
+    def similarity(self, pairs):
+        asked.append(self.name)
+        return [0.5] * len(pairs)
+
+    stand_in(0.0)
+    monkeypatch.setattr("reward_score.similarity.SentenceEncoder.similarity", similarity)
+    argv = ["--model", model, "--data", world.train, "--tasks", "vs"]
+    for name, options in (("mine", ["--similarity", "mine"]), ("all-MiniLM-L6-v2", [])):
+        out = tmp_path / f"{name}.json"
+        assert call(calibrate, *argv, "--out", out, *options) == 0
+        assert reward_score.Artifact.load(out).provenance.similarity == name == asked.pop()
+
+
 def test_median_answer_of_every_source_is_worth_one_half(calibrated):
     artifact, _ = calibrated
     normalizer = reward_score.Normalizer(artifact, "logistic")

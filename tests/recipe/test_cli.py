@@ -143,6 +143,65 @@ def test_submit_refuses_another_test_file(finished_run, items_file, tmp_path, ca
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda line: line.pop("sample"), "row 0: lacks sample"),
+        (lambda line: line.update(record=None), "row 0: record None"),
+        (lambda line: line.update(response=None), "row 0: .*NoneType"),
+    ],
+)
+def test_submit_names_the_line_that_it_cannot_use(finished_run, items_file, tmp_path, capsys, change, message):
+    import re
+
+    lines = [json.loads(line) for line in finished_run.evaluation("sft").results.read_text().splitlines()]
+    change(lines[0])
+    results = tmp_path / "results.jsonl"
+    results.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    argv = ["submit", "--results", str(results), "--ground-truth", str(items_file), "--out", str(tmp_path / "s.json")]
+    assert cli.main(argv) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_submit_refuses_a_test_file_of_other_things(finished_run, tmp_path, capsys):
+    items = tmp_path / "test.json"
+    items.write_text("[null]")
+    results = str(finished_run.evaluation("sft").results)
+    assert cli.main(["submit", "--results", results, "--ground-truth", str(items), "--out", str(tmp_path / "s")]) == 2
+    assert "record 0 is NoneType" in capsys.readouterr().err
+
+
+def test_submit_checks_an_existing_file(finished_run, items_file, tmp_path, capsys):
+    results, out = str(finished_run.evaluation("sft").results), tmp_path / "s.json"
+    truth = ["--ground-truth", str(items_file)]
+    assert cli.main(["submit", "--results", results, *truth, "--out", str(out)]) == 0
+    written = out.read_bytes()
+    capsys.readouterr()
+    assert cli.main(["submit", "--check", str(out), *truth]) == 0
+    assert "full test set has 6245" in capsys.readouterr().out and out.read_bytes() == written
+    out.write_text(json.dumps(json.loads(written)[::-1]))
+    assert cli.main(["submit", "--check", str(out), *truth]) == 2
+    assert "order must be that of the test file" in capsys.readouterr().err
+    for argv in (["--check", str(out), "--out", str(out)], ["--results", results]):
+        assert cli.main(["submit", *argv, *truth]) == 2
+        assert "give --out" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("light_encoder")
+@pytest.mark.parametrize("form", ["submission", "results"])
+def test_score_warns_of_other_qa_types_and_names_a_file_that_it_cannot_write(items_file, tmp_path, capsys, form):
+    items = json.loads(items_file.read_text())
+    rows = [{"id": item["id"], "qa_type": item["qa_type"], "prediction": ""} for item in items]
+    rows[3]["qa_type"] = rows[5]["qa_type"] = "cvs_assessment"
+    predictions = tmp_path / "p.json"
+    predictions.write_text(json.dumps(rows if form == "submission" else {str(i): row for i, row in enumerate(rows)}))
+    argv = ["score", "--predictions", str(predictions), "--ground-truth", str(items_file)]
+    assert cli.main([*argv, "--json", str(predictions / "metrics.json")]) == 2
+    captured = capsys.readouterr()
+    assert "2 predictions name another qa_type" in captured.out and "first: item 3" in captured.out
+    assert "cannot write" in captured.err
+
+
 def test_submit_refuses_two_answers_to_one_record(finished_run, items_file, tmp_path, capsys):
     results, out = str(finished_run.evaluation("sft").results), tmp_path / "s.json"
     argv = ["submit", "--results", results, results, "--ground-truth", str(items_file), "--out", str(out)]

@@ -105,10 +105,22 @@ def test_merge_keeps_what_it_does_not_change():
     assert merged.merge(second).hash == merged.hash == merged.merge(first).hash
 
 
-def test_merge_refuses_another_model():
-    other = Artifact.from_observations({KEY: [0.5]}, PROVENANCE.model_copy(update={"model": "rl"}))
-    with pytest.raises(NormalizationError, match="different model"):
+@pytest.mark.parametrize("name", ["model", "decoding", "judge", "similarity"])
+def test_merge_refuses_what_was_measured_otherwise(name):
+    other = Artifact.from_observations({KEY: [0.5]}, PROVENANCE.model_copy(update={name: "rl"}))
+    with pytest.raises(NormalizationError, match=f"different {name}"):
         Artifact.from_observations({KEY: [0.5]}, PROVENANCE).merge(other)
+
+
+def test_the_default_encoder_is_no_part_of_the_hash_so_that_older_files_keep_theirs(tmp_path):
+    artifact = Artifact.from_observations({KEY: [0.5]}, PROVENANCE)
+    path = artifact.save(tmp_path / "a.json")
+    content = json.loads(path.read_text())
+    assert content["provenance"].pop("similarity") == "all-MiniLM-L6-v2"
+    path.write_text(json.dumps(content))
+    assert Artifact.load(path).hash == artifact.hash
+    other = Artifact.from_observations({KEY: [0.5]}, PROVENANCE.model_copy(update={"similarity": "mine"}))
+    assert other.hash != artifact.hash
 
 
 def test_diff():

@@ -187,8 +187,17 @@ def test_judge_metrics():
     caption = "The hook dissects the cystic duct."
     perfect = record("video_summary_gpt", caption, caption)
     result = score(perfect, record("region_caption_gemini", "", caption), judge=LexicalJudge())
-    assert result.metrics == {"VS_lexical": 5.0, "RC_lexical": 1.0}
+    assert result.metrics == {"VS_lexical": 5.0}
+    other = record("region_caption_gemini", "The nurse washes her hands.", caption)
+    assert 1 <= score(perfect, other, judge=LexicalJudge()).metrics["RC_lexical"] < 5
     assert score(perfect).metrics == {}
+
+
+def test_empty_predictions_and_references_are_left_out_of_the_judged_captions_as_officially():
+    caption = "The hook dissects the cystic duct."
+    empty = [record("video_summary_gpt", "", caption), record("video_summary_gpt", caption, "")]
+    result = score(record("video_summary_gpt", caption, caption), *empty, judge=LexicalJudge())
+    assert (result.metrics, result.unjudged) == ({"VS_lexical": 5.0}, {})
 
 
 def test_judged_events_are_averaged_over_thresholds_that_have_pairs_and_weighted_by_source():

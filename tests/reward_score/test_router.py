@@ -18,6 +18,13 @@ from reward_score.judge import LexicalJudge
 TAG = ("medvidbench/AVOS/tag", "1.0-2.0 seconds.", "1.0-3.0 seconds.")
 
 
+def nested(depth):
+    result = []
+    for _ in range(depth):
+        result = [result]
+    return result
+
+
 def test_verls_signature():
     result = compute_score(
         data_source=TAG[0], solution_str=TAG[1], ground_truth=TAG[2], extra_info={"num_turns": None},
@@ -111,6 +118,10 @@ def test_unknown_data_sources_are_refused(data_source):
         (("a/b/tag", "", "1-2 seconds.", {"fps": math.nan}), BadGroundTruth, "fps nan"),
         (("a/b/tag", "", "1-2 seconds.", {"struc_info": "[{", "index": 3}), BadGroundTruth, "index 3.*no JSON"),
         (("a/b/tag", "", "1-2 seconds.", {"struc_info": {1, 2}}), BadGroundTruth, "no JSON"),
+        (("a/b/tag", "", "1-2 seconds.", {"struc_info": "[" * 100_000}), BadGroundTruth, "no JSON"),
+        (("a/b/tag", "", "1-2 seconds.", {"struc_info": nested(100_000)}), BadGroundTruth, "no JSON"),
+        (("a/b/tag", "", "1-2 seconds.", {"fps": 10**400}), BadGroundTruth, "fps 1"),
+        (("a/b/tag", "", "1-2 seconds.", {"question": ["what"]}), BadGroundTruth, r"'question'\] is list"),
     ],
 )
 def test_bad_rows_name_the_row_and_the_field(arguments, error, message):

@@ -5,7 +5,17 @@ import json
 import pytest
 
 from reward_score.errors import BadSubmission
-from reward_score.submission import check_submission, sample_id, task_of_qa_type, write_submission
+from reward_score.submission import (
+    check_submission,
+    merge,
+    predictions_of,
+    qa_type_mismatches,
+    read_json,
+    require_records,
+    sample_id,
+    task_of_qa_type,
+    write_submission,
+)
 
 RECORDS = [
     {"id": f"v{i}&&0&&10&&1.0", "qa_type": "tal", "metadata": {"video_id": f"v{i}", "fps": "1.0"}} for i in range(3)
@@ -83,6 +93,56 @@ def test_a_results_file_is_no_submission(tmp_path):
     path.write_text("{}")
     with pytest.raises(BadSubmission, match="JSON array"):
         check_submission(path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "missing"),
+    [("12", "0"), ("023", "1"), (["0", "1", "01"], "2"), (["0", "1", "x"], "2"), (["0", "00"], "1"), (["+0"], "0")],
+)
+def test_a_results_file_must_have_every_index(keys, missing):
+    with pytest.raises(BadSubmission, match=f'p: .*keyed by index, .*"{missing}" is missing'):
+        predictions_of({key: {"answer": "x"} for key in keys}, "p")
+
+
+def test_results_are_taken_by_index_whatever_their_order():
+    content = {str(i): {"answer": str(i), "qa_type": "stg" if i == 10 else "tal"} for i in reversed(range(12))}
+    assert predictions_of(content) == [str(i) for i in range(12)]
+    assert qa_type_mismatches(content, [{"qa_type": "tal"}] * 12) == [10]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"conversations": [None]}, "conversations must be a list of dicts"),
+        ({"conversations": 3}, "conversations must be a list of dicts"),
+        ({"conversations": [{"from": "gpt", "value": 3}]}, "value is int, must be text"),
+        ({"answer": ["a"]}, "answer is list"),
+        ({"data_source": ["AVOS"]}, "data_source is list"),
+        ({"data_source": {"name": "AVOS"}}, "data_source is dict"),
+        ({"data_source": "", "dataset_name": 3}, "dataset_name is int"),
+        ({"metadata": ["1.0"]}, "metadata is list"),
+    ],
+)
+def test_fields_of_another_type_name_the_record(change, message):
+    with pytest.raises(BadSubmission, match=f"ground-truth record 1: {message}"):
+        merge(["a", "b"], [RECORDS[0], {**RECORDS[1], **change}])
+
+
+def test_records_that_are_none(tmp_path):
+    with pytest.raises(BadSubmission, match="record 1 is NoneType"):
+        require_records([{}, None])
+    with pytest.raises(BadSubmission, match="record 0 is str"):
+        write_submission(["a"], ["b"], tmp_path / "s.json")
+    with pytest.raises(BadSubmission, match="record 0: metadata is list"):
+        write_submission([{"metadata": ["video_id"]}], ["b"], tmp_path / "s.json")
+
+
+def test_files_that_cannot_be_written_or_are_nested_too_deeply(tmp_path):
+    (tmp_path / "file").write_text("[" * 100_000)
+    with pytest.raises(BadSubmission, match="no JSON file"):
+        read_json(tmp_path / "file")
+    with pytest.raises(BadSubmission, match="cannot write"):
+        write_submission(RECORDS, ["a"] * 3, tmp_path / "file" / "s.json")
 
 
 def test_qa_types():
