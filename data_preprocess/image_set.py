@@ -218,7 +218,7 @@ def _usable(reading: Reading, pictures: dict[Path, Picture | FrameError], split_
             reading.summary.leave_out(file, record, item.id, error)
             continue
         split = item.split if split_unit == "published" else ""
-        key = (picture.image_id, item.task, item.question, item.options, item.answer, split)
+        key = (picture.image_id, item.source, item.task, item.question, item.options, item.answer, split)
         if key in seen:
             error = RecordError("record", "repeats an earlier question about the same picture", "Left out")
             reading.summary.leave_out(file, record, item.id, error, kind="duplicate")

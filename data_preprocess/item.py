@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_preprocess.failures import RecordError
-from data_preprocess.json_stream import half_character
+from data_preprocess.json_stream import check_characters
 from data_preprocess.row import IMAGE_TASKS, PLACEHOLDER
 
 SPLITS = ("train", "val", "test", "")
@@ -60,8 +60,7 @@ def checked(item: Item) -> Item:
             raise RecordError(name, "is empty", _READER)
         if found := PLACEHOLDER.search(texts[name]):
             raise RecordError(name, f"holds {found.group()}", "verl would look for another picture there: mend it")
-    if half := half_character(texts | {"image": str(item.image)}):
-        raise RecordError(half, "holds half a character (a lone surrogate)", "No file can keep it: mend the text")
+    check_characters(texts | {"image": str(item.image)})
     if "\0" in str(item.image):
         raise RecordError("image", f"{str(item.image)!r} holds a NUL, which no file name can", "Mend the record")
     if item.task not in IMAGE_TASKS:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
-from data_preprocess.failures import InputError
+from data_preprocess.failures import InputError, RecordError
 
 BLOCK = 16 << 20
 _QUOTE, _BACKSLASH, _OPEN, _CLOSE = b'"\\{}'
@@ -81,15 +81,25 @@ def parse(text: bytes, path: Path, start: int) -> object:
             raise not_json(path, str(error), start) from error
 
 
-def half_character(value: object, name: str = "record") -> str | None:
-    """The first field that holds half a character (``\\ud83d`` alone), which JSON can say and no file can keep."""
+def check_characters(value: object) -> None:
+    """Refuse half a character (``\\ud83d`` alone), which JSON can say and no file can keep.
+
+    Raises:
+        RecordError: naming the field.
+    """
+    if field := _half_in(value, ""):
+        raise RecordError(field, "holds half a character (a lone surrogate)", "No file can keep it: mend the text")
+
+
+def _half_in(value: object, name: str) -> str | None:
     if isinstance(value, dict):
-        parts = [(key, f"{name}.{key}") for key in value] + [(part, f"{name}.{key}") for key, part in value.items()]
+        parts = [(part, f"{name}.{key}".lstrip(".")) for key, part in value.items()]
+        parts += [(key, name or "record") for key in value]
     elif isinstance(value, list):
         parts = [(part, f"{name}[{position}]") for position, part in enumerate(value)]
     else:
-        return name.removeprefix("record.") if isinstance(value, str) and _HALF.search(value) else None
-    return next((found for part, place in parts if (found := half_character(part, place))), None)
+        return name if isinstance(value, str) and _HALF.search(value) else None
+    return next((found for part, place in parts if (found := _half_in(part, place))), None)
 
 
 def scan(path: Path, block: int = BLOCK) -> Iterator[list[Entry]]:

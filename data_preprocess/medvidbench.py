@@ -31,6 +31,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_preprocess import archive
+from data_preprocess.arguments import at_least
 from data_preprocess.failures import InputError, write_failures
 from data_preprocess.frames import OFFICIAL_PREFIX
 from data_preprocess.json_stream import Entry, scan
@@ -39,7 +40,7 @@ from data_preprocess.row import TASKS, RowWriter
 from data_preprocess.split import validation_videos
 from data_preprocess.subset import choose
 from data_preprocess.summary import Summary, TooManyFailures, run_and_tell
-from data_preprocess.video_tokens import OVERLONG
+from data_preprocess.video_tokens import OVERLONG, pixel_budget
 
 # Below this many bytes one process is done before others have started.
 _SHARED_FROM = 64 << 20
@@ -84,12 +85,14 @@ def convert(options: Options, *, progress: bool = True) -> Summary:
         shared = options.workers > 1 and size >= _SHARED_FROM and not options.verify_frames
         workers = stack.enter_context(_Workers(options.workers if shared else 0))
         contents = _survey(options, workers, _bar("reading", size, progress))
-        if options.frames_zip:
-            _unpack(options, contents.frames)
+        lacking = _unpack(options, contents.frames) if options.frames_zip else 0
         if not options.frames_root.is_dir():
             raise InputError(f"{options.frames_root} is not a folder. Give the folder of the frames with --frames-root")
         options.out.mkdir(parents=True, exist_ok=True)
-        return _write(options, contents, workers, _bar("writing", size, progress))
+        summary = _write(options, contents, workers, _bar("writing", size, progress))
+        if lacking:
+            summary.notes[f"listed frames are not in the archive {options.frames_zip}"] = lacking
+        return summary
 
 
 def _bar(what: str, size: int, shown: bool) -> tqdm:
@@ -148,17 +151,37 @@ def _survey(options: Options, workers: _Workers, bar: tqdm) -> Contents:
     return contents
 
 
-def _unpack(options: Options, frames: set[str]) -> None:
-    """The frames that the file lists, from the archive into the frame folder; the archive may have a folder on top."""
+def _unpack(options: Options, frames: set[str]) -> int:
+    """The frames that the file lists, from the archive into the frame folder; the archive may have folders on top.
+
+    Returns:
+        How many of the frames the archive lacks.
+
+    Raises:
+        InputError: see :func:`archive.unpack`; an archive without any of the frames.
+    """
+    found, members = set(), []
 
     def below(member: str) -> str | None:
-        inner = member.partition("/")[2]
-        return member if member in frames else inner if inner in frames else None
+        members.append(member)
+        path = member
+        while path and path not in frames:
+            path = path.partition("/")[2]
+        found.add(path)
+        return path or None
 
     if not options.frames_zip.is_file():
         raise InputError(f"{options.frames_zip} does not exist. Give the archive of the frames with --frames-zip")
     options.frames_root.mkdir(parents=True, exist_ok=True)
     archive.unpack(options.frames_zip, options.frames_root, below)
+    count = len(frames & found)
+    if frames and not count:
+        raise InputError(
+            f"{options.frames_zip}: 0 of {len(frames)} listed frames are in the archive. It holds "
+            f"{', '.join(members[:1]) or 'no file'}, the JSON file lists {min(frames)}: give the archive that belongs "
+            "to it, or another --path-prefix"
+        )
+    return len(frames) - count
 
 
 def _fates(options: Options, contents: Contents, splits: Sequence[str]) -> array:
@@ -238,29 +261,42 @@ def parser() -> argparse.ArgumentParser:
     cli.add_argument("--seed", type=int, default=0, help="which videos are held out (%(default)s)")
     cli.add_argument("--patch", type=int, choices=(14, 16), default=14, help="the model's patch size in pixels: 14 for "
                      "Qwen2-VL and Qwen2.5-VL, 16 for Qwen3-VL (%(default)s)")  # fmt: skip
-    cli.add_argument("--min-pixels", type=int, help="least area of a resized frame (default: 8 merged patches)")
-    cli.add_argument("--max-pixels", type=int, help="largest area of a resized frame (default: 48 merged patches)")
-    cli.add_argument("--max-clip-tokens", type=int, metavar="N", help="most tokens of a clip (default: any number)")
+    cli.add_argument("--min-pixels", type=at_least(1), help="least area of a resized frame (default: 8 merged patches)")
+    cli.add_argument(
+        "--max-pixels", type=at_least(1), help="largest area of a resized frame (default: 48 merged patches)"
+    )
+    cli.add_argument(
+        "--max-clip-tokens", type=at_least(1), metavar="N", help="most tokens of a clip (default: any number)"
+    )
     cli.add_argument("--overlong", choices=OVERLONG, default="drop", help="a clip with more: leave it out, keep every "
                      "k-th frame, or lower its pixels (%(default)s)")  # fmt: skip
     cli.add_argument("--tasks", nargs="+", choices=TASKS, help="keep these tasks only (default: all)")
-    cli.add_argument("--per-pair", type=int, metavar="N", help="at most N training rows for each source and task")
-    cli.add_argument("--balance", type=int, nargs="?", const=0, metavar="N", help="at most N training rows for each "
-                     "task, shared evenly by its sources; without N as many as the smallest task has")  # fmt: skip
+    cli.add_argument(
+        "--per-pair", type=at_least(1), metavar="N", help="at most N training rows for each source and task"
+    )
+    cli.add_argument("--balance", type=at_least(1), nargs="?", const=0, metavar="N", help="at most N training rows for "
+                     "each task, shared evenly by its sources; without N as many as the smallest has")  # fmt: skip
     cli.add_argument("--one-shot", action="store_true", help="a system message with an example, for untuned models")
     opening = cli.add_mutually_exclusive_group()
     opening.add_argument("--verify-frames", action="store_true", help="read every frame file to its end")
     opening.add_argument("--skip-frames", action="store_true", help="open no frame file: no sizes, no boxes drawn")
     cli.add_argument("--questions-only", action="store_true", help="the test file: no answers, all to test.parquet")
-    cli.add_argument("--max-failed", type=int, default=0, help="bad records to put up with (%(default)s)")
-    cli.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 8), help="processes (%(default)s)")
+    cli.add_argument("--max-failed", type=at_least(0), default=0, help="bad records to put up with (%(default)s)")
+    cli.add_argument("--workers", type=at_least(1), default=min(os.cpu_count() or 1, 8), help="processes (%(default)s)")
     return cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = parser().parse_args(argv)
+    cli = parser()
+    arguments = cli.parse_args(argv)
     if not 0 <= arguments.val_ratio <= 1:
-        parser().error(f"--val-ratio {arguments.val_ratio} is not between 0 and 1")
+        cli.error(f"--val-ratio {arguments.val_ratio} is not between 0 and 1")
+    budget = pixel_budget(arguments.patch)
+    least, most = (getattr(arguments, name) or budget[name] for name in ("min_pixels", "max_pixels"))
+    if least > most:
+        cli.error(f"--min-pixels {least} is above --max-pixels {most}")
+    if arguments.questions_only and (arguments.per_pair is not None or arguments.balance is not None):
+        cli.error("--per-pair and --balance choose among training rows: --questions-only has none")
     options = Options(**vars(arguments))
     return run_and_tell(lambda: convert(options), options.out, options.max_failed)
 

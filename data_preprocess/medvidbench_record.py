@@ -9,15 +9,18 @@ carried along in ``metadata``, never interpreted.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
 from dataclasses import dataclass
 
 from data_preprocess.failures import RecordError
-from data_preprocess.row import canonical_source, task_of
+from data_preprocess.row import PLACEHOLDER, canonical_source, task_of
 
-_PLACEHOLDER = re.compile("<(?:video|image|audio)>")
+_NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
+_BOX_IN_TEXT = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]")
+_FARTHEST = 1e9
 _HUMAN, _MODEL = ("human", "user"), ("gpt", "assistant")
 
 
@@ -75,7 +78,7 @@ def parse_record(raw: object, *, questions_only: bool = False) -> Record:
         fps=_fps(raw),
         video_id=video_name(raw),
         region=_region(raw, frames) if raw.get("is_RC") or task == "rc" else None,
-        boxes=_boxes(raw.get("struc_info")) if task == "stg" else [],
+        boxes=_boxes(raw.get("struc_info"), answer) if task == "stg" else [],
         struc_info=json.dumps(raw["struc_info"], ensure_ascii=False) if raw.get("struc_info") else "",
         metadata=json.dumps(raw["metadata"], ensure_ascii=False),
         repeats_frames=len(set(frames)) < len(frames),
@@ -91,6 +94,30 @@ def qa_task(raw: dict) -> str:
     """
     qa_type = _qa_type(raw)
     return task_of(qa_type) or _own_name(qa_type)
+
+
+def fingerprint(raw: dict, frames: bytes, questions_only: bool = False) -> bytes:
+    """Equal for records that repeat each other: one source's question about the same frames, of one kind, one answer.
+
+    Their ids, the order of their keys and all other fields may differ.
+
+    Args:
+        frames: JSON text of the list, without blanks.
+
+    Raises:
+        RecordError: see :func:`parse_record`.
+    """
+    region = _shown(raw.get("RC_info")) if raw.get("is_RC") or qa_task(raw) == "rc" else ""
+    parts = (
+        canonical_source(source_name(raw)),
+        _qa_type(raw),
+        *_conversation(raw, questions_only),
+        str(_fps(raw)),
+        region,
+    )
+    key = hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16)
+    key.update(frames)
+    return key.digest()
 
 
 def _qa_type(raw: dict) -> str:
@@ -139,7 +166,7 @@ def _fps(raw: dict) -> float:
     value = _metadata(raw).get("fps")
     try:
         fps = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         fps = math.nan
     if isinstance(value, bool) or not (math.isfinite(fps) and fps > 0):
         raise RecordError(
@@ -194,7 +221,7 @@ def _conversation(raw: dict, questions_only: bool) -> tuple[str, str]:
     if not answer and not questions_only:
         raise RecordError("conversations", "hold no answer", "For a file of questions alone use --questions-only")
     for side, text in (("question", question), ("answer", answer)):
-        if found := _PLACEHOLDER.search(text):
+        if found := PLACEHOLDER.search(text):
             raise RecordError(
                 "conversations",
                 f"hold {found.group()} inside the {side}",
@@ -213,8 +240,11 @@ def _region(raw: dict, frames: list[str]) -> tuple[str, list[float]]:
     return frame, _box(info.get("start_frame_bbox"), "RC_info.start_frame_bbox")
 
 
-def _boxes(struc_info: object) -> list[list[float]]:
-    """Boxes of the STG truth in any of its three shapes, less the all-zero ones (nothing to be seen)."""
+def _boxes(struc_info: object, answer: str) -> list[list[float]]:
+    """Boxes of the STG truth in any of its three shapes, else of the answer; not all-zero ones (nothing to be seen)."""
+    if not struc_info:
+        boxes = [[float(side) for side in box] for box in _BOX_IN_TEXT.findall(answer)]
+        return [box for box in boxes if any(box)]
     entries = struc_info if isinstance(struc_info, list) else [struc_info]
     boxes = []
     for entry in entries:
@@ -230,12 +260,11 @@ def _boxes(struc_info: object) -> list[list[float]]:
 
 
 def _box(value: object, field: str) -> list[float]:
-    numbers = (
-        isinstance(value, list)
-        and len(value) == 4
-        and all(isinstance(side, int | float) and not isinstance(side, bool) and math.isfinite(side) for side in value)
+    # Compared, and not math.isfinite, which fails on a whole number beyond any float.
+    numbers = isinstance(value, list) and all(
+        isinstance(side, int | float) and not isinstance(side, bool) and abs(side) < _FARTHEST for side in value
     )
-    if not numbers:
+    if not numbers or len(value) != 4:
         raise RecordError(field, f"is {_shown(value)}", "A box is [x1, y1, x2, y2] in pixels of the frame")
     return value
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,8 +25,16 @@ import pyarrow as pa
 
 from data_preprocess.failures import RecordError
 from data_preprocess.frames import OFFICIAL_PREFIX, FrameStore, draw_region, place_region, region_copy
-from data_preprocess.json_stream import Entry, parse
-from data_preprocess.medvidbench_record import Record, frame_list, parse_record, qa_task, source_name, video_name
+from data_preprocess.json_stream import Entry, check_characters, parse
+from data_preprocess.medvidbench_record import (
+    Record,
+    fingerprint,
+    frame_list,
+    parse_record,
+    qa_task,
+    source_name,
+    video_name,
+)
 from data_preprocess.one_shot import system_message
 from data_preprocess.row import ROW_SCHEMA, SOURCES, Clip, build_row, canonical_source
 from data_preprocess.video_tokens import PATCH, fit_clip, pixel_budget
@@ -34,6 +44,8 @@ BENCHMARK = "medvidbench"
 NOT_CHOSEN, REPEATED = -1, -2
 _BOX_REMEDY = "Boxes are pixels of the original frame: it must be there, and not resized"
 _VERIFYING_THREADS = 16
+# Half a character can only be there as an escape, and whole ones beyond 16 bits are; few texts have either.
+_ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ class Options:
 
 @dataclass
 class Surveyed:
-    """Of each record its (source, task, video), None where :func:`build` will fail; and the hash of its bytes."""
+    """Of each record its (source, task, video), None where :func:`build` will fail; and what repetitions share."""
 
     units: list[tuple[str, str, str] | None] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
@@ -90,10 +102,11 @@ class _Head(msgspec.Struct):
     dataset_name: Any = None
     qa_type: Any = None
     metadata: Any = None
-
-
-class _WithFrames(_Head):
-    video: Any = None
+    conversations: Any = None
+    is_RC: Any = None
+    RC_info: Any = None
+    # Not built either: for most uses its text will do.
+    video: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def _texts(path: Path, entries: Sequence[Entry]) -> Iterator[tuple[bytes, int]]:
@@ -114,21 +127,24 @@ def survey(options: Options, entries: Sequence[Entry]) -> Surveyed:
     """
     found = Surveyed()
     store = _store(options.frames_root, options.path_prefix)
-    head = msgspec.json.Decoder(_WithFrames if options.frames_zip else _Head)
+    head = msgspec.json.Decoder(_Head)
     for text, start in _texts(options.json, entries):
-        unit = None
+        unit = digest = None
         # A record that fails here is reported by build.
         with contextlib.suppress(RecordError):
             try:
                 raw = msgspec.structs.asdict(head.decode(text))
+                frames = bytes(raw["video"])
             except msgspec.MsgspecError:
                 raw = parse(text, options.json, start)
+                frames = json.dumps(raw.get("video")).encode() if isinstance(raw, dict) else b""
             if isinstance(raw, dict):
                 unit = canonical_source(source_name(raw)), qa_task(raw), video_name(raw)
+                digest = fingerprint(raw, msgspec.json.format(frames, indent=-1), options.questions_only)
                 if options.frames_zip:
-                    found.frames.update(map(store.below, frame_list(raw)))
+                    found.frames.update(map(store.below, frame_list({"video": json.loads(frames)})))
         found.units.append(unit)
-        found.digests.append(hashlib.blake2b(text, digest_size=16).digest())
+        found.digests.append(digest or hashlib.blake2b(text, digest_size=16).digest())
     return found
 
 
@@ -145,6 +161,8 @@ def build(options: Options, entries: Sequence[Entry], first: int, fates: Sequenc
             continue
         raw = parse(text, options.json, start)
         try:
+            if _ESCAPED.search(text):
+                check_characters(raw)
             record = parse_record(raw, questions_only=options.questions_only)
             if options.tasks and record.task not in options.tasks:
                 continue
@@ -152,7 +170,7 @@ def build(options: Options, entries: Sequence[Entry], first: int, fates: Sequenc
             if clip is None:
                 continue
             if fate == REPEATED:
-                error = RecordError("record", "repeats an earlier one in every field", "Left out")
+                error = RecordError("record", "repeats an earlier one: same frames, question and answer", "Left out")
                 built.left_out.append((number, record.id, error, "duplicate"))
                 continue
         except RecordError as error:
@@ -214,7 +232,7 @@ def _clip(record: Record, options: Options, notes: Counter) -> Clip | None:
             notes[f"made to fit {most} tokens by {options.overlong.replace('_', ' ')}"] += 1
         stride, tokens = fit.stride, fit.size.num_tokens
         limits = {"min_pixels": fit.min_pixels, "max_pixels": fit.max_pixels}
-        with _field("struc_info", _BOX_REMEDY):
+        with _field("struc_info" if record.struc_info else "conversations", _BOX_REMEDY):
             for box in record.boxes:
                 place_region(box, height, width)
     if record.region:

@@ -167,10 +167,10 @@ def _shape(row: dict, media: str) -> Iterator[Problem]:
 
 
 def _repeated(row: dict, media: str, number: int, seen: dict) -> Iterator[Problem]:
-    """The converters leave out the same: one question about the same media, of one kind and with one answer."""
+    """The converters leave out the same: a source's question about the same media, of one kind, with one answer."""
     info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
     what = info.get("image_id") or [(media_files(item), item.get("sample_fps")) for item in row[media]]
-    key = hash((str(what), info.get("qa_type", info["task"]), info["question"], truth))
+    key = hash((str(what), row["data_source"], info.get("qa_type"), info["question"], truth))
     if key in seen and truth:
         yield "row", f"repeats row {seen[key]}", "Leave one of them out"
     seen.setdefault(key, number)

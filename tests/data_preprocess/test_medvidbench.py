@@ -129,6 +129,52 @@ def test_duplicates_are_left_out_and_reported(bench, capsys):
     assert json.loads(line)["kind"] == "duplicate"
 
 
+def test_what_a_repetition_is(bench):
+    """The same question with the same answer about the same frames, of one kind, whatever else the records say."""
+    record = bench.record()
+    answer = [record["conversations"][0], {"from": "gpt", "value": "1.0-2.0 seconds."}]
+    records = [
+        record,
+        dict(reversed(record.items())),
+        record | {"id": "other", "struc_info": None, "data_source": "avos"},
+        record | {"conversations": [{"value": "When is the cutting?", "role": "user"}, record["conversations"][1]]},
+        record | {"conversations": answer},
+        record | {"qa_type": "tag"},
+        record | {"video": record["video"][:2]},
+        record | {"metadata": record["metadata"] | {"fps": "2.0"}},
+        record | {"data_source": "NurViD"},
+        bench.region_record(),
+        bench.region_record(start_frame_bbox=[0, 0, 20, 20]),
+    ]
+    text = json.dumps(records[:2])[:-1] + "," + json.dumps(records[2:], indent=1)[1:]
+    assert bench.run(text, "--val-ratio", "0") == 0
+    failures = map(json.loads, (bench.out / "failed.jsonl").read_text().splitlines())
+    assert [(failure["record"], failure["kind"]) for failure in failures] == [(n, "duplicate") for n in (1, 2, 3)]
+    assert len(read(bench.out / "train.parquet")) == len(records) - 3
+
+
+def test_half_a_character(bench, capsys):
+    """It is no UTF-8, and Parquet could not hold it; whole ones beyond 16 bits are escaped in the same way."""
+    conversation = [{"from": "human", "value": "When?"}, {"from": "gpt", "value": "x \ud83d y"}]
+    whole = [{"from": "human", "value": "When? \U0001f600"}, {"from": "gpt", "value": "now"}]
+    records = [bench.record(conversations=whole), bench.record(conversations=conversation), bench.record(id="\ud83d")]
+    assert bench.run(records, "--max-failed", "2", "--val-ratio", "0") == 0
+    assert len(read(bench.out / "train.parquet")) == 1
+    failures = [json.loads(line) for line in (bench.out / "failed.jsonl").read_text().splitlines()]
+    assert [failure["field"] for failure in failures] == ["conversations[1].value", "id"]
+    assert "holds half a character" in capsys.readouterr().err
+
+
+def test_a_number_of_thousands_of_digits(bench, capsys):
+    assert bench.run(json.dumps([bench.record(id=0)]).replace('"id": 0', f'"id": {"9" * 5000}')) == 1
+    assert "data.json is not JSON: Exceeds the limit" in capsys.readouterr().err
+
+
+def test_names_that_look_like_markup(bench, capsys):
+    assert bench.run([bench.record(data_source="A[red]", qa_type="count[/i]")], "--val-ratio", "0") == 0
+    assert "A[red]" in (shown := capsys.readouterr().out) and "count[/i]" in shown
+
+
 def test_failures_are_listed_and_stop_the_command(bench, capsys):
     assert bench.run([bench.record(), bench.record("b")]) == 0
     before = (bench.out / "train.parquet").read_bytes()
@@ -211,16 +257,20 @@ def test_a_wrong_frames_root_is_seen_without_verification(bench, capsys):
     assert "/root/data/AVOS/a/0.jpg does not exist. Check --frames-root" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("kind", ["region", "grounding"])
+@pytest.mark.parametrize("kind", ["region", "grounding", "answer"])
 def test_boxes_outside_the_frame(bench, capsys, kind):
     box = [10, 10, 400, 40]
     if kind == "region":
         record, field = bench.region_record(start_frame_bbox=box), "RC_info"
+    elif kind == "answer":
+        conversation = [{"from": "human", "value": "Where?"}, {"from": "gpt", "value": f"0.0 seconds: {box}"}]
+        record, field = bench.record(qa_type="stg", struc_info=None, conversations=conversation), "conversations"
     else:
         record, field = bench.record(qa_type="stg", struc_info=[{"bbox_dict": {"0.0": box}}]), "struc_info"
     assert bench.run([record]) == 1
     assert (
-        f"{field}: [10, 10, 400, 40] leaves the frame of 64x48 pixels. Boxes are pixels of" in capsys.readouterr().err
+        "leaves the frame of 64x48 pixels. Boxes are pixels of" in (shown := capsys.readouterr().err)
+        and f"{field}: [10" in shown
     )
 
 
@@ -263,6 +313,23 @@ def test_a_frame_that_the_model_cannot_take(bench, capsys):
     Image.new("RGB", (900, 9)).save(bench.root / "frames/AVOS/b/0.jpg")
     assert bench.run([bench.record("b")]) == 1
     assert "video: a frame of 900x9 pixels loses a side within 37632 pixels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--per-pair", "-1"], "--per-pair: -1 is below 1"),
+        (["--balance", "-3"], "--balance: -3 is below 1"),
+        (["--workers", "many"], "invalid whole number value: 'many'"),
+        (["--min-pixels", "50000"], "--min-pixels 50000 is above --max-pixels 37632"),
+        (["--questions-only", "--per-pair", "2"], "--questions-only has none"),
+        (["--questions-only", "--balance"], "--questions-only has none"),
+    ],
+)
+def test_options_that_make_no_sense(bench, capsys, options, message):
+    with pytest.raises(SystemExit) as stopped:
+        bench.run([bench.record()], *options)
+    assert stopped.value.code == 2 and message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("ratio", ["-0.1", "1.5", "many"])

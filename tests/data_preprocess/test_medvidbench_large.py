@@ -28,11 +28,17 @@ def read(bench, split="train"):
 
 
 def many(bench, count=40, **changes):
-    return [bench.record("ab"[number % 2], id=str(number), **changes) for number in range(count)]
+    """Records that differ in their question."""
+    answer = bench.record()["conversations"][1]
+    asked = [[{"from": "human", "value": f"<video>\n{number}?"}, answer] for number in range(count)]
+    return [
+        bench.record("ab"[number % 2], **{"id": str(number), "conversations": asked[number]} | changes)
+        for number in range(count)
+    ]
 
 
 def test_shared_work_gives_the_same_rows(bench, monkeypatch, capsys):
-    records = [*many(bench), bench.record(id="0"), bench.record(video=[], id="bad")]
+    records = [*many(bench), many(bench)[0], bench.record(video=[], id="bad")]
     monkeypatch.setattr(json_stream.scan, "__defaults__", (2048,))
     assert bench.run(records, "--max-failed", "1", "--workers", "1") == 0
     alone, failed = {s: read(bench, s) for s in ("train", "val")}, (bench.out / "failed.jsonl").read_text()
@@ -110,7 +116,7 @@ def test_unopened_frames(bench, capsys):
     assert all(Path(frame).exists() for row in read(bench) for frame in row["videos"][0]["video"])
 
 
-@pytest.mark.parametrize("top", ["", "testdata/"])
+@pytest.mark.parametrize("top", ["", "testdata/", "home/x/testdata/"])
 def test_zipped_frames(bench, tmp_path, top, capsys):
     archive = tmp_path / "frames.zip"
     with zipfile.ZipFile(archive, "w") as file:
@@ -129,11 +135,26 @@ def test_zipped_frames(bench, tmp_path, top, capsys):
     assert "frames.zip is no whole ZIP archive" in capsys.readouterr().err
 
 
+def test_an_archive_of_other_frames(bench, tmp_path, capsys):
+    bench.write([bench.record()])
+    command = ["--json", bench.json, "--frames-root", tmp_path / "frames", "--out", bench.out]
+    command = [*map(str, command), "--frames-zip", str(tmp_path / "frames.zip")]
+    with zipfile.ZipFile(tmp_path / "frames.zip", "w") as file:
+        file.writestr("valdata/AVOS/other.jpg", b"x")
+    assert medvidbench.main(command) == 1
+    shown = capsys.readouterr().err
+    assert "frames.zip: 0 of 3 listed frames are in the archive. It holds valdata/AVOS/other.jpg, the JSON" in shown
+    with zipfile.ZipFile(tmp_path / "frames.zip", "w") as file:
+        file.write(bench.root / "frames/AVOS/a/0.jpg", "AVOS/a/0.jpg")
+    assert medvidbench.main(command) == 0
+    assert "note: 2 records: listed frames are not in the archive" in capsys.readouterr().out.replace("\n", "")
+
+
 def test_oddities_are_kept_and_counted(bench, capsys):
     frame = "/root/data/AVOS/a/0.jpg"
     records = [
         bench.record(video=[frame, frame, "/root/data/AVOS/a/1.jpg"]),
-        bench.record(sampled_video_frames=[0, 15, 31]),
+        bench.record("b", sampled_video_frames=[0, 15, 31]),
         bench.record(data_source="Charite", id="other"),
     ]
     assert bench.run(records, "--val-ratio", "0") == 0

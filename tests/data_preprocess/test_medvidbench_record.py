@@ -89,6 +89,13 @@ def test_struc_info_keeps_shape_and_key_order(bench, qa_type, info):
     assert all(any(box) for box in record.boxes)
 
 
+def test_boxes_come_from_the_answer_where_nothing_else_has_them(bench):
+    answer = "1.0 seconds: [10, 10.5, 400, 40] 2.0 seconds: [0, 0, 0, 0] 3.0 seconds: [ 1,2,3,4 ]"
+    record = bench.record(qa_type="stg", conversations=turns(("human", "Q"), ("gpt", answer)))
+    assert parse_record(record | {"struc_info": []}).boxes == [[10, 10.5, 400, 40], [1, 2, 3, 4]]
+    assert parse_record(record | {"struc_info": [{"bbox_dict": {"1.0": BOX}}]}).boxes == [BOX]
+
+
 @pytest.mark.parametrize("info", [None, [], {}, ""])
 def test_no_struc_info(bench, info):
     assert parse_record(bench.record() | {"struc_info": info}).struc_info == ""
@@ -120,6 +127,7 @@ def test_questions_only(bench):
         ({"metadata": {"video_id": "a", "fps": "nan"}}, "metadata.fps", 'is "nan"'),
         ({"metadata": {"video_id": "a", "fps": "inf"}}, "metadata.fps", 'is "inf"'),
         ({"metadata": {"video_id": "a", "fps": "-1"}}, "metadata.fps", 'is "-1"'),
+        ({"metadata": {"video_id": "a", "fps": 10**400}}, "metadata.fps", "is 1000"),
         ({"metadata": {"video_id": "a", "fps": [1]}}, "metadata.fps", "is [1]"),
         ({"metadata": {"video_id": "a", "fps": True}}, "metadata.fps", "is true"),
         ({"video": None}, "video", "is missing"),
@@ -149,6 +157,11 @@ def test_questions_only(bench):
             {"qa_type": "stg", "struc_info": [{"bbox_dict": {"0.0": [1, 2, 3]}}]},
             'struc_info.bbox_dict["0.0"]',
             "is [1, 2, 3]",
+        ),
+        (
+            {"qa_type": "stg", "struc_info": [{"bbox_dict": {"0.0": [1, 2, 3, 10**400]}}]},
+            'struc_info.bbox_dict["0.0"]',
+            "is [1, 2, 3, 1000",
         ),
         ({"is_RC": True}, "RC_info", "is missing"),
     ],
