@@ -31,7 +31,7 @@ from recipe.medgrpo.answers import (
     row_means,
     task_rank,
 )
-from recipe.medgrpo.prompts import TEMPLATES
+from recipe.medgrpo.generate import add_wording
 from recipe.medgrpo.run_dir import EvalDir, write_json
 from recipe.medgrpo.tables import compact_table
 from reward_score.leaderboard import score_records
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     parser.add_argument("--max-tokens", type=int, default=256, help="tokens per answer")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
-    parser.add_argument("--template", choices=TEMPLATES, help="wording around each question")
+    add_wording(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         max_tokens=args.max_tokens,
         seed=args.seed,
         template=args.template,
+        chat_template=args.chat_template,
     )
     meta, answers = read_answers(files.answers, read_rows(args.data))
     results = score(answers, artifact)

@@ -58,6 +58,7 @@ def generate(
     tasks: list[str] | None = None,
     per_pair: int | None = None,
     template: str | None = None,
+    chat_template: str | None = None,
 ) -> Path:
     """Write the answers file ``out``; return at once if it is complete and was made from the same inputs.
 
@@ -68,6 +69,7 @@ def generate(
         max_tokens: length limit of an answer, in tokens. The benchmark's own inference uses 256.
         tasks, per_pair: which rows, see :func:`choose_rows`.
         template: wording around each question, see recipe/medgrpo/prompts.py.
+        chat_template: format of the turns (Jinja), for a base model that has none; default: the model's own.
     """
     meta = {
         "model": _fingerprint(model),
@@ -75,6 +77,7 @@ def generate(
         "decoding": {"n": n, "temperature": temperature, "max_tokens": max_tokens, "seed": seed},
         "rows": {"tasks": tasks, "per_pair": per_pair},
         "template": template,
+        "chat_template": chat_template,
     }
     if out.exists():
         with out.open(encoding="utf-8") as file:
@@ -82,7 +85,7 @@ def generate(
                 print(f"{out}: up to date")
                 return out
     indices = choose_rows(pq.read_table(data, columns=["data_source"])["data_source"].to_pylist(), tasks, per_pair)
-    answer = _load_engine(model, meta["decoding"], template)
+    answer = _load_engine(model, meta["decoding"], template, chat_template)
     table = pq.read_table(data)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(out.name + ".part")
@@ -107,7 +110,7 @@ def generate(
     return out
 
 
-def _load_engine(model: Path, decoding: dict, template: str | None):
+def _load_engine(model: Path, decoding: dict, template: str | None, chat_template: str | None):
     """A function from rows to lists of vLLM completions."""
     from recipe.medgrpo import plugin
 
@@ -121,6 +124,7 @@ def _load_engine(model: Path, decoding: dict, template: str | None):
     from recipe.medgrpo import dataset
 
     processor = AutoProcessor.from_pretrained(model)
+    dataset.use_chat_template(processor, chat_template)
     engine = LLM(
         model=str(model),
         seed=decoding["seed"],
@@ -164,11 +168,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tasks", nargs="+", help="only these tasks")
     parser.add_argument("--per-pair", type=int, help="at most so many rows per data source")
+    add_wording(parser)
+
+
+def add_wording(parser: argparse.ArgumentParser) -> None:
+    """What a prompt looks like around its question."""
     parser.add_argument("--template", choices=TEMPLATES, help="wording around each question")
+    parser.add_argument(
+        "--chat-template",
+        type=_text_of,
+        metavar="FILE",
+        help="format of the turns (Jinja), for a base model without one",
+    )
+
+
+def _text_of(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{file} cannot be read: {error.strerror}") from None
 
 
 def run(args: argparse.Namespace) -> int:
-    keys = ("n", "temperature", "max_tokens", "seed", "tasks", "per_pair", "template")
+    keys = ("n", "temperature", "max_tokens", "seed", "tasks", "per_pair", "template", "chat_template")
     options = {key: getattr(args, key) for key in keys}
     print(generate(args.model, args.data, args.out, **options))
     return 0

@@ -43,8 +43,8 @@ def choose_rows(files: list[str], tasks: list[str] | None) -> list[dict]:
 class Checker:
     """Both ways for one model folder."""
 
-    def __init__(self, model: str):
-        from recipe.medgrpo import plugin
+    def __init__(self, model: str, chat_template: str | None = None):
+        from recipe.medgrpo import dataset, plugin
 
         plugin.register_vllm()
         import verl  # noqa: F401  (loads the plugin's other half)
@@ -55,6 +55,7 @@ class Checker:
 
         self.model = model
         self.processor = hf_processor(model)
+        dataset.use_chat_template(self.processor, chat_template)
         config = ModelConfig(model=model, dtype="float32")
         self.vllm_processor = MULTIMODAL_REGISTRY.create_processor(config)
         cls, _ = ModelRegistry.resolve_model_cls(config.architectures, config)
@@ -137,11 +138,13 @@ def check_before_training(config) -> None:
     """Raise :class:`SelfCheckError` unless trainer and rollout agree on a row of every source of the training data.
 
     Args:
-        config: the run's configuration (``data.train_files``, ``data.tasks``, ``data.media``, model path).
+        config: the run's configuration (``data.train_files``, ``data.tasks``, ``data.media``, the model's path and
+            chat template).
     """
     files = config.data.train_files
     request = {
         "model": str(config.actor_rollout_ref.model.path),
+        "chat_template": config.actor_rollout_ref.model.custom_chat_template,
         "files": [files] if isinstance(files, str) else list(files),
         "tasks": list(config.data.tasks),
         "media": {**config.data.get("media", {}), "memory_gb": 0.5},
@@ -170,7 +173,7 @@ def main(request: dict) -> int:
     from recipe.medgrpo.media import MediaOptions
 
     rows = choose_rows(request["files"], request.get("tasks"))
-    checker = Checker(request["model"])
+    checker = Checker(request["model"], request.get("chat_template"))
     lengths = {}
     for row in rows:
         try:

@@ -20,9 +20,9 @@ def test_file(tmp_path_factory):
     return root / "data" / "test.parquet"
 
 
-def generate(model, data, out, *, n, template, **_):
+def generate(model, data, out, *, n, template, chat_template, **_):
     """Right in tags on CT, right but untagged on MRI, else the letter A."""
-    assert template == "medr1_eval_think"
+    assert (template, chat_template) == ("medr1_eval_think", "{{ turns }}")
     lines = [{"meta": {"model": {}, "data": {}, "decoding": {"n": n}}}]
     for row in read_rows(data):
         text = {"CT": f"<answer>{row.ground_truth}</answer>", "MRI": f"{row.ground_truth})"}.get(row.source)
@@ -36,6 +36,11 @@ def test_from_images_to_matrices(test_file, model, call, tmp_path, monkeypatch, 
     monkeypatch.setattr("recipe.medgrpo.generate.generate", generate)
     out = tmp_path / "CT"
     arguments = ["--model", model, "--data", test_file, "--out", out, "--template", "medr1_eval_think"]
+    with pytest.raises(SystemExit):
+        call(evaluate, *arguments, "--chat-template", tmp_path / "none")
+    assert "cannot be read: No such file" in capsys.readouterr().err
+    (tmp_path / "turns.jinja").write_text("{{ turns }}")
+    arguments += ["--chat-template", tmp_path / "turns.jinja"]
     assert call(evaluate, *arguments, "--n", "2", "--temperature", "1") == 0
     printed = capsys.readouterr().out
     assert "modality, strict" in printed and "question type, lenient" in printed

@@ -3,6 +3,7 @@
 """Qwen2-VL on single images: the tiny model is a real one, and trainer, transformers and vLLM agree on its prompts."""
 
 import json
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -60,6 +61,22 @@ def test_positions_are_transformers_own(qwen2_vl, processor, rows_file):
 def test_trainer_and_vllm_see_the_same_prompt(qwen2_vl, rows_file):
     said = self_check.run_in_process({"model": str(qwen2_vl), "files": [str(rows_file)], "tasks": ["mcq"]})
     assert "agree on 8 rows" in said
+
+
+def test_a_base_model_starts_with_the_presets_turn_format(qwen2_vl, rows_file, tmp_path, monkeypatch):
+    from hydra import compose, initialize_config_module
+
+    base = shutil.copytree(qwen2_vl, tmp_path / "base")
+    (base / "chat_template.jinja").unlink()
+    files = [f"data.train_files='{rows_file}'", "data.val_files=v", f"actor_rollout_ref.model.path='{base}'"]
+    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+        config = compose("medgrpo", ["preset=zhu_grpo_scratch", *files])
+    requests = []
+    monkeypatch.setattr(self_check, "run_in_process", lambda request: requests.append(request))
+    self_check.check_before_training(config)
+    monkeypatch.undo()
+    [request] = requests
+    assert "agree on 8 rows" in self_check.run_in_process(request)
 
 
 def options(**more):
