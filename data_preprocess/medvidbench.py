@@ -91,7 +91,8 @@ def convert(options: Options, *, progress: bool = True) -> Summary:
         options.out.mkdir(parents=True, exist_ok=True)
         summary = _write(options, contents, workers, _bar("writing", size, progress))
         if lacking:
-            summary.notes[f"listed frames are not in the archive {options.frames_zip}"] = lacking
+            told = f"{lacking} of the frames that they list are not in {options.frames_zip}"
+            summary.notes[told] = sum(summary.rows.values())
         return summary
 
 
