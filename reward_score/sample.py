@@ -144,10 +144,12 @@ def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Ma
     Raises:
         UnknownTask: data_source of another form.
         RewardError: an argument of another type.
-        BadGroundTruth: struc_info or fps cannot be read.
+        BadGroundTruth: struc_info or fps cannot be read, or a text of extra_info is none.
     """
     source, task = split_data_source(data_source)
     extra = extra_info if extra_info is not None else {}
+    if not isinstance(extra, Mapping):
+        raise BadGroundTruth(f"{data_source}: extra_info is {type(extra).__name__}, must be a mapping")
     row = data_source if extra.get("index") is None else f"{data_source} (index {extra['index']})"
     if not isinstance(answer, str):
         raise RewardError(f"{row}: the answer is {type(answer).__name__}, must be text")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reward_score import SCORE_KEYS, TASKS, tag
+from reward_score import SCORE_KEYS, TASKS, cvs, dvc, make_sample, nap, sa, stg, tag
 from reward_score.geometry import box_iou, span_iou, union_iou
 
 TASK_NAMES = sorted(TASKS)
@@ -27,8 +27,7 @@ TENTHS = st.integers(0, 3000).map(lambda n: n / 10)
 SPANS = st.lists(st.tuples(TENTHS, TENTHS).map(lambda pair: (min(pair), max(pair))), min_size=1, max_size=6)
 
 
-# VS and RC share their code; one of them spares half of the encoder's time.
-@pytest.mark.parametrize("task", [task for task in TASK_NAMES if task != "rc"])
+@pytest.mark.parametrize("task", TASK_NAMES)
 @settings(max_examples=25)
 @given(text=TEXTS)
 def test_any_text_gets_a_score_in_range_with_the_fixed_keys(score, task, text):
@@ -77,6 +76,59 @@ def test_stg_references_score_one_against_themselves(score, boxes):
     assert score("stg", text, text, [{"bbox_dict": corners}])["score"] == pytest.approx(1)
 
 
+CAPTIONS = st.lists(st.sampled_from(["the", "hook", "dissects", "liver", "5", "mm", "suture", "x"]), min_size=1).map(
+    " ".join
+)
+
+
+@settings(max_examples=50)
+@given(events=st.lists(st.tuples(TENTHS, TENTHS, CAPTIONS), min_size=1, max_size=6), fps=st.sampled_from([0.1, 0.5, 3]))
+def test_dvc_references_score_one_against_themselves(score, events, fps):
+    events = [(min(start, end), max(start, end), caption) for start, end, caption in events]
+    text = "\n".join(f"{start}-{end} seconds: {caption}" for start, end, caption in events)
+    struc_info = [[{"start": start, "end": end, "caption": caption} for start, end, caption in events]]
+    for structure in (struc_info, None):
+        assert score("dvc", text, text, structure, fps=fps)["score"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("task", ["vs", "rc"])
+@settings(max_examples=25)
+@given(text=st.one_of(CAPTIONS, st.text(min_size=1, max_size=80)).filter(lambda text: any(map(str.isalnum, text))))
+def test_captions_score_one_against_themselves(score, task, text):
+    assert score(task, text, text)["score"] == 1
+
+
+@pytest.mark.parametrize("source", ["AVOS", "CholecT50", "CoPESD", "NurViD", "EgoSurgery"])
+def test_nap_labels_score_one_against_themselves_and_zero_against_others(score, source):
+    labels = nap.class_list(source, None) or ["closing", "closure", "design"]
+    structure = {"action_list": labels}
+    for label, other in zip(labels, [*labels[1:], labels[0]], strict=True):
+        assert score("nap", label, label, structure, source=source)["score"] == 1
+        assert score("nap", other, label, structure, source=source)["score"] == 0
+
+
+@settings(max_examples=50)
+@given(
+    scores=st.dictionaries(
+        st.sampled_from(["Respect for tissue", "Suture/needle handling", "Time and motion", "Flow of operation"]),
+        st.integers(1, 5),
+        min_size=1,
+    )
+)
+def test_sa_references_score_one_against_themselves(score, scores):
+    text = ", ".join(f"{name}: {value}/5" for name, value in scores.items())
+    for structure in ([{"skill_level": "N", "skill_scores": scores}], None):
+        assert score("sa", text, text, structure)["score"] == 1
+
+
+@settings(max_examples=27)
+@given(scores=st.tuples(*[st.integers(0, 2)] * 3))
+def test_cvs_references_score_one_against_themselves(score, scores):
+    text = "Two structures: {}, Cystic plate: {}, Hepatocystic triangle: {}".format(*scores)
+    for structure in ([{"cvs_scores": dict(zip(cvs.PARTS, scores, strict=True))}], None):
+        assert score("cvs", text, text, structure)["score"] == 1
+
+
 @settings(max_examples=100)
 @given(a=SPANS, b=SPANS)
 def test_overlap_is_symmetric_and_in_range(a, b):
@@ -101,20 +153,36 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("task", [task for task in TASK_NAMES if task not in ("vs", "rc")])
-def test_parsing_time_grows_linearly(task, references):
+def assert_linear(function):
     """20 kB of any repeated piece: linear parsing takes milliseconds, quadratic parsing several seconds of CPU."""
-    from reward_score import make_sample
-
-    def seconds(text):
-        sample = make_sample(f"m/AVOS/{task}", text, references[task], None)
-        begin = time.process_time()
-        TASKS[task].rate(sample, 0.5)
-        return time.process_time() - begin
-
     for piece in HOSTILE:
         for text in (piece * (20_000 // len(piece)), "1-2 seconds: " + piece * (20_000 // len(piece))):
-            assert seconds(text) < 0.5, piece
+            begin = time.process_time()
+            function(text)
+            assert time.process_time() - begin < 0.5, piece
+
+
+@pytest.mark.parametrize("task", TASK_NAMES)
+def test_parsing_time_grows_linearly(task, references):
+    assert_linear(
+        lambda text: TASKS[task].rate(make_sample(f"m/AVOS/{task}", text, references[task], None), fallback=0.5)
+    )
+
+
+EVENTS = [{"start": i, "end": i + 5, "caption": "a"} for i in range(5)]
+METRICS = {
+    "tag": lambda text: tag.metric(text, [{"spans": EVENTS}], 1.0),
+    "stg": lambda text: stg.metric(text, {"1.0": [1, 2, 3, 4], "1.5": [1, 2, 3, 4]}),
+    "dvc": lambda text: (dvc.metric(text, EVENTS, 1.0), dvc.judge_pairs(text, EVENTS)),
+    "nap": lambda text: nap.metric("NurViD", [text], ["scrub"], [text], lambda texts, labels: [0] * len(texts)),
+    "sa": lambda text: sa.metric(text, [], text),
+    "cvs": lambda text: cvs.metric(text, [], text),
+}
+
+
+@pytest.mark.parametrize("task", METRICS)
+def test_the_metrics_time_grows_linearly(task):
+    assert_linear(METRICS[task])
 
 
 def test_the_parsers_agree_on_a_long_realistic_answer():

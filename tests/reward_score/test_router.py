@@ -121,6 +121,7 @@ def test_unknown_data_sources_are_refused(data_source):
         (("a/b/tag", "", "1-2 seconds.", {"struc_info": "[" * 100_000}), BadGroundTruth, "no JSON"),
         (("a/b/tag", "", "1-2 seconds.", {"struc_info": nested(100_000)}), BadGroundTruth, "no JSON"),
         (("a/b/tag", "", "1-2 seconds.", {"fps": 10**400}), BadGroundTruth, "fps 1"),
+        (("a/b/tag", "", "1-2 seconds.", "fps"), BadGroundTruth, "extra_info is str"),
         (("a/b/tag", "", "1-2 seconds.", {"question": ["what"]}), BadGroundTruth, r"'question'\] is list"),
     ],
 )
