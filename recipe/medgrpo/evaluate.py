@@ -34,10 +34,12 @@ from recipe.medgrpo.answers import (
 from recipe.medgrpo.generate import add_wording
 from recipe.medgrpo.run_dir import EvalDir, write_json
 from recipe.medgrpo.tables import compact_table
+from reward_score.judge import Judge, JudgeConfig, make_judge
 from reward_score.leaderboard import score_records
 from reward_score.multiple_choice import read_options
 from reward_score.router import VQA_TASKS
 from reward_score.sample import load_struc_info
+from reward_score.similarity import DEFAULT_ENCODER
 from reward_score.submission import Record
 
 
@@ -54,13 +56,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, default=256, help="tokens per answer")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
     add_wording(parser)
+    parser.add_argument("--judge", choices=["lexical", "openai"], default="lexical", help="the judge of the training")
+    parser.add_argument("--judge-model", default="gpt-4.1", help="of the judge openai")
+    parser.add_argument("--similarity", default=DEFAULT_ENCODER, help="the sentence encoder of the training")
 
 
 def run(args: argparse.Namespace) -> int:
     from recipe.medgrpo.generate import generate
 
     check_inputs(args.model, args.data, args.n, args.temperature)
-    artifact = None if args.normalization is None else reward_score.Artifact.load(args.normalization)
+    judge = make_judge(JudgeConfig(model=args.judge_model) if args.judge == "openai" else args.judge)
+    artifact = None if args.normalization is None else load_artifact(args.normalization, judge, args.similarity)
     files = EvalDir(args.out)
     generate(
         args.model,
@@ -74,12 +80,13 @@ def run(args: argparse.Namespace) -> int:
         chat_template=args.chat_template,
     )
     meta, answers = read_answers(files.answers, read_rows(args.data))
-    results = score(answers, artifact)
+    results = score(answers, artifact, judge, args.similarity)
     summary = {
         "name": args.name or args.out.name,
         "model": str(args.model),
         "data": str(args.data),
         "decoding": meta["decoding"],
+        "judge": judge.name,
         "normalization": artifact and artifact.hash,
         **summarize(results),
         "leaderboard": leaderboard(answers),
@@ -94,7 +101,30 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def score(answers: Sequence[Answer], artifact: reward_score.Artifact | None) -> list[dict[str, Any]]:
+def load_artifact(path: Path, judge: Judge, similarity: str = DEFAULT_ENCODER) -> reward_score.Artifact:
+    """The artifact, if its captions were graded by ``judge`` and compared by ``similarity``.
+
+    Raises:
+        JudgeNotReady: they were graded by another judge.
+        NormalizationError: they were compared by another encoder.
+    """
+    # Imports ray.
+    from recipe.medgrpo.judge_check import JudgeNotReady, _check_artifact
+
+    try:
+        used = {"normalization": "logistic", "caption_mix": 0.5, "artifact": path, "similarity": similarity}
+        _check_artifact(used, judge.name)
+    except JudgeNotReady as error:
+        raise JudgeNotReady(f"{error}. Here the judge is chosen by --judge and --judge-model") from None
+    return reward_score.Artifact.load(path)
+
+
+def score(
+    answers: Sequence[Answer],
+    artifact: reward_score.Artifact | None,
+    judge: Judge | str = "lexical",
+    similarity: str = DEFAULT_ENCODER,
+) -> list[dict[str, Any]]:
     """Reward and components of each answer, in order, each with its row's identity; NaN as None.
 
     A task that the artifact does not know at all (one that RL does not reward) is scored raw, with ``normalized`` None.
@@ -102,7 +132,7 @@ def score(answers: Sequence[Answer], artifact: reward_score.Artifact | None) -> 
     Errors:
         RewardError: a row cannot be scored, or the artifact lacks a source of a task that it knows.
     """
-    plain = reward_score.get_scorer(reward_tasks="all")
+    plain = reward_score.get_scorer(reward_tasks="all", judge=judge, similarity=similarity)
     scorers = {"plain": plain}
     known: set[str] = set()
     if artifact is not None:
