@@ -11,6 +11,11 @@ need_gpus() {
 # A path as a quoted Hydra value: folders may have spaces and apostrophes in their names.
 hydra() { printf "'%s'" "${1//\'/\\\'}"; }
 
+# Workers of an existing Ray cluster have a working folder of their own: paths must be absolute. Links stay (sft/latest).
+absolute() { realpath -ms -- "$1"; }
+# A model is a folder, or a name on the hub.
+absolute_folder() { if [ -d "$1" ]; then absolute "$1"; else echo "$1"; fi; }
+
 die() { echo "$*" >&2; exit 1; }
 
 need_file() {

@@ -3,19 +3,25 @@
 #   DATA=... OPENAI_API_KEY=... bash examples/run_medgrpo_qwen2_5vl_7b.sh [hydra overrides of the RL stage]
 # Stages (STAGES="calibrate rl" runs these alone): a second call skips what is done and resumes what was interrupted.
 # A stage whose settings changed is refused; ACCEPT_CHANGE=1 goes on from its checkpoints all the same.
-# MODEL=... starts from an SFT checkpoint you have. DRY_RUN=1 prints the composed configuration and stops.
+# MODEL=... starts from an SFT checkpoint you have, NORMALIZATION=... takes an artifact you have: their stages are left out.
+# DRY_RUN=1 prints the composed configuration and stops.
 set -euo pipefail
 
 DATA=${DATA:-data/medvidbench}                    # folder with train.parquet and val.parquet (data_preprocess.medvidbench)
 TEST_JSON=${TEST_JSON:-}                          # the benchmark's test file; $DATA/test.parquet is made from it
 RUN=${RUN:-checkpoints/medgrpo/qwen2_5vl_7b}      # everything that this script writes
 BASE=${BASE:-Qwen/Qwen2.5-VL-7B-Instruct}         # what SFT starts from
-STAGES=${STAGES:-sft calibrate rl evaluate${TEST_JSON:+ submission}}
+if [ -z "${STAGES:-}" ]; then
+  STAGES="sft calibrate rl evaluate${TEST_JSON:+ submission}"
+  [ -z "${NORMALIZATION:-}" ] || STAGES=${STAGES/calibrate/}
+fi
 [ -z "${MODEL:-}" ] || STAGES=${STAGES/sft/}
 MODEL=${MODEL:-$RUN/sft/latest}                   # SFT checkpoint in Hugging Face format
 NORMALIZATION=${NORMALIZATION:-$RUN/normalization.json}   # written by the stage calibrate
-JUDGE=${JUDGE:-openai}                            # paper: GPT-4.1; needs OPENAI_API_KEY. openai | local | lexical: docs/judge.md
-N_GPUS=${N_GPUS:-8}                               # per node
+JUDGE=${JUDGE:-openai}                            # paper; openai (OPENAI_API_KEY, OPENAI_BASE_URL) | local | lexical: docs/judge.md
+JUDGE_MODEL=${JUDGE_MODEL:-gpt-4.1}               # paper; of JUDGE=openai
+# Per node, for the trainer. JUDGE=local needs GPUs beside these: of 8 give the trainer 6 or 4, which divide the batch.
+N_GPUS=${N_GPUS:-8}
 NNODES=${NNODES:-1}                               # more than one: RL on an existing Ray cluster, RAY_ADDRESS
 STEPS=${STEPS:-5000}                              # paper
 LR=${LR:-5e-7}                                    # paper; LoRA wants about ten times as much
@@ -25,9 +31,11 @@ SP=${SP:-1}                                       # sequence parallel (Ulysses):
 OFFLOAD=${OFFLOAD:-0}                             # 1: the actor's parameters and optimizer wait in host memory
 LORA=${LORA:-0}                                   # rank of adapters in the language model; 0: all weights are trained
 
-RUN=${RUN%/}
 # shellcheck source=examples/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+DATA=$(absolute "$DATA") RUN=$(absolute "$RUN") NORMALIZATION=$(absolute "$NORMALIZATION")
+MODEL=$(absolute "$MODEL") BASE=$(absolute_folder "$BASE")
+LAST=$(absolute "${LAST:-$RUN/rl/global_step_$STEPS/actor/huggingface}")   # what is evaluated; with LORA: a merged model
 need_gpus
 
 DATA_ARGS=(
@@ -50,7 +58,8 @@ ACTOR=(
   actor_rollout_ref.actor.use_kl_loss=False       # paper
   actor_rollout_ref.actor.ppo_max_token_len_per_gpu=20480
   actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size="$SP"
-  "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]"
+  # verl 0.9.1 would write adapters under names that no loader knows into the Hugging Face folder.
+  "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra$([ "$LORA" != 0 ] || echo ,hf_model)]"
 )
 ROLLOUT=(
   actor_rollout_ref.rollout.n=8                   # paper
@@ -77,6 +86,9 @@ TRAINER=(
 if [ "$OFFLOAD" = 1 ]; then
   ACTOR+=(actor_rollout_ref.actor.fsdp_config.param_offload=True actor_rollout_ref.actor.fsdp_config.optimizer_offload=True)
 fi
+if [ "$JUDGE" = openai ]; then
+  REWARD+=(medgrpo.reward.judge.model="$(hydra "$JUDGE_MODEL")")
+fi
 if [ "$LORA" != 0 ]; then
   MODEL_ARGS+=(
     actor_rollout_ref.model.lora_rank="$LORA"
@@ -102,14 +114,19 @@ if [ "$NNODES" != 1 ]; then
   ! wanted sft || die "SFT on several nodes is started on each of them (examples/slurm/sft.sbatch); then set MODEL and STAGES=\"calibrate rl\""
   ! wanted rl || [ -n "${RAY_ADDRESS:-}" ] || die "NNODES=$NNODES needs a running Ray cluster: set RAY_ADDRESS (examples/slurm/rl.sbatch shows one)"
 fi
-if [ "$LORA" != 0 ] && { wanted evaluate || wanted submission; }; then
-  die "LORA: the adapters must be merged before they are evaluated (python -m verl.model_merger); set STAGES=\"sft calibrate rl\""
+OWN_LAST=$RUN/rl/global_step_$STEPS/actor/huggingface
+if [ "$LORA" != 0 ] && [ "$LAST" = "$OWN_LAST" ] && { wanted evaluate || wanted submission; }; then
+  die "LORA: the adapters must be merged before they are evaluated (python -m verl.model_merger, then peft's" \
+    "merge_and_unload): set STAGES=\"sft calibrate rl\" first, then LAST=<merged model> and STAGES=evaluate"
 fi
-if wanted calibrate && [ "$JUDGE" = local ]; then
-  die "JUDGE=local: calibrate against that judge's endpoint yourself (docs/judge.md), then set NORMALIZATION and STAGES=\"rl evaluate\""
+if [ "$JUDGE" = local ] && { wanted calibrate || wanted evaluate; }; then
+  die "JUDGE=local lives in the stage rl alone: calibrate and evaluate against an endpoint that serves the same model" \
+    "(JUDGE=openai JUDGE_MODEL=... OPENAI_BASE_URL=...), and set NORMALIZATION and STAGES=rl here (docs/judge.md)"
 fi
-if wanted rl && [ "$JUDGE" = openai ] && [ -z "${OPENAI_API_KEY:-}" ]; then
-  die "JUDGE=openai needs OPENAI_API_KEY in the environment; JUDGE=lexical needs nothing, but is not the paper's judge"
+if { wanted calibrate || wanted rl || wanted evaluate; } && [ "$JUDGE" = openai ] &&
+  [ -z "${OPENAI_API_KEY:-}${OPENAI_BASE_URL:-}" ] && [[ "$*" != *judge.base_url=* ]]; then
+  die "JUDGE=openai needs OPENAI_API_KEY in the environment, or OPENAI_BASE_URL of an endpoint without keys;" \
+    "JUDGE=lexical needs nothing, but is not the paper's judge"
 fi
 need_file "$DATA/train.parquet" "make it with python -m data_preprocess.medvidbench, or set DATA"
 ! wanted evaluate || need_file "$DATA/val.parquet" "make it with python -m data_preprocess.medvidbench, or set DATA"
@@ -118,6 +135,10 @@ if wanted submission; then
   need_file "$DATA/test.parquet" "make it with python -m data_preprocess.medvidbench --questions-only --json $TEST_JSON"
 fi
 wanted sft || need_file "$MODEL/config.json" "run the stage sft, or set MODEL"
+wanted calibrate || ! { wanted rl || wanted evaluate; } ||
+  need_file "$NORMALIZATION" "run the stage calibrate, or set NORMALIZATION"
+wanted rl || ! { wanted evaluate || wanted submission; } ||
+  need_file "$LAST/config.json" "run the stage rl to its end (STEPS=$STEPS), or set LAST"
 
 mkdir -p "$RUN"
 if wanted rl; then
@@ -125,9 +146,11 @@ if wanted rl; then
 fi
 
 stage() { python3 -m recipe.medgrpo.stage --run "$RUN" ${ACCEPT_CHANGE:+--accept} "$@"; }
-# A stage follows the one before it if that one is this run's own.
-after() { if [ "$2" = "$3" ]; then echo "--after $1"; fi; }
-LAST=$RUN/rl/global_step_$STEPS/actor/huggingface
+# A stage follows the one before it if that one is this run's own: SFT on several nodes leaves no record, only a model.
+after() {
+  [ "$2" = "$3" ] || return 0
+  if wanted "$1" || grep -qs "^  \"$1\":" "$RUN/stages.json"; then echo "--after $1"; fi
+}
 
 if wanted sft; then
   stage --name sft --costly "$RUN/sft" --metrics "$RUN/sft" -- env DATA="$DATA" BASE="$BASE" OUT="$RUN/sft" \
@@ -137,19 +160,20 @@ fi
 if wanted calibrate; then
   stage --name calibrate $(after sft "$MODEL" "$RUN/sft/latest") \
     --output "$NORMALIZATION" "${NORMALIZATION%.json}.answers.jsonl" -- \
-    medgrpo calibrate --model "$MODEL" --data "$DATA/train.parquet" --out "$NORMALIZATION" --max-tokens 512 --judge "$JUDGE"
+    medgrpo calibrate --model "$MODEL" --data "$DATA/train.parquet" --out "$NORMALIZATION" --max-tokens 512 \
+    --judge "$JUDGE" --judge-model "$JUDGE_MODEL"
 fi
 if wanted rl; then
   stage --name rl $(after calibrate "$NORMALIZATION" "$RUN/normalization.json") \
     --costly "$RUN/rl" --metrics "$RUN/rl" --total "$STEPS" -- python3 -m recipe.medgrpo.main_medgrpo "${ARGS[@]}"
 fi
 if wanted evaluate; then
-  stage --name evaluate --after rl --output "$RUN/eval/rl" -- \
+  stage --name evaluate $(after rl "$LAST" "$OWN_LAST") --output "$RUN/eval/rl" -- \
     medgrpo evaluate --name rl --model "$LAST" --data "$DATA/val.parquet" --normalization "$NORMALIZATION" \
-    --out "$RUN/eval/rl" --max-tokens 512
+    --out "$RUN/eval/rl" --max-tokens 512 --judge "$JUDGE" --judge-model "$JUDGE_MODEL"
 fi
 if wanted submission; then
-  stage --name answers --after rl --output "$RUN/submission/answers.jsonl" -- \
+  stage --name answers $(after rl "$LAST" "$OWN_LAST") --output "$RUN/submission/answers.jsonl" -- \
     medgrpo generate --model "$LAST" --data "$DATA/test.parquet" --out "$RUN/submission/answers.jsonl" --max-tokens 512
   stage --name submission --after answers --output "$RUN/submission/submission.json" -- \
     medgrpo submit --answers "$RUN/submission/answers.jsonl" --ground-truth "$TEST_JSON" --out "$RUN/submission/submission.json"

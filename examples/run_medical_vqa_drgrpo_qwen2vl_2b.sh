@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# Zhu et al. (2505.13973): Qwen2-VL-2B on 10,000 questions of PMC-VQA; the best arm, Dr. GRPO, and all others.
+# Zhu et al. (2505.13973): Qwen2-VL-2B on 10,000 questions of PMC-VQA; the best arm, Dr. GRPO, and all others. The data
+# (7,000 questions for the test; which ones the paper took is unknown):
+#   python -m data_preprocess.pmc_vqa --root PMC-VQA --out data/pmc_vqa --version 2 --split-unit published --subset 10000 7000
+# Then:
 #   DATA=... [PRESET=zhu_ecr] bash examples/run_medical_vqa_drgrpo_qwen2vl_2b.sh [hydra overrides]
 # DRY_RUN=1 prints the composed configuration and stops.
 set -euo pipefail
@@ -13,6 +16,7 @@ N_GPUS=${N_GPUS:-4}                               # paper
 
 # shellcheck source=examples/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") MODEL=$(absolute_folder "$MODEL")
 need_gpus
 
 DATA_ARGS=(
@@ -26,6 +30,7 @@ MODEL_ARGS=(
 )
 ACTOR=(
   actor_rollout_ref.actor.ppo_max_token_len_per_gpu=16384
+  "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]"
 )
 ROLLOUT=(
   actor_rollout_ref.rollout.tensor_model_parallel_size=1

@@ -9,8 +9,8 @@ set -euo pipefail
 DATA=${DATA:-data/omnimedvqa}                     # folder with train.parquet and test.parquet (data_preprocess.omnimedvqa)
 PRESET=${PRESET:-medr1_think}                     # medr1_think | medr1_nothink | medr1_think_after
 MODALITY=${MODALITY:-}                            # trained on; CT MRI X-Ray US Der FP OCT Micro; default: CT
-QUESTION_TYPE=${QUESTION_TYPE:-}                  # or this: Anatomy Identification | Disease Diagnosis | Lesion Grading |
-                                                  # Modality Recognition | Other Biological Attributes
+QUESTION_TYPE=${QUESTION_TYPE:-}                  # or this: Anatomy Identification | Disease Diagnosis |
+                                                  # Lesion Grading | Modality Recognition | Other Biological Attributes
 MODEL=${MODEL:-Qwen/Qwen2-VL-2B-Instruct}         # name or folder
 OUT=${OUT:-}                                      # default: checkpoints/medr1/$PRESET/<what it is trained on>
 N_GPUS=${N_GPUS:-2}                               # paper
@@ -24,6 +24,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 [[ "$*" != *data.only* ]] || die "Choose rows with MODALITY or QUESTION_TYPE, not with data.only"
 if [ -n "$QUESTION_TYPE" ]; then FIELD=question_type PART=$QUESTION_TYPE; else FIELD=modality PART=${MODALITY:-CT}; fi
 OUT=${OUT:-checkpoints/medr1/$PRESET/${PART// /_}}
+DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") MODEL=$(absolute_folder "$MODEL")
 need_gpus
 
 DATA_ARGS=(
@@ -39,6 +40,7 @@ MODEL_ARGS=(
 )
 ACTOR=(
   actor_rollout_ref.actor.ppo_max_token_len_per_gpu=16384
+  "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]"
 )
 ROLLOUT=(
   actor_rollout_ref.rollout.tensor_model_parallel_size=1

@@ -18,9 +18,9 @@ STRATEGY=${STRATEGY:-fsdp2}
 SP=${SP:-1}                                       # sequence parallel (Ulysses): GPUs that share one sequence
 OFFLOAD=${OFFLOAD:-0}                             # 1: parameters and optimizer wait in host memory
 
-OUT=${OUT%/}
 # shellcheck source=examples/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") BASE=$(absolute_folder "$BASE")
 need_gpus
 need_file "$DATA/train.parquet" "make it with python -m data_preprocess.medvidbench, or set DATA"
 
@@ -46,7 +46,7 @@ TRAINER=(
   trainer.total_epochs="$EPOCHS"
   trainer.n_gpus_per_node="$N_GPUS"
   trainer.nnodes="$NNODES"
-  trainer.max_ckpt_to_keep=1
+  trainer.max_ckpt_to_keep=2                      # with 1, verl removes the old one before it has noted the new one
   trainer.default_local_dir="$(hydra "$OUT")"
   hydra.run.dir="$(hydra "$OUT")"
   "checkpoint.save_contents=[model,optimizer,extra,hf_model]"
@@ -55,13 +55,20 @@ if [ "$OFFLOAD" = 1 ]; then
   ENGINE+=(engine.param_offload=True engine.optimizer_offload=True)
 fi
 
-ARGS=(--config-path pkg://recipe.medgrpo.config --config-name sft
-  "${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ENGINE[@]}" "${OPTIM[@]}" "${TRAINER[@]}" "$@")
+ARGS=("${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ENGINE[@]}" "${OPTIM[@]}" "${TRAINER[@]}" "$@")
+SFT=(verl.trainer.sft_trainer --config-path pkg://recipe.medgrpo.config --config-name sft "${ARGS[@]}")
 if [ -n "${DRY_RUN:-}" ]; then
-  exec python3 -m verl.trainer.sft_trainer "${ARGS[@]}" --cfg job --resolve
+  exec python3 -m "${SFT[@]}" --cfg job --resolve
+fi
+if [ "$NODE_RANK" = 0 ]; then
+  TOTAL=$(medgrpo estimate --sft-steps "${ARGS[@]}" | tail -n 1)
+  echo "$TOTAL steps in all"
 fi
 torchrun --nnodes="$NNODES" --node_rank="$NODE_RANK" --nproc_per_node="$N_GPUS" \
-  --master_addr="$MASTER_ADDR" --master_port="$MASTER_PORT" -m verl.trainer.sft_trainer "${ARGS[@]}"
+  --master_addr="$MASTER_ADDR" --master_port="$MASTER_PORT" -m "${SFT[@]}"
 if [ "$NODE_RANK" = 0 ]; then
-  ln -sfn "global_step_$(cat "$OUT/latest_checkpointed_iteration.txt")/huggingface" "$OUT/latest"
+  LAST=$(cat "$OUT/latest_checkpointed_iteration.txt")
+  # A trainer that ends early without an error must not pass for a finished one.
+  [ "$LAST" -ge "$TOTAL" ] || die "SFT ended at step $LAST of $TOTAL: $OUT/latest is not set; start it again to go on"
+  ln -sfn "global_step_$LAST/huggingface" "$OUT/latest"
 fi

@@ -132,6 +132,29 @@ def media_tokens(config: DictConfig) -> list[int]:
     return found
 
 
+def sft_steps(config: DictConfig) -> int:
+    """Steps that verl's SFT trainer takes with a composed ``sft`` configuration: whole batches, times epochs.
+
+    0 if that cannot be told: which rows ``data.only`` leaves of a random choice.
+    """
+    data, trainer = config.data, config.trainer
+    if trainer.total_training_steps:
+        return trainer.total_training_steps
+    files = [data.train_files] if isinstance(data.train_files, str) else list(data.train_files)
+    for file in files:
+        if not Path(file).is_file():
+            raise EstimateError(f"data.train_files: {file} is missing")
+    rows, limit = sum(pq.read_metadata(file).num_rows for file in files), data.train_max_samples
+    limited = 0 < limit < rows
+    if any(values is not None for values in data.only.values()):
+        if limited:
+            return 0
+        from recipe.medgrpo.dataset import chosen_rows
+
+        rows = len(chosen_rows(pq.read_table(files, columns=["extra_info"]).to_pandas(), data.only, files))
+    return (limit if limited else rows) // data.train_batch_size * trainer.total_epochs
+
+
 def seconds_per_step(model: Model, config: DictConfig, prompt: float, tflops: float, bandwidth: float) -> float:
     """Rough seconds of a step whose answers are as long as allowed.
 
@@ -153,6 +176,7 @@ def seconds_per_step(model: Model, config: DictConfig, prompt: float, tflops: fl
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", help="of the configuration, as main_medgrpo takes them")
     parser.add_argument("--base", help="model to count if actor_rollout_ref.model.path does not exist yet")
+    parser.add_argument("--sft-steps", action="store_true", help="print the number of steps of an SFT run, no more")
     parser.add_argument("--gpu-memory", type=float, help="GiB of one GPU (default: nvidia-smi's, else 80)")
     parser.add_argument("--tflops", type=float, default=989.0, help="peak of one GPU in bf16 (H100)")
     parser.add_argument("--bandwidth", type=float, default=3.35, help="TB/s of a GPU's memory (H100)")
@@ -171,7 +195,10 @@ def run(args: argparse.Namespace) -> int:
     from hydra import compose, initialize_config_module
 
     with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-        config = compose("medgrpo", args.overrides)
+        config = compose("sft" if args.sft_steps else "medgrpo", args.overrides)
+    if args.sft_steps:
+        print(sft_steps(config))
+        return 0
     path = config.actor_rollout_ref.model.path
     model = Model.of(path if args.base is None or (Path(path) / "config.json").exists() else args.base)
     gpu = args.gpu_memory or gpu_memory()

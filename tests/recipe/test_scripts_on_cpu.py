@@ -12,11 +12,16 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_module
 
+from recipe.medgrpo.estimate import sft_steps
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RL, QWEN3, SFT = (f"run_{name}.sh" for name in ("medgrpo_qwen2_5vl_7b", "medgrpo_qwen3vl_4b", "sft_qwen2_5vl_7b"))
+MEDR1, ZHU = "run_medr1_qwen2vl_2b.sh", "run_medical_vqa_drgrpo_qwen2vl_2b.sh"
 CLEAN = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")}
 
 
@@ -33,7 +38,8 @@ def composed(tmp_path):
 
     def call(script, *overrides, **variables):
         environment = {**CLEAN, "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}", "DRY_RUN": "1", **variables}
-        done = subprocess.run(["bash", EXAMPLES / script, *overrides], env=environment, capture_output=True, text=True)
+        command = ["bash", EXAMPLES / script, *overrides]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         arguments = [word for word in done.stdout.split("\0") if "=" in word]
         with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
@@ -73,12 +79,34 @@ def test_every_option_is_accepted_by_verl(composed, script, name):
     assert rollout.tensor_model_parallel_size == int(variables.get("TP", 1))
     assert model.lora_rank == int(variables.get("LORA", 0))
     assert rollout.load_format == ("safetensors" if "LORA" in variables else "dummy")
+    assert ("hf_model" in actor.checkpoint.save_contents) is ("LORA" not in variables)
     # The longest sequence fits where it must.
     longest = config.data.max_prompt_length + config.data.max_response_length
     assert longest <= rollout.max_model_len and longest <= actor.ppo_max_token_len_per_gpu
     if "DATA" in variables:
         assert config.data.train_files == variables["DATA"] + "/train.parquet"
         assert config.trainer.default_local_dir == variables["RUN"] + "/rl"
+
+
+@pytest.mark.parametrize("script", [RL, QWEN3, MEDR1, ZHU, SFT])
+def test_paths_are_absolute_wherever_ray_starts_its_workers(composed, tmp_path, script):
+    (tmp_path / "m").mkdir()
+    variables = dict.fromkeys(("MODEL", "BASE"), "m") | dict.fromkeys(("RUN", "OUT"), "r") | {"NORMALIZATION": "n.json"}
+    config = composed(script, DATA="d/", **variables)
+    assert config.data.train_files == f"{tmp_path}/d/train.parquet"
+    assert config.trainer.default_local_dir == f"{tmp_path}/r" + ("/rl" if script in (RL, QWEN3) else "")
+    model = config.model if script == SFT else config.actor_rollout_ref.model
+    assert model.path == f"{tmp_path}/m"
+    if script in (RL, QWEN3):
+        assert config.medgrpo.reward.artifact == f"{tmp_path}/n.json"
+
+
+def test_a_name_on_the_hub_stays_a_name(composed):
+    assert composed(SFT, BASE="a/b").model.path == composed(MEDR1, MODEL="a/b").actor_rollout_ref.model.path == "a/b"
+
+
+def test_the_judges_model_reaches_the_run(composed):
+    assert composed(RL, JUDGE_MODEL="m").medgrpo.reward.judge.model == "m"
 
 
 def test_adapters_go_into_the_language_model_alone(composed):
@@ -109,6 +137,29 @@ def test_sft_script_composes(composed, variables):
     assert config.trainer.nnodes == int(variables.get("NNODES", 1))
 
 
+@pytest.mark.parametrize(
+    "overrides, steps",
+    [
+        ([], 9),
+        (["trainer.total_epochs=5"], 15),
+        (["trainer.total_training_steps=7"], 7),
+        (["data.only.modality=[CT]"], 3),
+        (["data.train_max_samples=4"], 6),
+        (["data.train_max_samples=4", "data.only.modality=[CT]"], 0),
+    ],
+)
+def test_number_of_sft_steps(composed, tmp_path, overrides, steps):
+    rows = pa.table({"extra_info": [{"modality": "CT" if i < 3 else "MRI"} for i in range(7)]})
+    (tmp_path / "d").mkdir()
+    pq.write_table(rows, tmp_path / "d/train.parquet")
+    assert sft_steps(composed(SFT, "data.train_batch_size=2", *overrides, DATA="d")) == steps
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.glob("run_*.sh")), ids=lambda path: path.name)
+def test_a_checkpoint_is_not_removed_before_the_next_is_noted(script):
+    assert "ckpt_to_keep=1" not in script.read_text()
+
+
 @pytest.mark.parametrize("script", [RL, QWEN3, SFT])
 def test_without_a_gpu_a_script_says_so_at_once(script, tmp_path):
     start = time.monotonic()
@@ -124,9 +175,8 @@ def machine(tmp_path):
     bin = tmp_path / "bin"
     executable(bin / "nvidia-smi", "")
     note = f'echo "$(basename "$0") $*" >> "{tmp_path}/calls"\n'
-    executable(
-        bin / "medgrpo", note + 'while [ $# -gt 1 ]; do [ "$1" = --out ] && mkdir -p "$2"; shift; done; exit 0\n'
-    )
+    out = 'while [ $# -gt 1 ]; do [ "$1" = --out ] && mkdir -p "$2"; shift; done\n'
+    executable(bin / "medgrpo", f'{note}[ "$2" = --sft-steps ] && echo "${{SFT_STEPS:-3}}"\n{out}exit 0\n')
     step = '"$OUT/global_step_3/huggingface"'
     executable(
         bin / "torchrun",
@@ -141,7 +191,7 @@ def machine(tmp_path):
         (tmp_path / f"data/{name}.parquet").touch()
     (tmp_path / "test.json").touch()
 
-    def call(**variables):
+    def call(script=RL, **variables):
         environment = {
             **CLEAN,
             "PATH": f"{bin}:{CLEAN['PATH']}",
@@ -152,7 +202,7 @@ def machine(tmp_path):
             "TEST_JSON": str(tmp_path / "test.json"),
             **variables,
         }
-        done = subprocess.run(["bash", EXAMPLES / RL], env=environment, capture_output=True, text=True)
+        done = subprocess.run(["bash", EXAMPLES / script], env=environment, capture_output=True, text=True)
         calls = tmp_path / "calls"
         lines = calls.read_text().splitlines() if calls.exists() else []
         calls.unlink(missing_ok=True)
@@ -180,8 +230,54 @@ def test_one_stage_alone_needs_those_before_it(machine):
     assert done.returncode and not calls and "is missing: run the stage sft" in done.stderr
     assert machine(STAGES="sft")[1] == WHOLE[:1]
     done, calls = machine(STAGES="rl")
-    assert done.returncode and not calls and "calibrate has not ended; run that stage first" in done.stderr
+    assert done.returncode and not calls and "normalization.json is missing: run the stage calibrate" in done.stderr
     assert machine(STAGES="calibrate rl")[1] == WHOLE[1:3]
+
+
+def test_a_stage_of_another_call_or_machine_leaves_no_record(machine, tmp_path):
+    latest = tmp_path / "run/sft/latest"
+    latest.mkdir(parents=True)
+    (latest / "config.json").touch()
+    assert machine(STAGES="calibrate rl")[1] == WHOLE[1:3], "SFT by examples/slurm/sft.sbatch"
+    last = tmp_path / "run/rl/global_step_5000/actor/huggingface"
+    last.mkdir(parents=True)
+    (last / "config.json").touch()
+    (tmp_path / "run/stages.json").unlink()
+    assert machine(STAGES="evaluate")[1] == WHOLE[3:4]
+
+
+def test_an_interrupted_stage_is_not_skipped(machine, tmp_path):
+    assert machine(STAGES="sft")[1] == WHOLE[:1]
+    state = tmp_path / "run/stages.json"
+    state.write_text(state.read_text().replace('"done": true', '"done": false'))
+    done, calls = machine(STAGES="calibrate")
+    assert done.returncode and not calls and "sft has not ended; run that stage first" in done.stderr
+
+
+def test_sft_that_ended_early_gives_no_model(machine, tmp_path):
+    done, _ = machine(SFT, OUT=str(tmp_path / "run/sft"), SFT_STEPS="6")
+    assert done.returncode == 1 and "SFT ended at step 3 of 6" in done.stderr
+    assert not (tmp_path / "run/sft/latest").exists()
+
+
+def test_a_given_artifact_is_used_and_kept(machine, tmp_path):
+    given = tmp_path / "given.json"
+    given.write_text("{}")
+    done, calls = machine(NORMALIZATION=str(given), TEST_JSON="")
+    assert done.returncode == 0 and calls == [WHOLE[0], *WHOLE[2:4]] and given.read_text() == "{}"
+
+
+def test_a_merged_model_is_evaluated(machine, tmp_path):
+    (tmp_path / "merged").mkdir()
+    (tmp_path / "merged/config.json").touch()
+    done, calls = machine(LORA="8", LAST=str(tmp_path / "merged"), TEST_JSON="")
+    assert done.returncode == 0, done.stderr
+    assert calls == WHOLE[:4]
+
+
+def test_a_judge_without_a_key_at_another_address(machine):
+    done, calls = machine(JUDGE="openai", OPENAI_BASE_URL="http://h/v1", TEST_JSON="")
+    assert done.returncode == 0 and calls == WHOLE[:4]
 
 
 def test_a_checkpoint_of_other_settings_is_refused(machine):
@@ -200,6 +296,8 @@ def test_a_checkpoint_of_other_settings_is_refused(machine):
         ({"LORA": "8"}, "must be merged"),
         ({"JUDGE": "local"}, "docs/judge.md"),
         ({"JUDGE": "openai"}, "OPENAI_API_KEY"),
+        ({"JUDGE": "openai", "STAGES": "sft calibrate"}, "OPENAI_API_KEY"),
+        ({"LAST": "/nowhere", "STAGES": "sft calibrate evaluate"}, "/nowhere/config.json is missing"),
         ({"DATA": "/nowhere"}, "/nowhere/train.parquet is missing"),
         ({"MODEL": "/nowhere"}, "/nowhere/config.json is missing"),
         ({"STAGES": "submission", "TEST_JSON": ""}, "needs TEST_JSON"),
