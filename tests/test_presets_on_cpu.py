@@ -29,7 +29,8 @@ SFT_STEPS = 60
 #: Prompts a step; enough for some answer to be right even at chance.
 BATCH, GROUP = 8, 4
 SIZE = (
-    "platform=cpu", f"data.train_batch_size={BATCH}", "data.seed=0", "data.max_response_length=12", f"actor_rollout_ref.rollout.n={GROUP}",
+    "platform=cpu", f"data.train_batch_size={BATCH}", "data.seed=0", "data.max_response_length=12",
+    f"actor_rollout_ref.rollout.n={GROUP}",
     "actor_rollout_ref.rollout.max_model_len=640", "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=4096",
     "trainer.total_training_steps=2", "trainer.save_freq=-1", "trainer.resume_mode=disable",
 )  # fmt: skip
