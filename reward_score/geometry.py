@@ -57,9 +57,9 @@ def widen_answer(span: Span, references: Sequence[Span], fps: float) -> Span | N
         references: as labelled, not widened.
         fps: of the clip.
     """
-    wide = widen(span, fps)
-    if wide == span:
+    if span[0] != span[1]:
         return span
+    wide = widen(span, fps)
     moments = (widen(other, fps) for other in references if other[0] == other[1])
     return wide if any(wide[0] < end and start < wide[1] for start, end in moments) else None
 

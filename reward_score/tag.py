@@ -58,12 +58,14 @@ def _structured_spans(struc_info: Any) -> list[Span]:
 
 
 @lru_cache(maxsize=4096)
-def _references(struc_info: str, answer: str) -> list[Span]:
+def _references(struc_info: str, answer: str, fps: float) -> tuple[list[Span], list[Span]]:
+    """Spans as labelled, and widened."""
     structured = load_struc_info(struc_info)
     spans = _structured_spans([structured] if isinstance(structured, dict) else structured) or parse(answer)
     if not spans:
         raise BadGroundTruth("no reference spans in struc_info, and none in the reference answer")
-    return [(min(span), max(span)) for span in spans]
+    spans = [(min(span), max(span)) for span in spans]
+    return spans, [widen(span, fps) for span in spans]
 
 
 def _repeats(spans: list[Span]) -> int:
@@ -79,7 +81,7 @@ def rate(sample: Sample, fallback: float) -> Rating:
     Raises:
         BadGroundTruth: no reference spans.
     """
-    references = _references(sample.struc_info, sample.reference)
+    references, wide = _references(sample.struc_info, sample.reference, sample.fps)
     parsed = parse(sample.answer)
     proper = (widen_answer(span, references, sample.fps) for span in parsed if span[0] <= span[1] < _FAR)
     spans = [span for span in proper if span is not None]
@@ -87,7 +89,6 @@ def rate(sample: Sample, fallback: float) -> Rating:
         return Rating(0.0, 0.0)
     complete = len(spans) == len(parsed) and _repeats(parsed) <= _repeats(references)
     canonical = complete and _CANONICAL.fullmatch(sample.answer.strip()) is not None
-    wide = [widen(span, sample.fps) for span in references]
     return Rating(1.0 if canonical else fallback, union_iou(spans, wide))
 
 
