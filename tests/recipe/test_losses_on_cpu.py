@@ -49,11 +49,13 @@ def advantages(config):
     return found[:, 0].tolist()
 
 
-def loss_and_gradient(config, reference=0.0):
+def loss_and_gradient(config, reference=0.0, ratio=1.0, entropy=None):
     """verl's actor loss, and its gradient at each answer's tokens.
 
     Args:
         reference: log-probability of each token under the reference model, less the policy's.
+        ratio: probability of each token under the policy over that under the one that sampled it.
+        entropy: of the policy at each token.
     """
     actor = omega_conf_to_dataclass(config.actor_rollout_ref.actor)
     values = advantages(config)
@@ -64,14 +66,15 @@ def loss_and_gradient(config, reference=0.0):
             "prompts": rows([torch.zeros(PROMPT) for _ in LENGTHS]),
             "responses": rows([torch.zeros(n) for n in LENGTHS]),
             "response_mask": rows([torch.ones(n) for n in LENGTHS]),
-            "old_log_probs": rows([torch.full((n,), -1.0) for n in LENGTHS]),
+            "old_log_probs": rows([torch.full((n,), -1.0 - math.log(ratio)) for n in LENGTHS]),
             "ref_log_prob": rows([torch.full((n,), -1.0 + reference) for n in LENGTHS]),
             "advantages": rows([torch.full((n,), a) for n, a in zip(LENGTHS, values, strict=True)]),
         },
         batch_size=len(LENGTHS),
     )
     tensordict_utils.assign_non_tensor(data, dp_size=1, batch_num_tokens=sum(LENGTHS), global_batch_size=len(LENGTHS))
-    loss, _ = ppo_loss(actor, {"log_probs": log_prob}, data)
+    entropies = {} if entropy is None else {"entropy": torch.full((total,), entropy)}
+    loss, _ = ppo_loss(actor, {"log_probs": log_prob, **entropies}, data)
     loss.backward()
     result, start = [], 0
     for length in LENGTHS:
@@ -108,6 +111,30 @@ def test_dr_grpo_divides_by_the_longest_possible_answer():
         _, found = loss_and_gradient(preset(name))
         for ours, golden in zip(found, spread([1 / (4 * 512), 0, 0, -1 / (4 * 512)]), strict=True):
             assert ours == pytest.approx(golden, abs=1e-9)
+
+
+def test_without_a_scale_factor_verl_divides_by_the_batchs_longest_answer():
+    _, found = loss_and_gradient(preset("zhu_drgrpo", "actor_rollout_ref.actor.loss_scale_factor=null"))
+    for ours, golden in zip(found, spread([1 / (4 * 4), 0, 0, -1 / (4 * 4)]), strict=True):
+        assert ours == pytest.approx(golden, abs=1e-7)
+
+
+@pytest.mark.parametrize(("name", "mean"), [("medr1_think", 2.0), ("zhu_drgrpo", 2.0 * 8 / (4 * 512))])
+def test_entropy_has_no_weight_in_the_loss(name, mean):
+    plain, _ = loss_and_gradient(preset(name))
+    assert loss_and_gradient(preset(name), entropy=2.0)[0] == plain
+    weighted, _ = loss_and_gradient(preset(name, "actor_rollout_ref.actor.entropy_coeff=0.5"), entropy=2.0)
+    # It is aggregated as the rest.
+    assert weighted == pytest.approx(plain - 0.5 * mean, abs=1e-6)
+
+
+def test_dual_clip_bounds_what_a_wrong_answer_pays():
+    # At a ratio of 4 the right answer is clipped at 1.2, the wrong one at verl's clip_ratio_c of 3: nothing is learned.
+    loss, found = loss_and_gradient(preset("zhu_grpo"), ratio=4.0)
+    assert found == spread([0, 0, 0, 0]) and loss == pytest.approx((3 - 1.2) / STD / 4, abs=1e-5)
+    _, found = loss_and_gradient(preset("zhu_grpo", "actor_rollout_ref.actor.clip_ratio_c=5"), ratio=4.0)
+    for ours, golden in zip(found, spread([0, 0, 0, -4 / STD / 4]), strict=True):
+        assert ours == pytest.approx(golden, abs=1e-5)
 
 
 def test_verls_default_is_neither():
