@@ -3,14 +3,17 @@
 """Run one stage of a pipeline: its output into a log, its progress on the screen, nothing twice.
 
 A stage that has ended is not run again unless its command, or a stage before it, has changed; then its old output is
-removed first. One that was interrupted is started again and resumes by its own means (verl's checkpoints).
+removed first, if it was the stage's own. One that was interrupted is started again and resumes by its own means (verl's
+checkpoints), once nothing of the interrupted start runs any more.
 """
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from recipe.medgrpo.run_dir import RunDir, read_json, read_jsonl, write_json
+from recipe.medgrpo.run_dir import RunDir, read_json, write_json
 
 #: Figures of verl's logs that a person watches, with their short names; a line of 80 columns holds them.
 SHOWN = {
@@ -28,6 +31,8 @@ SHOWN = {
     "training/rollout_actor_probs_pearson_corr": "rollout-trainer r",
 }
 TAIL = 30
+#: Bytes of a metrics file that are read for its last record; one has about 20,000.
+METRICS_TAIL = 2**18
 
 
 def key_of(command: list[str], before: str) -> str:
@@ -36,15 +41,51 @@ def key_of(command: list[str], before: str) -> str:
 
 def latest(metrics: Path | None) -> tuple[int, str]:
     """Last step in verl's file log, and its figures as text; (0, "") before the first."""
-    records = read_jsonl(metrics, "verl", cut_tail_allowed=True) if metrics and metrics.exists() else []
-    if not records:
+    if not metrics or not metrics.exists():
         return 0, ""
-    step, data = records[-1]["step"], records[-1]["data"]
-    return step, "  ".join(f"{short} {data[name]:.3f}" for name, short in SHOWN.items() if name in data)
+    with metrics.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - METRICS_TAIL))
+        lines = file.read().split(b"\n")
+    # What follows the last line break is still being written.
+    for line in reversed(lines[:-1]):
+        try:
+            record = json.loads(line)
+            step, data = record["step"], record["data"]
+        except (ValueError, KeyError, TypeError):
+            continue
+        # NaN is logged as null.
+        figures = {short: data[name] for name, short in SHOWN.items() if data.get(name) is not None}
+        return step, "  ".join(f"{short} {value:.3f}" for short, value in figures.items())
+    return 0, ""
 
 
-def execute(command: list[str], log: Path, label: str, metrics: Path | None, total: int | None) -> int:
-    """Run ``command`` with its output in ``log``; returns its exit status."""
+def lock(path: Path, name: str) -> int:
+    """Hold the stage's lock; returns a file descriptor for the command to inherit.
+
+    The command and what it starts hold it too, so a trainer that outlives a killed stage keeps a second one away.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(
+            f"stage {name} still runs: {path.read_text().strip() or 'it has just been started'}; wait until it has "
+            "ended, or end that process and those it started"
+        ) from None
+    except OSError as error:
+        print(f"stage {name}: {path} cannot be locked ({error}): start it only once", file=sys.stderr)
+    os.ftruncate(descriptor, 0)
+    return descriptor
+
+
+def execute(
+    command: list[str], log: Path, label: str, metrics: Path | None, total: int | None, held: int | None = None
+) -> int:
+    """Run ``command`` with its output in ``log``; returns its exit status.
+
+    ``held`` is a lock file that the command inherits, and that names it.
+    """
     columns = [TextColumn("{task.description}"), BarColumn(bar_width=16), MofNCompleteColumn(), TimeElapsedColumn()]
     if total is None:
         del columns[1:3]
@@ -57,7 +98,10 @@ def execute(command: list[str], log: Path, label: str, metrics: Path | None, tot
             metrics.parent.mkdir(parents=True, exist_ok=True)
             environment["VERL_FILE_LOGGER_PATH"] = str(metrics)
         streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
-        process = subprocess.Popen(command, env=environment, **streams)
+        inherited = () if held is None else (held,)
+        process = subprocess.Popen(command, env=environment, pass_fds=inherited, **streams)
+        if held is not None:
+            os.write(held, f"process {process.pid} on {socket.gethostname()}, {command[0]}\n".encode())
         try:
             while process.poll() is None:
                 time.sleep(0.5)
@@ -76,7 +120,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, required=True, dest="root", help="run directory")
     parser.add_argument("--name", required=True, help="name of the stage; its log is RUN/logs/NAME.log")
     parser.add_argument("--after", help="the stage whose output this one reads")
-    parser.add_argument("--output", type=Path, nargs="*", default=[], help="removed before a changed command runs")
+    parser.add_argument(
+        "--output", type=Path, nargs="*", default=[], help="what the command writes; removed before a changed one runs"
+    )
     parser.add_argument("--costly", type=Path, help="a changed command is refused while this folder exists")
     parser.add_argument(
         "--accept", action="store_true", help="run a changed command all the same, on what --costly holds"
@@ -87,6 +133,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    held = lock(args.root / "logs" / f"{args.name}.lock", args.name)
+    try:
+        return run_locked(args, held)
+    finally:
+        os.close(held)
+
+
+def run_locked(args: argparse.Namespace, held: int) -> int:
     state_file = args.root / "stages.json"
     states = read_json(state_file, "this command") if state_file.exists() else {}
     before = states.get(args.after, {})
@@ -102,16 +156,20 @@ def run(args: argparse.Namespace) -> int:
             "former settings, move that folder away to start anew, or go on from it (--accept, ACCEPT_CHANGE=1)"
         )
     spent = old.get("seconds", 0.0) if old.get("key") == key else 0.0
+    outputs = {str(output) for output in args.output}
+    # Records did not always name their outputs. Without a record the file is somebody else's, say a given artifact.
+    own = set(old.get("outputs", outputs)) if old else set()
     if old.get("key") != key:
         for output in args.output:
-            shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
-    states[args.name] = {"key": key, "done": False, "seconds": spent}
+            if str(output) in own:
+                shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
+    states[args.name] = {"key": key, "done": False, "seconds": spent, "outputs": sorted(own | outputs)}
     write_json(state_file, states)
     log = args.root / "logs" / f"{args.name}.log"
     start = time.monotonic()
     # verl truncates the file it logs to, so each start of the trainer gets one of its own.
     metrics = args.metrics / f"metrics.{time.time_ns()}.jsonl" if args.metrics else None
-    status = execute(args.command_line, log, f"{args.name:10s}", metrics, args.total)
+    status = execute(args.command_line, log, f"{args.name:10s}", metrics, args.total, held)
     states[args.name] |= {"done": status == 0, "seconds": spent + time.monotonic() - start}
     write_json(state_file, states)
     write_json(RunDir(args.root).timings, {name: state["seconds"] for name, state in states.items()})

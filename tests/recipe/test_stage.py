@@ -5,8 +5,11 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
+
+from recipe.medgrpo.stage import METRICS_TAIL, latest
 
 
 @pytest.fixture
@@ -53,3 +56,46 @@ def test_a_failure_shows_the_end_of_the_log_and_the_next_call_resumes(stage, tmp
     first = stage("one", script, "--output", str(out))
     assert first.returncode == 3 and "the reason" in first.stderr and "one.log" in first.stderr
     assert stage("one", script, "--output", str(out)).returncode == 0, "what a failed stage left must stay"
+
+
+def test_what_no_run_of_the_stage_wrote_is_never_removed(stage, tmp_path):
+    given = tmp_path / "given.json"
+    given.write_text("x")
+    assert stage("one", "true", "--output", str(given)).returncode == 0
+    assert given.read_text() == "x"
+    (tmp_path / "own").touch()
+    assert stage("one", "true # moved", "--output", str(tmp_path / "own")).returncode == 0
+    assert (tmp_path / "own").exists()
+
+
+def test_a_trainer_that_outlives_its_stage_is_not_started_twice(tmp_path):
+    script = f"touch '{tmp_path}/started'; until [ -e '{tmp_path}/go' ]; do sleep 0.1; done"
+    command = [sys.executable, "-m", "recipe.medgrpo.stage", "--run", str(tmp_path), "--name", "one"]
+    command += ["--", "sh", "-c", script]
+    first = subprocess.Popen(command)
+    while not (tmp_path / "started").exists():
+        time.sleep(0.1)
+    first.kill()
+    first.wait()
+    try:
+        second = subprocess.run(command, capture_output=True, text=True)
+        assert second.returncode == 1 and "stage one still runs: process " in second.stderr, second.stderr
+    finally:
+        (tmp_path / "go").touch()
+    for _ in range(50):
+        third = subprocess.run(command, capture_output=True, text=True)
+        if third.returncode == 0:
+            return
+    raise AssertionError(third.stderr)
+
+
+def test_progress_is_the_last_whole_record_of_the_metrics(tmp_path):
+    metrics = tmp_path / "metrics.jsonl"
+    assert latest(metrics) == (0, "")
+    filler = "x" * 30_000
+    records = [{"step": i, "data": {"train/loss": i / 8, "text": filler}} for i in range(20)]
+    metrics.write_text("".join(json.dumps(record) + "\n" for record in records) + '{"step": 20, "da')
+    assert metrics.stat().st_size > METRICS_TAIL
+    assert latest(metrics) == (19, "loss 2.375")
+    metrics.write_text('{"step": 1, "data": {"train/loss": null}}\n')
+    assert latest(metrics) == (1, "")
