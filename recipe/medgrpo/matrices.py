@@ -4,8 +4,9 @@
 
 One line per model (``--run NAME=FOLDER`` of ``medgrpo evaluate``; a name may have several folders), one column per
 modality (Med-R1's 8x8) or question type (5x5). Strict counts the single word in answer tags, as Med-R1's evaluation
-does, or the whole answer where it has no such tag at all; lenient any readable choice. Two-option questions, which luck answers half of the time, are also counted apart.
-Confidence intervals (95%) are percentile bootstraps over images, whose questions are not independent.
+does, or the whole answer where it has no such tag at all; lenient any readable choice. Two-option questions, which luck
+answers half of the time, are also counted apart. Confidence intervals (95%) are percentile bootstraps over images,
+whose questions are not independent.
 """
 
 from __future__ import annotations
