@@ -10,7 +10,7 @@ from pathlib import Path
 import hydra
 import pyarrow.parquet as pq
 import verl  # noqa: F401  (loads the plugin)
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
@@ -51,6 +51,14 @@ def check_normalization(config: DictConfig) -> None:
         return
     kept = Path(config.trainer.default_local_dir) / "normalization.json"
     artifact = reward_score.Artifact.load(options["artifact"])
+    measured, model = artifact.provenance.model, config.actor_rollout_ref.model.path
+    if Path(measured).resolve() != Path(model).resolve():
+        # No error: a folder may have been moved, and a name may stand for the same weights.
+        print(
+            f"WARNING: the normalization {options['artifact']} was measured on {measured}, but training starts from "
+            f"{model}. If these are different weights, a median answer no longer gets 0.5: calibrate with this model",
+            flush=True,
+        )
     resumes = config.trainer.resume_mode != "disable" and find_latest_ckpt_path(str(kept.parent)) is not None
     if resumes and kept.exists() and (old := reward_score.Artifact.load(kept)).hash != artifact.hash:
         raise SetupError(
@@ -64,11 +72,23 @@ def check_normalization(config: DictConfig) -> None:
     print(f"normalization {artifact.hash[:12]} from {options['artifact']}")
 
 
+def _absolute(value):
+    """Paths that exist as absolute ones, in a list too; a model's name on the hub stays."""
+    if isinstance(value, ListConfig):
+        return [_absolute(one) for one in value]
+    return os.path.abspath(value) if value is not None and os.path.exists(value) else value
+
+
 def keep_logs_together(config: DictConfig) -> None:
     """Logs of verl's ``file`` and ``tensorboard`` loggers go beside the checkpoints, not into the working folder.
 
-    Each start has a file of its own, because verl's file logger truncates.
+    Each start has a file of its own, because verl's file logger truncates. Paths become absolute, because the trainer
+    of an existing Ray cluster has another working folder.
     """
+    inputs = ("data.train_files", "data.val_files", "actor_rollout_ref.model.path", "medgrpo.reward.artifact")
+    for key in (*inputs, "trainer.resume_from_path"):
+        OmegaConf.update(config, key, _absolute(OmegaConf.select(config, key)))
+    config.trainer.default_local_dir = os.path.abspath(config.trainer.default_local_dir)
     folder = Path(config.trainer.default_local_dir)
     folder.mkdir(parents=True, exist_ok=True)
     places = {
@@ -76,7 +96,7 @@ def keep_logs_together(config: DictConfig) -> None:
         "TENSORBOARD_DIR": folder / "tensorboard",
     }
     for name, place in places.items():
-        value = os.environ.setdefault(name, str(place.absolute()))
+        value = os.environ[name] = os.path.abspath(os.environ.get(name, place))
         # The trainer may run on another node of an existing Ray cluster.
         OmegaConf.update(config, f"ray_kwargs.ray_init.runtime_env.env_vars.{name}", value, force_add=True)
 

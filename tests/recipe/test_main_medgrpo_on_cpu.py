@@ -100,8 +100,31 @@ def test_logs_lie_beside_the_checkpoints(prepared, tmp_path, monkeypatch):
     config, _ = prepared
     keep_logs_together(config)
     found = config.ray_kwargs.ray_init.runtime_env.env_vars
-    assert found == {"VERL_FILE_LOGGER_PATH": "chosen", "TENSORBOARD_DIR": str(tmp_path / "run/tensorboard")}
+    chosen = os.path.abspath("chosen")
+    assert found == {"VERL_FILE_LOGGER_PATH": chosen, "TENSORBOARD_DIR": str(tmp_path / "run/tensorboard")}
     monkeypatch.delenv("TENSORBOARD_DIR")
+
+
+def test_paths_hold_in_another_working_folder(tmp_path, monkeypatch):
+    for name in ("VERL_FILE_LOGGER_PATH", "TENSORBOARD_DIR"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.chdir(tmp_path)
+    for name in ("t", "a"):
+        (tmp_path / name).touch()
+    overrides = ("data.train_files=[t]", "medgrpo.reward.artifact=a", "trainer.default_local_dir=r")
+    config = configuration(*overrides, "actor_rollout_ref.model.path=Qwen/Qwen2.5-VL-7B-Instruct")
+    keep_logs_together(config)
+    assert config.data.train_files == [f"{tmp_path}/t"] and config.medgrpo.reward.artifact == f"{tmp_path}/a"
+    assert config.trainer.rollout_data_dir == f"{tmp_path}/r/rollouts"
+    assert config.actor_rollout_ref.model.path == "Qwen/Qwen2.5-VL-7B-Instruct"
+
+
+@pytest.mark.parametrize("model, warned", [("m", False), ("./x/../m", False), ("other", True)])
+def test_an_artifact_of_another_model_is_said(prepared, capsys, model, warned):
+    config, _ = prepared
+    config.actor_rollout_ref.model.path = model
+    check_normalization(config)
+    assert ("WARNING: the normalization" in capsys.readouterr().out) is warned
 
 
 def test_a_missing_pair_is_named_before_the_first_step(prepared, tmp_path):
