@@ -68,7 +68,7 @@ stage --name sft --after model --output "$RUN/sft" --metrics "$RUN/sft" --total 
   torchrun --standalone --nproc_per_node=1 -m verl.trainer.sft_trainer \
   --config-path pkg://recipe.medgrpo.config --config-name sft platform=cpu_sft \
   model.path="$(hydra "$RUN/model")" data.train_files="$(hydra "$RUN/data/train.parquet")" data.train_batch_size=16 data.max_length=384 \
-  data.max_token_len_per_gpu=6144 engine.seed="$SEED" trainer.seed="$SEED" \
+  data.max_token_len_per_gpu=6144 data.media.memory_gb=2 engine.seed="$SEED" trainer.seed="$SEED" \
   optim.lr=3e-3 "optim.betas=[0.9,0.95]" optim.lr_warmup_steps_ratio=0.05 \
   trainer.total_training_steps="$SFT_STEPS" trainer.total_epochs=100 trainer.save_freq=200 trainer.max_ckpt_to_keep=2 \
   trainer.default_local_dir="$(hydra "$RUN/sft")" "checkpoint.save_contents=[model,optimizer,extra,hf_model]"
