@@ -7,6 +7,7 @@ one process's. verl starts several reward workers, and eight limiters would let 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
@@ -16,6 +17,8 @@ from reward_score.errors import JudgeUnavailable
 from reward_score.judge import JudgeConfig
 from reward_score.judge.coordinator import Coordinator, ScorerKind
 from reward_score.judge.tally import Tally
+
+logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 #: Calls of one actor that may wait at the same time: all the job's verdicts, and their reports.
@@ -33,9 +36,19 @@ def _name() -> str:
 
 
 def _actor(config: JudgeConfig) -> ray.actor.ActorHandle:
-    """The job's coordinator; made by whoever needs it first."""
+    """The job's coordinator; made by whoever needs it first, with whose process it ends."""
     options = {"name": _name(), "get_if_exists": True, "num_cpus": 0, "max_restarts": -1, "max_concurrency": _WAITING}
     return ray.remote(Coordinator).options(**options).remote(config)
+
+
+def start(reward: dict[str, Any]) -> ray.actor.ActorHandle | None:
+    """The coordinator of the LLM judge in ``medgrpo.reward``; None for another judge.
+
+    To be called, and its result held, by the trainer before there are reward workers: one of these would else own it,
+    and take limits, counts and the reason of its own end with it when it dies.
+    """
+    config = job_options(reward, None)
+    return None if config is None else _actor(config)
 
 
 class JobLimiter:
@@ -48,8 +61,14 @@ class JobLimiter:
     def __init__(self, config: JudgeConfig) -> None:
         self._actor = _actor(config)
 
-    async def acquire(self, tokens: int, wait: float) -> int:
-        return await self._ask(self._actor.acquire.remote(tokens, wait), wait)
+    async def acquire(self, tokens: int, wait: float, retry: bool = False) -> int:
+        answer = self._actor.acquire.remote(tokens, wait, retry)
+        try:
+            return await self._ask(answer, wait)
+        except asyncio.CancelledError:
+            # In its process it would go on to wait, and take a slot for nobody.
+            ray.cancel(answer)
+            raise
 
     async def release(self, lease: int) -> None:
         self._actor.release.remote(lease)
@@ -78,8 +97,9 @@ async def _future(answer: Awaitable[_T]) -> _T:
     return await answer
 
 
-def step_metrics() -> dict[str, float]:
-    """Figures of the job's judge since the last call, for the training log; to be called once per training step.
+def step_metrics(actor: ray.actor.ActorHandle | None) -> dict[str, float]:
+    """Figures of the job's judge since the last call, for the training log; to be called once per training step with
+    what `start` returned.
 
     Contract: call it in the trainer's process at every step, also at one of which no answer is left (before that is
     made an error), and never for validation alone: it ends the judge's step. {} without an LLM judge.
@@ -91,14 +111,21 @@ def step_metrics() -> dict[str, float]:
         and ``judge/latency_p99`` in seconds.
 
     Raises:
-        JudgeAborted: more than ``abort_share`` of the verdicts failed in ``abort_steps`` steps in a row, or the judge
-            that verl serves did not answer at the start.
+        JudgeAborted: more than ``abort_share`` of the verdicts failed in ``abort_steps`` steps in a row, the judge that
+            verl serves did not answer at the start, or the coordinator is gone.
     """
-    try:
-        actor = ray.get_actor(_name())
-    except ValueError:
+    if actor is None:
         return {}
-    metrics, fatal = ray.get(actor.end_step.remote(), timeout=_GRACE)
+    try:
+        metrics, fatal = ray.get(actor.end_step.remote(), timeout=_GRACE)
+    except ray.exceptions.ActorUnavailableError:
+        logger.warning("the job's judge limiter restarts: no judge/* figures of this step")
+        return {}
+    except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError) as error:
+        raise JudgeAborted(
+            f"the job's judge limiter does not answer ({type(error).__name__}): without it nobody is judged. Ray's "
+            "logs say why its process ended; start the run again to go on from the last checkpoint"
+        ) from error
     if fatal is not None:
         raise JudgeAborted(fatal)
     return metrics

@@ -4,8 +4,8 @@
 
 import logging
 import statistics
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,13 +39,13 @@ class Answer(NamedTuple):
 def step_metrics(answers: Sequence[Answer], asked: int) -> dict[str, float]:
     """Metrics of one step for the training log, all under ``medgrpo/``.
 
-    Per (source, task): mean and standard deviation of the raw and of the used reward, share of answers that could be
-    parsed, mean length in tokens, share of groups whose answers all have the same reward (no gradient), number of
-    answers. The same without a source over the whole step, with the answers ``asked`` for that could not be scored.
+    Per (source, task): mean and standard deviation of the raw, the normalized and the used reward, share of answers
+    that could be parsed, mean length in tokens, share of groups whose answers all have the same reward (no gradient),
+    number of answers. The same without a source over the whole step, with the answers ``asked`` for that do not count.
     """
     by_pair = defaultdict(list)
     for answer in answers:
-        by_pair[answer.data_source.split("/", 1)[-1]].append(answer)
+        by_pair[_pair(answer)].append(answer)
     metrics = {"medgrpo/dropped_trajectories": asked - len(answers), "medgrpo/dropped_share": 1 - len(answers) / asked}
     metrics["medgrpo/sampled_entropy"] = statistics.fmean(answer.entropy for answer in answers)
     for prefix, group in (("medgrpo", answers), *((f"medgrpo/{pair}", by_pair[pair]) for pair in sorted(by_pair))):
@@ -53,17 +53,36 @@ def step_metrics(answers: Sequence[Answer], asked: int) -> dict[str, float]:
     return metrics
 
 
+def dropped_by_pair(answers: Iterable[Answer], kept: Collection[str], group_size: int) -> dict[str, float]:
+    """Per (source, task) the answers that do not count, as ``medgrpo/<source>/<task>/dropped_trajectories``.
+
+    Args:
+        answers: all that have a score. A prompt of which none has one is unknown here.
+        kept: prompts (`uid`) that count.
+        group_size: answers asked for per prompt.
+    """
+    dropped, prompts = Counter(), set()
+    for answer in answers:
+        if answer.uid not in prompts:
+            prompts.add(answer.uid)
+            dropped[_pair(answer)] += group_size
+        dropped[_pair(answer)] -= answer.uid in kept
+    return {f"medgrpo/{pair}/dropped_trajectories": number for pair, number in dropped.items()}
+
+
+def _pair(answer: Answer) -> str:
+    return answer.data_source.split("/", 1)[-1]
+
+
 def _summary(answers: Sequence[Answer]) -> dict[str, float]:
     rewards = defaultdict(list)
     for answer in answers:
         rewards[answer.uid].append(answer.score["score"])
-    raw = [answer.score["raw"] for answer in answers]
-    reward = [answer.score["score"] for answer in answers]
-    return {
-        "raw/mean": statistics.fmean(raw),
-        "raw/std": statistics.pstdev(raw),
-        "reward/mean": statistics.fmean(reward),
-        "reward/std": statistics.pstdev(reward),
+    moments = {}
+    for name, key in (("raw", "raw"), ("normalized", "normalized"), ("reward", "score")):
+        values = [answer.score[key] for answer in answers]
+        moments |= {f"{name}/mean": statistics.fmean(values), f"{name}/std": statistics.pstdev(values)}
+    return moments | {
         "parse_rate": statistics.fmean(answer.score["parsed"] for answer in answers),
         "zero_std_groups": statistics.fmean(len(set(group)) == 1 for group in rewards.values()),
         "response_length": statistics.fmean(answer.length for answer in answers),

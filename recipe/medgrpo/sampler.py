@@ -16,13 +16,15 @@ from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 from recipe.medgrpo import judge_actor
-from recipe.medgrpo.monitor import AlarmOptions, Answer, CollapseAlarm, step_metrics
+from recipe.medgrpo.monitor import AlarmOptions, Answer, CollapseAlarm, dropped_by_pair, step_metrics
 from recipe.medgrpo.running_normalizer import RunningNormalizer
 
 logger = logging.getLogger(__name__)
 
 #: One answer has nothing to be compared with; verl would give it its raw reward for an advantage.
 MIN_SURVIVORS = 2
+#: Batches of prompts that may be replaced in one step because none of their answers has a score.
+MAX_REPLACED = 3
 
 
 class SamplerError(RuntimeError):
@@ -37,6 +39,8 @@ class SamplerOptions(BaseModel):
         group_size: answers asked for per prompt.
         train_batch_size: prompts per step.
         filter_groups: verl's ``algorithm.filter_groups``, which verl itself does not hand to a custom sampler.
+        sync_refill_failed_groups: verl's ``trainer.v1.sampler.sync_refill_failed_groups``, likewise: prompts of which
+            no answer has a score are replaced.
         alarm: see `recipe.medgrpo.monitor.AlarmOptions`.
         reward: options of ``reward_score``.
         checkpoints: folder of the run's checkpoints, and how verl resumes from it.
@@ -48,6 +52,7 @@ class SamplerOptions(BaseModel):
     group_size: int
     train_batch_size: int
     filter_groups: dict
+    sync_refill_failed_groups: bool
     alarm: AlarmOptions
     reward: dict
     checkpoints: dict
@@ -61,14 +66,21 @@ class MedGRPOReplayBuffer(ReplayBuffer):
             options = SamplerOptions(**OmegaConf.to_container(sampler_kwargs, resolve=True))
         except (ValidationError, TypeError) as error:
             raise SamplerError(f"trainer.v1.sampler.sampler_kwargs: {error}") from None
-        if options.filter_groups.get("enable"):
-            kwargs.update(
-                filter_groups_metric=options.filter_groups["metric"],
-                train_batch_size=options.train_batch_size,
-                gen_batch_size=1,
-                max_inflight_gen_batches=options.filter_groups["max_inflight_gen_batches"],
-            )
-        super().__init__(*args, sampler_kwargs=sampler_kwargs, poll_interval=options.poll_interval, **kwargs)
+        filter_groups = options.filter_groups
+        if filter_groups["enable"] and not filter_groups["metric"]:
+            raise SamplerError("algorithm.filter_groups.metric must be set when algorithm.filter_groups.enable=true")
+        super().__init__(
+            *args,
+            sampler_kwargs=sampler_kwargs,
+            poll_interval=options.poll_interval,
+            filter_groups_metric=filter_groups["metric"] if filter_groups["enable"] else None,
+            train_batch_size=options.train_batch_size,
+            # verl's data loader then gives single prompts too.
+            gen_batch_size=1,
+            max_inflight_gen_batches=filter_groups["max_inflight_gen_batches"],
+            sync_refill_failed_groups=options.sync_refill_failed_groups,
+            **kwargs,
+        )
         if self.trainer_mode != "sync":
             raise SamplerError(
                 f"this sampler is for trainer.v1.trainer_mode=sync, not {self.trainer_mode}; "
@@ -77,6 +89,9 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         self.options = options
         self.alarm = CollapseAlarm(options.alarm)
         self.normalizer = RunningNormalizer.start(options.reward, options.checkpoints)
+        # verl builds its sampler before the reward workers.
+        self.judge = judge_actor.start(options.reward)
+        self._replaced = 0
 
     def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
         """A batch as verl's sampler selects it, without groups of fewer than two scored answers.
@@ -87,26 +102,42 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         """
         if partition_id == "val":
             return super().sample(global_steps, partition_id, batch_size)
+        self._replaced = 0
         try:
             batch, metrics = super().sample(global_steps, partition_id, batch_size)
         finally:
             # Also where no answer is left: the judge's own error says more than verl's.
-            judged = judge_actor.step_metrics()
+            judged = judge_actor.step_metrics(self.judge)
         metrics |= judged
-        batch, dropped_groups = self._drop_small_groups(batch)
         answers = self._fetch(batch)
-        metrics |= step_metrics(answers, asked=batch_size * self.options.group_size)
-        metrics["medgrpo/dropped_groups"] = dropped_groups
+        batch = self._drop_small_groups(batch)
+        kept = {_uid(key) for key in batch.keys}
+        size = self.options.group_size
+        metrics |= dropped_by_pair(answers, kept, size)
+        answers = [answer for answer in answers if answer.uid in kept]
+        metrics |= step_metrics(answers, asked=batch_size * size)
+        metrics["medgrpo/dropped_groups"] = batch_size - len(kept)
         self.normalizer.observe(global_steps, answers)
         self.alarm.check(global_steps, metrics)
         return batch, metrics
 
-    def _drop_small_groups(self, batch: KVBatchMeta) -> tuple[KVBatchMeta, int]:
+    def _terminal_eviction_reasons(self, global_steps: int, partition_id: str) -> tuple[set, set, set, Counter]:
+        """verl's choice of the prompts to replace, with an end: a judge that is gone fails the replacements too."""
+        reasons = super()._terminal_eviction_reasons(global_steps, partition_id)
+        self._replaced += len(reasons[2])
+        if self._replaced > MAX_REPLACED * self.options.train_batch_size:
+            raise SamplerError(
+                f"{self._replaced} prompts of this step have no scored answer, replacements included "
+                "(sync_refill_failed_groups): the errors of the reward loop above say why"
+            )
+        return reasons
+
+    def _drop_small_groups(self, batch: KVBatchMeta) -> KVBatchMeta:
         """Take groups out that have fewer than two answers; the trainer pads the batch with answers of no loss."""
         sizes = Counter(_uid(key) for key in batch.keys)
         small = {uid for uid, size in sizes.items() if size < min(MIN_SURVIVORS, self.options.group_size)}
         if not small:
-            return batch, 0
+            return batch
         if len(small) == len(sizes):
             raise SamplerError(
                 f"no prompt of this step has {MIN_SURVIVORS} scored answers, so that there is nothing to compare; "
@@ -117,7 +148,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         kept = [(key, tag) for key, tag in zip(batch.keys, batch.tags, strict=True) if _uid(key) not in small]
         logger.warning("%d prompts left out of this step: fewer than %d scored answers", len(small), MIN_SURVIVORS)
         keys, tags = map(list, zip(*kept, strict=True))
-        return KVBatchMeta(partition_id=batch.partition_id, keys=keys, tags=tags), len(small)
+        return KVBatchMeta(partition_id=batch.partition_id, keys=keys, tags=tags)
 
     def _fetch(self, batch: KVBatchMeta) -> list[Answer]:
         fields = ["data_source", "extra_fields", "rollout_log_probs"]

@@ -7,11 +7,12 @@ import logging
 import pytest
 from pydantic import ValidationError
 
-from recipe.medgrpo.monitor import AlarmOptions, Answer, CollapseAlarm, CollapseError, step_metrics
+from recipe.medgrpo.monitor import AlarmOptions, Answer, CollapseAlarm, CollapseError, dropped_by_pair, step_metrics
 
 
 def answer(uid, source, raw, score, parsed=1.0, length=10, entropy=1.0):
-    return Answer(uid, f"medvidbench/{source}", {"raw": raw, "score": score, "parsed": parsed}, length, entropy)
+    scores = {"raw": raw, "normalized": raw / 2, "score": score, "parsed": parsed}
+    return Answer(uid, f"medvidbench/{source}", scores, length, entropy)
 
 
 def test_metrics_by_hand():
@@ -27,11 +28,29 @@ def test_metrics_by_hand():
     assert metrics["medgrpo/sampled_entropy"] == pytest.approx(1.4)
     assert metrics["medgrpo/CoPESD/tag/raw/mean"] == pytest.approx(0.4)
     assert metrics["medgrpo/CoPESD/tag/raw/std"] == pytest.approx(0.1414, abs=1e-4)
+    assert metrics["medgrpo/CoPESD/tag/normalized/mean"] == pytest.approx(0.2)
+    assert metrics["medgrpo/CoPESD/tag/normalized/std"] == pytest.approx(0.0707, abs=1e-4)
+    assert metrics["medgrpo/normalized/mean"] == pytest.approx(0.16)
     assert metrics["medgrpo/CoPESD/tag/reward/mean"] == pytest.approx(0.55)
     assert metrics["medgrpo/CoPESD/tag/zero_std_groups"] == 0.5
     assert metrics["medgrpo/CoPESD/tag/response_length"] == 15
     assert metrics["medgrpo/NurViD/stg/parse_rate"] == 0 and metrics["medgrpo/parse_rate"] == 0.8
     assert metrics["medgrpo/CoPESD/tag/answers"] == 4 and metrics["medgrpo/answers"] == 5
+
+
+def test_dropped_answers_of_a_pair():
+    answers = [
+        *(answer("a", "CoPESD/tag", 0.2, 0.4) for _ in range(3)),
+        *(answer("b", "CoPESD/tag", 0.2, 0.4) for _ in range(2)),
+        answer("c", "CoPESD/tag", 0.2, 0.4),
+        answer("d", "NurViD/stg", 0.2, 0.4),
+        *(answer("e", "AVOS/vs", 0.2, 0.4) for _ in range(3)),
+    ]
+    assert dropped_by_pair(answers, {"a", "b", "e"}, group_size=3) == {
+        "medgrpo/CoPESD/tag/dropped_trajectories": 0 + 1 + 3,
+        "medgrpo/NurViD/stg/dropped_trajectories": 3,
+        "medgrpo/AVOS/vs/dropped_trajectories": 0,
+    }
 
 
 def healthy(**changed):

@@ -168,6 +168,10 @@ def forget_judge():
         time.sleep(0.05)
 
 
+def step_metrics():
+    return judge_actor.step_metrics(ray.get_actor(judge_actor._name()))
+
+
 def captions(number):
     # Words of the drawn world, which is all that the tiny model's tokenizer knows.
     return [" ".join(["seconds"] * (1 + i % 9) + ["the"] * (1 + i // 9)) for i in range(number)]
@@ -196,9 +200,9 @@ def test_one_answer_without_a_verdict_is_an_error_of_its_own(judged):
         else:
             assert result["reward_extra_info"]["judge"] == 0.25
     time.sleep(0.3)  # reports travel on their own
-    metrics = judge_actor.step_metrics()
+    metrics = step_metrics()
     assert metrics["judge/fail_rate"] > 0 and metrics["judge/tokens"] > 0 and metrics["judge/latency_p99"] > 0
-    assert judge_actor.step_metrics()["judge/asked"] == 0
+    assert step_metrics()["judge/asked"] == 0
 
 
 def test_a_group_never_has_two_scorers(judged):
@@ -222,7 +226,7 @@ def test_a_group_never_has_two_scorers(judged):
         kinds.setdefault(group, set()).add("similarity" if alone else "judge")
     assert len(kinds) == 6 and all(len(kind) == 1 for kind in kinds.values())
     assert {"judge"} in kinds.values() and {"similarity"} in kinds.values()
-    assert judge_actor.step_metrics()["judge/similarity_only"] >= 7
+    assert step_metrics()["judge/similarity_only"] >= 7
 
 
 def test_limits_are_the_jobs_not_a_processs(cluster, monkeypatch):
@@ -237,18 +241,82 @@ def test_limits_are_the_jobs_not_a_processs(cluster, monkeypatch):
 
     with JudgeServer(latency=0.05) as server:
         options = {"base_url": server.url, "cache": None, "concurrency": 3, "price_input": 2.0}
+        actor = judge_actor.start({"judge": options})
         results = ray.get([ask.remote(options, start) for start in (0, 100)])
     assert {process for _, process in results} - {os.getpid()} and len({process for _, process in results}) == 2
     assert all(grades == [4] * 20 for grades, _ in results)
     assert server.most_in_flight <= 3 and len(server.requests) == 40
     time.sleep(0.3)
-    metrics = judge_actor.step_metrics()
+    metrics = judge_actor.step_metrics(actor)
     assert metrics["judge/asked"] == 40 and metrics["judge/cost_usd"] == pytest.approx(40 * 400 * 2e-6)
 
 
-def test_without_an_llm_judge_there_is_nothing_to_report(cluster):
+@ray.remote(num_cpus=0)
+class Process:
+    """A process of the job that needs the limiter, and may die."""
+
+    def limiter(self, options):
+        self.kept = judge_actor.JobLimiter(JudgeConfig(**options))
+
+    def owner(self, options):
+        self.kept = judge_actor.start({"judge": options})
+        return [self.kept]
+
+    def condemn(self, message):
+        self.kept.condemn(message)
+
+
+def end(process):
+    ray.kill(process)
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(process.condemn.remote(""), timeout=60)
+
+
+def test_the_limiter_outlives_the_reward_worker_that_asks_for_it(cluster):
     forget_judge()
-    assert judge_actor.step_metrics() == {}
+    actor = judge_actor.start({"judge": {"cache": None}})
+    worker = Process.remote()
+    ray.get(worker.limiter.remote({"cache": None}))
+    ray.get(worker.condemn.remote("no verdict of the served judge"))
+    end(worker)
+    with pytest.raises(judge_actor.JudgeAborted, match="no verdict of the served judge"):
+        judge_actor.step_metrics(actor)
+    # Nor is it made anew, with a limit of its own.
+    asyncio.run(judge_actor.JobLimiter(JudgeConfig(cache=None)).acquire(1, 30))
+    with pytest.raises(judge_actor.JudgeAborted):
+        judge_actor.step_metrics(actor)
+
+
+def test_a_limiter_that_is_gone_with_its_owner_stops_the_run(cluster):
+    forget_judge()
+    owner = Process.remote()
+    [actor] = ray.get(owner.owner.remote({"cache": None}))
+    assert judge_actor.step_metrics(actor)["judge/asked"] == 0
+    end(owner)
+    with pytest.raises(judge_actor.JudgeAborted, match="limiter does not answer.*nobody is judged"):
+        for _ in range(600):  # Ray takes its time to notice
+            judge_actor.step_metrics(actor)
+            time.sleep(0.1)
+
+
+def test_who_no_longer_waits_for_the_jobs_limiter_takes_no_slot_of_it(cluster):
+    forget_judge()
+    config = JudgeConfig(cache=None, concurrency=1, request_timeout=300)
+    limiter = judge_actor.JobLimiter(config)
+
+    async def scenario():
+        lease = await limiter.acquire(1, 30)
+        with pytest.raises((TimeoutError, asyncio.TimeoutError)):
+            await asyncio.wait_for(limiter.acquire(1, 200), 1)
+        await limiter.release(lease)
+        # The first would have it for five minutes.
+        await limiter.acquire(1, 60)
+
+    asyncio.run(scenario())
+
+
+def test_without_an_llm_judge_there_is_nothing_to_report(cluster):
+    assert judge_actor.step_metrics(judge_actor.start({"judge": "lexical"})) == {}
 
 
 def local(tiny_model):
@@ -266,7 +334,7 @@ def test_a_served_model_that_does_not_answer_stops_the_run(judged, tiny_model):
     with JudgeServer(status(404)) as server, pytest.raises(JudgeUnavailable):
         judged(server, captions(1), overrides=local(tiny_model), address=f"127.0.0.1:{server.port}")
     with pytest.raises(judge_actor.JudgeAborted, match="verl serves"):
-        judge_actor.step_metrics()
+        step_metrics()
 
 
 def test_padding_after_a_dropped_trajectory_carries_no_loss():

@@ -16,6 +16,7 @@ from omegaconf import open_dict
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
 import reward_score
+from recipe.medgrpo import judge_actor
 from recipe.medgrpo.monitor import Answer
 from recipe.medgrpo.running_normalizer import NormalizerCheckpoint, NormalizerFollower, RunningNormalizer
 from recipe.medgrpo.sampler import MedGRPOReplayBuffer, SamplerError
@@ -33,7 +34,7 @@ def configuration(*overrides):
         return compose("medgrpo", [*needed, "platform=cpu", *overrides])
 
 
-def build(config):
+def build(config, refill=None):
     """As verl's trainer does."""
     sampler = config.trainer.v1.sampler
     return MedGRPOReplayBuffer(
@@ -42,7 +43,7 @@ def build(config):
         max_off_policy_threshold=sampler.max_off_policy_threshold,
         max_off_policy_strategy=sampler.max_off_policy_strategy,
         sampler_kwargs=sampler.sampler_kwargs,
-        refill_fn=lambda n: n,
+        refill_fn=refill or (lambda n: n),
     )
 
 
@@ -64,6 +65,10 @@ def plain(tmp_path):
 def test_filter_groups_and_intervals_arrive(plain):
     assert build(plain).filter_groups_metric is None
     plain.algorithm.filter_groups.enable = True
+    plain.algorithm.filter_groups.metric = None
+    with pytest.raises(SamplerError, match="filter_groups.metric must be set"):
+        build(plain)
+    plain.algorithm.filter_groups.metric = "reward"
     sampler = build(plain)
     assert (sampler.filter_groups_metric, sampler.gen_batch_size, sampler.train_batch_size) == ("reward", 1, 48)
     assert sampler.poll_interval == 0.2
@@ -93,6 +98,18 @@ def cluster():
         ray.shutdown()
 
 
+def train_partition():
+    return (tq.kv_list() or {}).get("train", {})
+
+
+@pytest.fixture
+def queue(cluster):
+    """The queue, emptied after the test."""
+    yield
+    if keys := list(train_partition()):
+        tq.kv_clear(keys=keys, partition_id="train")
+
+
 def put(uid, rewards, status):
     """A prompt with its answers, as verl's agent loop leaves them."""
     prompt = {"is_prompt": True, "status": status, "global_steps": 1}
@@ -102,7 +119,10 @@ def put(uid, rewards, status):
             {
                 "data_source": "medvidbench/CoPESD/tag",
                 "rollout_log_probs": torch.full((4 + i,), -0.5),
-                "extra_fields": {"reward_extra_info": {"raw": reward, "score": reward, "parsed": 1.0}},
+                "rm_scores": torch.tensor([0.0] * (3 + i) + [reward]),
+                "extra_fields": {
+                    "reward_extra_info": {"raw": reward, "normalized": reward / 2, "score": reward, "parsed": 1.0}
+                },
             }
             for i, reward in enumerate(rewards)
         ]
@@ -114,7 +134,7 @@ def put(uid, rewards, status):
         )
 
 
-def test_groups_that_cannot_be_compared_are_left_out(cluster, plain):
+def test_groups_that_cannot_be_compared_are_left_out(queue, plain):
     put("a", [0.1, 0.2, 0.3], "finished")
     put("b", [0.5], "failure")
     put("c", [0.4, 0.4], "failure")
@@ -122,7 +142,11 @@ def test_groups_that_cannot_be_compared_are_left_out(cluster, plain):
     batch, metrics = build(plain).sample(1, "train", 4)
     assert sorted(batch.keys) == sorted(tq.kv_list()["train"]) == ["a_0_0", "a_1_0", "a_2_0", "c_0_0", "c_1_0"]
     assert [tag["response_len"] for tag in batch.tags] == [4 + int(key.split("_")[1]) for key in batch.keys]
-    assert metrics["medgrpo/dropped_groups"] == 1 and metrics["medgrpo/dropped_trajectories"] == 7
+    # b, of which one answer is left, and d, of which none is.
+    assert metrics["medgrpo/dropped_groups"] == 2 and metrics["medgrpo/dropped_trajectories"] == 7
+    # Nobody knows the pair of d.
+    assert metrics["medgrpo/CoPESD/tag/dropped_trajectories"] == 4
+    assert metrics["medgrpo/CoPESD/tag/normalized/mean"] == pytest.approx(0.14)
     assert metrics["medgrpo/CoPESD/tag/raw/mean"] == pytest.approx(0.28)
     assert metrics["medgrpo/CoPESD/tag/zero_std_groups"] == 0.5
     assert metrics["medgrpo/sampled_entropy"] == pytest.approx(0.5)
@@ -130,6 +154,74 @@ def test_groups_that_cannot_be_compared_are_left_out(cluster, plain):
     put("e", [0.5], "failure")
     with pytest.raises(SamplerError, match="no prompt of this step has 2 scored answers"):
         build(plain).sample(2, "train", 1)
+
+
+class Refill:
+    """What verl's trainer does when its sampler asks for more prompts: new ones, answered at once."""
+
+    def __init__(self, rewards, status="finished"):
+        self.rewards, self.status, self.asked = rewards, status, []
+
+    def __call__(self, number):
+        for _ in range(number):
+            put(f"new{sum(self.asked)}", self.rewards, self.status)
+            self.asked.append(1)
+        return number
+
+
+@pytest.mark.parametrize("metric", ["reward", "raw"])
+def test_a_group_of_equal_rewards_is_replaced_by_fresh_ones(queue, plain, metric):
+    plain.algorithm.filter_groups.enable = True
+    plain.algorithm.filter_groups.metric = metric
+    plain.data.train_batch_size = 2
+    put("a", [0.5, 0.5, 0.5], "finished")
+    put("b", [0.1, 0.2, 0.3], "finished")
+    refill = Refill([0.4, 0.4, 0.9])
+    batch, metrics = build(plain, refill).sample(1, "train", 2)
+    # verl asks for two in place of one, and discards what a batch does not need.
+    assert len(refill.asked) == 2 and metrics["training/filter_groups/evicted_samples"] == 1
+    assert metrics["training/filter_groups/discarded_surplus_samples"] == 1
+    uids = {key.split("_")[0] for key in batch.keys}
+    assert len(batch.keys) == 6 and len(uids) == 2 and uids <= {"b", "new0", "new1"}
+    assert sorted(train_partition()) == sorted(batch.keys)
+    assert metrics["medgrpo/zero_std_groups"] == 0 == metrics["medgrpo/dropped_groups"]
+
+
+def test_a_step_in_which_nobody_is_scored_is_replaced_if_so_wished(queue, plain):
+    plain.data.train_batch_size = 2
+    for uid in "ab":
+        put(uid, [], "failure")
+    with pytest.raises(RuntimeError, match="Enable trainer.v1.sampler.sync_refill_failed_groups"):
+        build(plain).sample(1, "train", 2)
+    plain.trainer.v1.sampler.sync_refill_failed_groups = True
+    refill = Refill([0.1, 0.2, 0.3])
+    batch, metrics = build(plain, refill).sample(1, "train", 2)
+    assert len(refill.asked) == 2 and len(batch.keys) == 6 and metrics["medgrpo/dropped_groups"] == 0
+
+
+def test_replacing_ends_where_replacements_have_no_score_either(queue, plain):
+    plain.data.train_batch_size = 2
+    plain.trainer.v1.sampler.sync_refill_failed_groups = True
+    for uid in "ab":
+        put(uid, [], "failure")
+    refill = Refill([], "failure")
+    with pytest.raises(SamplerError, match="8 prompts of this step have no scored answer"):
+        build(plain, refill).sample(1, "train", 2)
+    assert len(refill.asked) == 6
+
+
+def test_the_sampler_owns_the_judges_limiter_and_stops_the_run_without_it(queue, tmp_path):
+    reward = ["medgrpo.reward.normalization=none", "medgrpo.reward.artifact=null"]
+    sampler = build(configuration("judge=openai", *reward, f"trainer.default_local_dir='{tmp_path}'"))
+    assert ray.get_actor(judge_actor._name()) == sampler.judge
+    put("a", [0.1, 0.2, 0.3], "finished")
+    batch, metrics = sampler.sample(1, "train", 1)
+    assert metrics["judge/asked"] == 0
+    tq.kv_clear(keys=batch.keys, partition_id="train")
+    ray.kill(sampler.judge)
+    put("b", [0.1, 0.2, 0.3], "finished")
+    with pytest.raises(judge_actor.JudgeAborted, match="limiter does not answer"):
+        sampler.sample(2, "train", 1)
 
 
 def test_reward_workers_follow_the_running_statistics(cluster, artifact, tmp_path):
