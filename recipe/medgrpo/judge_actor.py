@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import ray
@@ -66,9 +67,13 @@ class JobLimiter:
         try:
             return await self._ask(answer, wait)
         except asyncio.CancelledError:
-            # In its process it would go on to wait, and take a slot for nobody.
-            ray.cancel(answer)
+            # There it waits on, and would hold its slot for nobody. (Ray's own `cancel` is lost at times.)
+            answer.future().add_done_callback(self._give_back)
             raise
+
+    def _give_back(self, lease: Future[int]) -> None:
+        if lease.exception() is None:
+            self._actor.release.remote(lease.result())
 
     async def release(self, lease: int) -> None:
         self._actor.release.remote(lease)
