@@ -17,8 +17,8 @@ def collapse_videos(prompt_ids: list[int], processor) -> list[int]:
     """
     start, pad, end = (getattr(processor, f"{name}_token_id") for name in ("vision_start", "video", "vision_end"))
     kept: list[int] = []
-    # Where the last step of a video ended in `kept`, and its time.
-    last_end, last_time = -1, 0.0
+    # Where the last step of a video ended in `kept`, its time, and its number in the video.
+    last_end, last_time, steps = -1, 0.0, 0
     position = 0
     while position < len(prompt_ids):
         if prompt_ids[position : position + 3] != [start, pad, end]:
@@ -27,7 +27,11 @@ def collapse_videos(prompt_ids: list[int], processor) -> list[int]:
             continue
         length, time = _time_before(kept, processor.tokenizer)
         begin = len(kept) - length
-        same_video = length and begin == last_end and time >= last_time
+        # A video's second step is five times as late as its first: at the same tenth of a second, another video begins,
+        # unless that is 0.0, as it is for both from 50 frames a second on.
+        later = time > last_time or (time == last_time and (steps > 1 or time == 0))
+        same_video = length and begin == last_end and later
+        steps = steps + 1 if same_video else 1
         kept = kept[:begin] if same_video else kept[:begin] + [start, pad, end]
         last_end, last_time = len(kept), time
         position += 3

@@ -12,7 +12,7 @@ from verl.workers.rollout.utils import qwen2_5_vl_dedup_image_tokens
 from data_preprocess.video_tokens import pixel_budget, video_size
 from recipe.medgrpo import dataset, lengths, plugin, tiny_model
 
-FPS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 29.97)
+FPS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 24, 29.97, 60)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +127,12 @@ def test_several_media(frames, processor, vllm_processor):
     first, second = video(frames[:4], 0.5), video(frames[4:7], 3)
     check([first, text("or"), image, text("or"), second, text("?")], processor, vllm_processor)
     check([image, first, second, text("?")], processor, vllm_processor)
+
+
+def test_clips_of_one_step_without_text_between(frames, processor, vllm_processor):
+    first, second = video(frames[:2], 1), video(frames[2:4], 1)
+    check([first, second, text("?")], processor, vllm_processor)
+    check([first, second, video(frames[4:8], 1), text("?")], processor, vllm_processor)
 
 
 def test_without_the_patch_vllm_reads_another_prompt(frames, processor, vllm_processor):
