@@ -135,12 +135,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     held = lock(args.root / "logs" / f"{args.name}.lock", args.name)
     try:
-        return run_locked(args, held)
+        return _run(args, held)
     finally:
         os.close(held)
 
 
-def run_locked(args: argparse.Namespace, held: int) -> int:
+def _run(args: argparse.Namespace, held: int) -> int:
     state_file = args.root / "stages.json"
     states = read_json(state_file, "this command") if state_file.exists() else {}
     before = states.get(args.after, {})
