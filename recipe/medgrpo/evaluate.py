@@ -109,11 +109,11 @@ def load_artifact(path: Path, judge: Judge, similarity: str = DEFAULT_ENCODER) -
         NormalizationError: they were compared by another encoder.
     """
     # Imports ray.
-    from recipe.medgrpo.judge_check import JudgeNotReady, _check_artifact
+    from recipe.medgrpo.judge_check import JudgeNotReady, check_artifact
 
     try:
         used = {"normalization": "logistic", "caption_mix": 0.5, "artifact": path, "similarity": similarity}
-        _check_artifact(used, judge.name)
+        check_artifact(used, judge.name)
     except JudgeNotReady as error:
         raise JudgeNotReady(f"{error}. Here the judge is chosen by --judge and --judge-model") from None
     return reward_score.Artifact.load(path)

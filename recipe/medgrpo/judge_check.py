@@ -110,7 +110,7 @@ def check_judge(config: DictConfig) -> None:
     """
     options = OmegaConf.to_container(config.medgrpo.reward, resolve=True)
     judge = job_options(options, None)
-    _check_artifact(options, judge.name if judge is not None else "lexical")
+    check_artifact(options, judge.name if judge is not None else "lexical")
     if judge is None or options["caption_mix"] == 1:
         return
     guess = estimate(config, judge, _rows(config.data.train_files))
@@ -134,7 +134,7 @@ def check_judge(config: DictConfig) -> None:
     print(f"judge {judge.name} answers: mean grade {verdict.mean:.1f}, {tally.latencies[-1]:.2f} s", flush=True)
 
 
-def _check_artifact(options: dict[str, Any], judge: str) -> None:
+def check_artifact(options: dict[str, Any], judge: str) -> None:
     """Raise if percentiles are another judge's or encoder's: its values would be put on a foreign scale."""
     if options["normalization"] == "none":
         return

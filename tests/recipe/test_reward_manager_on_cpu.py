@@ -269,7 +269,9 @@ class Process:
 def end(process):
     ray.kill(process)
     with pytest.raises(ray.exceptions.RayActorError):
-        ray.get(process.condemn.remote(""), timeout=60)
+        for _ in range(600):
+            ray.get(process.__ray_ready__.remote(), timeout=60)
+            time.sleep(0.1)
 
 
 def test_the_limiter_outlives_the_reward_worker_that_asks_for_it(cluster):
