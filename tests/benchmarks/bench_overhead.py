@@ -8,7 +8,12 @@ Both sides are real trainings with the same rows in the same order, model and si
 does not move (learning rate 0), so both answer alike. The stock side has verl's dataset, its `naive` manager with a
 constant reward, and its replay buffer; this recipe's side scores the grounding tasks by their rules, normalized. Both
 replay buffers look for finished answers equally often. Runs alternate (stock, ours, ours, stock); the first steps of
-each are left out. Exit status 1 when a step is more than 2% slower.
+each are left out.
+
+Log-probabilities, update and weight synchronization are the same code on both sides, and on a shared machine their
+times differ from run to run by more than what is looked for. So they are left out of the verdict: added are the seconds
+by which the rest of a step (rollout with media and rewards, sampling, logging) is longer, as a share of the whole stock
+step. Exit status 1 above 2%. The medians of whole steps are printed beside it.
 """
 
 import argparse
@@ -20,7 +25,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-BATCH, GROUP, TOKENS, WARM_UP, LIMIT = 16, 8, 48, 4, 1.02
+BATCH, GROUP, TOKENS, WARM_UP, LIMIT = 16, 8, 48, 4, 0.02
+#: Parts of a step in verl's log that no line of this recipe takes part in.
+COMMON = ("timing_s/old_log_prob", "timing_s/update_actor", "timing_s/update_weights")
 POLL = 0.05
 
 try:
@@ -61,8 +68,8 @@ def make_inputs(root: Path) -> tuple[Path, Path, Path]:
     return root / "rows.parquet", root / "model", artifact
 
 
-def train(side: str, steps: int, run: Path, rows: Path, model: Path, artifact: Path) -> list[float]:
-    """Seconds of each step after the first `WARM_UP`."""
+def train(side: str, steps: int, run: Path, rows: Path, model: Path, artifact: Path) -> list[tuple[float, float]]:
+    """Seconds of each step after the first `WARM_UP`: in all, and without what is common to both sides."""
     module, own = {
         "stock": (
             "verl.trainer.main_ppo",
@@ -115,9 +122,14 @@ def train(side: str, steps: int, run: Path, rows: Path, model: Path, artifact: P
         raise SystemExit(f"{side}: the training failed\n" + (run / "log.txt").read_text()[-3000:])
     data = [json.loads(line)["data"] for line in figures.read_text().splitlines()]
     tokens = sum(step["perf/total_num_tokens"] for step in data)
-    seconds = [step["timing_s/step"] for step in data][WARM_UP:]
-    print(f"{run.name}: median step {statistics.median(seconds):.3f} s, {tokens} tokens in all", flush=True)
-    return seconds
+    whole = [step["timing_s/step"] for step in data]
+    own = [seconds - sum(step[part] for part in COMMON) for seconds, step in zip(whole, data, strict=True)]
+    found = list(zip(whole, own, strict=True))[WARM_UP:]
+    medians = [statistics.median(values) for values in zip(*found, strict=True)]
+    print(
+        "{}: median step {:.3f} s, {:.3f} s of it not common; {} tokens".format(run.name, *medians, tokens), flush=True
+    )
+    return found
 
 
 def main() -> int:
@@ -132,13 +144,16 @@ def main() -> int:
         for round_ in range(args.rounds):
             for side in ("stock", "ours")[:: -1 if round_ % 2 else 1]:
                 seconds[side] += train(side, args.steps, Path(folder) / f"{side}{round_}", *inputs)
-    figures = {f"{side}_median_step_s": statistics.median(values) for side, values in seconds.items()}
-    figures["ratio"] = figures["ours_median_step_s"] / figures["stock_median_step_s"]
-    figures |= {"prompts": BATCH, "samples": GROUP, "steps": len(seconds["ours"])}
+    figures = {"prompts": BATCH, "samples": GROUP, "steps": len(seconds["ours"])}
+    for side, values in seconds.items():
+        for name, column in zip(("step", "not_common"), zip(*values, strict=True), strict=True):
+            figures[f"{side}_median_{name}_s"] = statistics.median(column)
+    added = figures["ours_median_not_common_s"] - figures["stock_median_not_common_s"]
+    figures["added_share_of_a_step"] = added / figures["stock_median_step_s"]
     print(json.dumps(figures, indent=2))
     if args.out:
         args.out.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0 if figures["ratio"] <= LIMIT else 1
+    return 0 if figures["added_share_of_a_step"] <= LIMIT else 1
 
 
 if __name__ == "__main__":
