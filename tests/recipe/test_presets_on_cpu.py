@@ -203,7 +203,8 @@ def test_dry_run_prints_the_configuration(script, tmp_path):
     path = f"{tmp_path}:/usr/bin:/bin"
     done = dry_run(script, "data.train_batch_size=64", path=path, PRESET=SCRIPTS[script], N_GPUS="1")
     assert done.returncode == 0, done.stderr
-    flags, overrides = done.stdout.split()[:5], done.stdout.split()[5:]
+    # One a line: the repository's path, which is in some, may have spaces.
+    flags, overrides = done.stdout.splitlines()[:5], done.stdout.splitlines()[5:]
     assert flags == ["-m", "recipe.medgrpo.main_medgrpo", "--cfg", "job", "--resolve"]
     with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
         found = plain(compose("medgrpo", [one for one in overrides if not one.startswith("hydra.")]))
