@@ -21,18 +21,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from data_preprocess.omnimedvqa import MODALITIES
+from data_preprocess.omnimedvqa import MODALITIES, QUESTION_TYPES
 from data_preprocess.whole_file import whole_file
 
 #: Pixels of an image; 9 tokens of Qwen2-VL.
 SIZE = 84
-QUESTION_TYPES = (
-    "Anatomy Identification",
-    "Disease Diagnosis",
-    "Lesion Grading",
-    "Modality Recognition",
-    "Other Biological Attributes",
-)
 # Background and organ of each modality, red green blue.
 _PALETTES = dict(
     zip(

@@ -34,9 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, default=256, help="tokens per answer")
     parser.add_argument("--tasks", nargs="+", default=list(RL_TASKS), choices=sorted(reward_score.TASKS), help="tasks")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
+    add_caption_scorers(parser)
+
+
+def add_caption_scorers(parser: argparse.ArgumentParser) -> None:
+    """Who scores captions: must be the training's own, whose percentiles the artifact holds."""
     parser.add_argument("--judge", choices=["lexical", "openai"], default="lexical", help="the judge of the training")
     parser.add_argument("--judge-model", default="gpt-4.1", help="of the judge openai")
     parser.add_argument("--similarity", default=DEFAULT_ENCODER, help="the sentence encoder of the training")
+
+
+def chosen_judge(args: argparse.Namespace) -> Judge:
+    """The judge that the options of :func:`add_caption_scorers` name."""
+    return make_judge(JudgeConfig(model=args.judge_model) if args.judge == "openai" else args.judge)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         per_pair=args.max_per_pair,
     )
     meta, answers = read_answers(answers_file, read_rows(args.data))
-    judge = make_judge(JudgeConfig(model=args.judge_model) if args.judge == "openai" else args.judge)
+    judge = chosen_judge(args)
     values = raw_scores(answers, judge, args.similarity)
     artifact = reward_score.Artifact.from_observations(
         values,

@@ -31,10 +31,11 @@ from recipe.medgrpo.answers import (
     row_means,
     task_rank,
 )
+from recipe.medgrpo.calibrate import add_caption_scorers, chosen_judge
 from recipe.medgrpo.generate import add_wording
 from recipe.medgrpo.run_dir import EvalDir, write_json
 from recipe.medgrpo.tables import compact_table
-from reward_score.judge import Judge, JudgeConfig, make_judge
+from reward_score.judge import Judge
 from reward_score.leaderboard import score_records
 from reward_score.multiple_choice import read_options
 from reward_score.router import VQA_TASKS
@@ -56,16 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, default=256, help="tokens per answer")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
     add_wording(parser)
-    parser.add_argument("--judge", choices=["lexical", "openai"], default="lexical", help="the judge of the training")
-    parser.add_argument("--judge-model", default="gpt-4.1", help="of the judge openai")
-    parser.add_argument("--similarity", default=DEFAULT_ENCODER, help="the sentence encoder of the training")
+    add_caption_scorers(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from recipe.medgrpo.generate import generate
 
     check_inputs(args.model, args.data, args.n, args.temperature)
-    judge = make_judge(JudgeConfig(model=args.judge_model) if args.judge == "openai" else args.judge)
+    judge = chosen_judge(args)
     artifact = None if args.normalization is None else load_artifact(args.normalization, judge, args.similarity)
     files = EvalDir(args.out)
     generate(

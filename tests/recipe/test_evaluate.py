@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 import reward_score
-from recipe.medgrpo import evaluate
+from recipe.medgrpo import calibrate, evaluate
 from recipe.medgrpo.answers import mean_and_error, read_answers, read_rows, row_means
 from recipe.medgrpo.run_dir import EvalDir, read_jsonl
 from reward_score.judge import DIMENSIONS, Verdict, make_judge
@@ -131,7 +131,7 @@ def test_captions_are_graded_by_the_judge_of_the_call(world, model, call, stand_
         def judge(self, pairs):
             return [Verdict(**dict.fromkeys(DIMENSIONS, 1)) for _ in pairs]
 
-    monkeypatch.setattr(evaluate, "make_judge", lambda config: Harsh() if config.model == "harsh" else None)
+    monkeypatch.setattr(calibrate, "make_judge", lambda config: Harsh() if config.model == "harsh" else None)
     stand_in(0.0)
     argv = ["--model", model, "--data", world.val, "--out", tmp_path, "--judge", "openai", "--judge-model", "harsh"]
     assert call(evaluate, *argv) == 0
