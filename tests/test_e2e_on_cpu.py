@@ -15,6 +15,7 @@ import pytest
 from safetensors.torch import load_file
 
 import reward_score
+from recipe.medgrpo import report_data
 from recipe.medgrpo.run_dir import RunDir, read_jsonl
 
 pytestmark = pytest.mark.e2e
@@ -47,13 +48,21 @@ def checkpoint(run: RunDir) -> int:
     return int(file.read_text()) if file.exists() else 0
 
 
+def written(run: RunDir, step: int) -> bool:
+    return step in report_data.read_metrics(run.metrics_files()) and step in report_data.kept_rollouts(run)
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> RunDir:
-    """A run that was killed after its first RL checkpoint, and started again until it ended."""
+    """A run that was killed after its first RL checkpoint, and started again until it ended.
+
+    verl logs a step and dumps its answers after the step's checkpoint: the kill waits for those too, which the tests
+    compare. What a report says of a run that was killed in between is in test_report.py.
+    """
     run = RunDir(tmp_path_factory.mktemp("a run") / "medgrpo")
     deadline = time.monotonic() + 60 * MINUTES
     process = start(run.root)
-    while checkpoint(run) < 2:
+    while checkpoint(run) < 2 or not written(run, 2):
         assert process.poll() is None, f"the first start ended with {process.returncode} before it was killed"
         assert time.monotonic() < deadline, "no checkpoint in time"
         time.sleep(0.5)

@@ -73,7 +73,7 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[d
         "title": f"MedGRPO run: {run_dir.root.resolve().name}",
         "verdict": report_text.verdict(comparison[-1]),
         "tiles": report_text.tiles(comparison[-1], policy, metrics, timings),
-        "notes": report_text.notes(policy, rollouts),
+        "notes": report_text.notes(policy, rollouts, report_data.lost_steps(run_dir, metrics)),
         "comparison": comparison,
         "leaderboard": report_text.leaderboard_change(before, after),
         "plots": {name: data_uri(pictures.get(name)) for name in (*PLOTS, "calibration")},

@@ -139,13 +139,30 @@ class RowFinder:
         return fitting[0]
 
 
+def kept_rollouts(run: RunDir) -> dict[int, Path]:
+    """Step to its whole dump; one that ends in the middle of a line, as a killed trainer leaves it, is not among them.
+
+    verl 0.9.1 dumps and logs a step after its checkpoint: a trainer killed in between never comes back to that step.
+    """
+    files = sorted(run.rollouts.glob("*.jsonl"), key=lambda path: int(path.stem))
+    return {int(path.stem): path for path in files if path.read_bytes().endswith(b"\n")}
+
+
+def lost_steps(run: RunDir, metrics: dict[int, dict[str, float]]) -> list[int]:
+    """Steps between the first and the last of the run that have no line in the log or no whole dump of answers."""
+    dumps = kept_rollouts(run) if run.rollouts.is_dir() else metrics
+    seen = sorted({*metrics, *dumps})
+    between = range(max(1, seen[0]), seen[-1]) if seen else ()
+    return [step for step in between if step not in metrics or step not in dumps]
+
+
 def read_rollouts(run: RunDir, options: dict[str, Any]) -> list[Rollout]:
     """The answers of training with their components, of at most MAX_ROLLOUT_STEPS steps at equal distances.
 
     A line that holds ``data_source`` and the keys of ``compute_score`` is taken as it is. verl's stock dump has
     neither: the row is looked up in the training data and the answer scored again with the run's own ``options``.
     """
-    files = evenly(sorted(run.rollouts.glob("*.jsonl"), key=lambda path: int(path.stem)), MAX_ROLLOUT_STEPS)
+    files = evenly(list(kept_rollouts(run).values()), MAX_ROLLOUT_STEPS)
     finder: RowFinder | None = None
     rollouts, pending = [], []
     for path in files:

@@ -65,7 +65,7 @@ def tiles(overall: dict[str, Any], policy: Agreement | None, metrics: dict, timi
     return cards
 
 
-def notes(policy: Agreement | None, rollouts: list[Rollout]) -> list[str]:
+def notes(policy: Agreement | None, rollouts: list[Rollout], lost: list[int]) -> list[str]:
     """What a reader must know before he believes the page."""
     found = []
     if policy is None:
@@ -82,6 +82,12 @@ def notes(policy: Agreement | None, rollouts: list[Rollout]) -> list[str]:
         found.append(f"{policy.unknown} training steps logged no comparison of rollout and trainer probabilities.")
     if not rollouts:
         found.append("No training answers were kept (trainer.rollout_data_dir), so there are no curves per source.")
+    if lost:
+        steps = f"{'steps' if len(lost) > 1 else 'step'} {', '.join(map(str, lost))}"
+        found.append(
+            f"The figures or answers of {steps} are missing: verl writes them after the checkpoint, and the trainer "
+            "was stopped in between. The steps were trained; only the curves lack them."
+        )
     off = sum(abs(rollout.logged - rollout.reward) > REWARD_TOLERANCE for rollout in rollouts)
     if off:
         found.append(

@@ -192,7 +192,7 @@ def test_agreement_is_judged_by_the_worst_step(log_writer, correlation, differen
     policy = report_data.agreement(log)
     assert policy.worst == (correlation, pytest.approx(max(difference, 2e-4)))
     assert policy.passed is passed and policy.unknown == 1
-    notes = " ".join(report_text.notes(policy, []))
+    notes = " ".join(report_text.notes(policy, [], []))
     assert ("disagree" in notes) is not passed and "1 training steps logged no comparison" in notes
 
 
@@ -228,6 +228,20 @@ def test_rollouts_with_components_are_taken_as_they_are(tmp_path):
     (rollout,) = report_data.read_rollouts(run, {})
     assert (rollout.source, rollout.task, rollout.reward, rollout.logged) == ("A", "vs", 0.25, 0.25)
     assert math.isnan(rollout.raw)
+
+
+def test_a_step_that_a_kill_left_unwritten_is_named(run_copy):
+    """The log ends before the step, the dump in the middle of a character: the report is written, and says so."""
+    assert "are missing" not in report.write_report(run_copy)[0].read_text()
+    torn = run_copy.rollouts / "5.jsonl"
+    torn.write_bytes(torn.read_bytes()[:-400] + "é".encode()[:1])
+    (run_copy.rollouts / "7.jsonl").unlink()
+    assert "answers of steps 5, 7 are missing" in report.write_report(run_copy)[0].read_text()
+    metrics = report_data.read_metrics(run_copy.metrics_files())
+    del metrics[9]
+    assert report_data.lost_steps(run_copy, metrics) == [5, 7, 9]
+    options = report.reward_options(run_copy, OmegaConf.create())
+    assert len(report_data.read_rollouts(run_copy, options)) == 10 * 24
 
 
 def test_rewards_that_differ_are_reported(run_copy):
