@@ -161,11 +161,17 @@ def test_a_pairs_median_is_worth_one_half(finished):
 
 
 def test_report_and_evaluations(finished):
-    for name in ("sft", "rl"):
-        summary = json.loads(finished.evaluation(name).summary.read_text())
-        assert summary
+    held_out = pq.read_table(finished.val).num_rows
     html = finished.report.read_text()
-    assert "<img" in html and "http://" not in html and "https://" not in html
+    assert html.count("<img") >= 5 and "http://" not in html and "https://" not in html
+    for name in ("sft", "rl"):
+        files = finished.evaluation(name)
+        summary, results = json.loads(files.summary.read_text()), read_jsonl(files.results, "medgrpo evaluate")
+        assert summary["rows"] == held_out and len(results) == 4 * held_out
+        rewarded = [one["score"] for one in results if one["task"] in reward_score.PAPER_TASKS]
+        mean = sum(rewarded) / len(rewarded)
+        assert summary["reward"]["reward"] == pytest.approx(mean, abs=1e-6)
+        assert f"{mean:.3f}" in html
 
 
 def test_a_third_start_does_nothing_again(finished):

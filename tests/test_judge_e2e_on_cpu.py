@@ -42,7 +42,7 @@ def command(drawn, tiny_model, run) -> list[str]:
         "medgrpo.reward.artifact=null",
         "medgrpo.reward.normalization=none",
         "medgrpo.reward.judge.cache=null",
-        "medgrpo.reward.judge.deadline=2",
+        "medgrpo.reward.judge.deadline=5",
         "medgrpo.reward.judge.backoff=0.2",
         "medgrpo.reward.judge.breaker_cooldown=1",
         # A random model parses nothing, and that is not what this is about.
