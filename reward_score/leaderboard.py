@@ -86,11 +86,14 @@ def score_files(
 
     Raises:
         BadSubmission: a file cannot be read, or the files do not fit together.
-        BadGroundTruth: a record's reference breaks the official code; the message names the record.
+        BadGroundTruth: a record's reference breaks the official code; the message names file and record.
     """
     content, ground_truth = read_json(predictions_path), read_json(ground_truth_path)
-    records = merge(predictions_of(content, str(predictions_path)), ground_truth)
-    result = score_records(records, judge, encoder)
+    records = merge(predictions_of(content, str(predictions_path)), ground_truth, str(ground_truth_path))
+    try:
+        result = score_records(records, judge, encoder)
+    except BadGroundTruth as error:
+        raise BadGroundTruth(f"{ground_truth_path}: {error}") from None
     result.mismatched = qa_type_mismatches(content, ground_truth)
     return result
 

@@ -18,7 +18,9 @@ from reward_score.sample import Rating, Sample, load_struc_info
 
 COMPONENTS = ("raw",)
 
-_OUT_OF_FIVE = re.compile(r"(?<!\d)(\d+)/5")
+# A number is only tried from its first digit on (or right after another score, "2/53/5"): a later start matches nothing
+# more and costs quadratic time.
+_OUT_OF_FIVE = re.compile(r"(?:(?<!\d)|(?<=\d/5))(\d+)/5")
 _VALUE = re.compile(r"\s*(\d+)/5")
 _CANONICAL = re.compile(r"[A-Z][^:,]*: [1-5]/5(?:, [A-Z][^:,]*: [1-5]/5)*\.?")
 # In the official order, which decides when a label is only contained in a longer text.

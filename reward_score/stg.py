@@ -51,7 +51,7 @@ def _bare_boxes(text: str) -> list[list[float]]:
     boxes = []
     for values in _BARE_BOX.findall(text):
         try:
-            box = [min(int(value), _LARGEST) for value in values.split(",")]
+            box = [min(int(value.strip()), _LARGEST) for value in values.split(",")]
         except ValueError:
             continue
         if len(box) == 4:

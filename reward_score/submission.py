@@ -152,36 +152,36 @@ def qa_type_mismatches(content: Any, ground_truth: Sequence[Mapping[str, Any]]) 
     return [i for i, (row, item) in enumerate(pairs) if row.get("qa_type", item.get("qa_type")) != item.get("qa_type")]
 
 
-def require_records(content: Any) -> list[dict[str, Any]]:
+def require_records(content: Any, name: str = "the ground truth") -> list[dict[str, Any]]:
     """A ground-truth or test file's records.
 
     Raises:
-        BadSubmission: not a list of dicts.
+        BadSubmission: not a list of dicts; the message begins with `name`, the file's.
     """
     if not isinstance(content, list):
-        raise BadSubmission("the ground truth must be a JSON array of MedVidBench records")
+        raise BadSubmission(f"{name} must be a JSON array of MedVidBench records")
     for index, item in enumerate(content):
         if not isinstance(item, dict):
-            raise BadSubmission(f"ground-truth record {index} is {type(item).__name__}, must be a dict")
+            raise BadSubmission(f"{name}: record {index} is {type(item).__name__}, must be a dict")
     return content
 
 
-def merge(predictions: Sequence[str], ground_truth: Any) -> list[Record]:
+def merge(predictions: Sequence[str], ground_truth: Any, name: str = "the ground truth") -> list[Record]:
     """Records by array position, as the leaderboard merges them; ids are not used.
 
     Raises:
         BadSubmission: not a list of records, of another length than the predictions, or a record has a field of another
-            type; the message names the record.
+            type; the message names the record, and `name`, the ground truth's file.
     """
-    require_records(ground_truth)
+    require_records(ground_truth, name)
     if len(predictions) != len(ground_truth):
         raise BadSubmission(
-            f"{len(predictions)} predictions for {len(ground_truth)} ground-truth records; both files must have the "
+            f"{len(predictions)} predictions for {len(ground_truth)} records of {name}; both files must have the "
             "same items in the same order"
         )
     records = []
     for index, (prediction, item) in enumerate(zip(predictions, ground_truth, strict=True)):
-        where = f"ground-truth record {index}"
+        where = f"{name}: record {index}"
         question, answer = _turns(item, where)
         source = _text(item, "data_source", where)
         if not source or source == "Unknown":
@@ -224,22 +224,28 @@ def sample_id(item: Mapping[str, Any], where: str = "record") -> str:
     raise BadSubmission(f"{where} of video {metadata.get('video_id')!r} has neither an id nor a start and an end")
 
 
-def write_submission(records: Iterable[Mapping[str, Any]], answers: Sequence[str], path: str | os.PathLike) -> Path:
+def write_submission(
+    records: Iterable[Mapping[str, Any]],
+    answers: Sequence[str],
+    path: str | os.PathLike,
+    name: str = "the test file",
+) -> Path:
     """Write a submission: one {id, qa_type, prediction} per record, in the order of the test file.
 
     Args:
         records: the test file's records, in its order.
         answers: one answer per record.
         path: file to write, whole or not at all.
+        name: the test file's, for error messages.
 
     Raises:
         BadSubmission: numbers differ, an answer is not text, a record has no id, or the file cannot be written.
     """
-    records = require_records(list(records))
+    records = require_records(list(records), name)
     if len(records) != len(answers):
-        raise BadSubmission(f"{len(answers)} answers for {len(records)} records")
+        raise BadSubmission(f"{len(answers)} answers for {len(records)} records of {name}")
     rows = [
-        {"id": sample_id(item, f"record {i}"), "qa_type": item.get("qa_type"), "prediction": answer}
+        {"id": sample_id(item, f"{name}: record {i}"), "qa_type": item.get("qa_type"), "prediction": answer}
         for i, (item, answer) in enumerate(zip(records, answers, strict=True))
     ]
     predictions_of(rows, "answers")
@@ -278,14 +284,15 @@ def check_submission(
             raise BadSubmission(f"{path}: item {i} must have exactly id, qa_type and prediction, has {sorted(row)}")
     warnings = []
     if ground_truth is not None:
-        items = ground_truth if isinstance(ground_truth, Sequence) and not isinstance(ground_truth, str) else None
-        items = read_json(ground_truth) if items is None else items
-        merge(texts, items)
+        is_path = isinstance(ground_truth, str | os.PathLike)
+        name = str(ground_truth) if is_path else "the test file"
+        items = read_json(ground_truth) if is_path else ground_truth
+        merge(texts, items, name)
         for i, (row, item) in enumerate(zip(rows, items, strict=True)):
-            expected = {"id": sample_id(item, f"record {i}"), "qa_type": item.get("qa_type")}
-            if wrong := [name for name, value in expected.items() if row[name] != value]:
+            expected = {"id": sample_id(item, f"{name}: record {i}"), "qa_type": item.get("qa_type")}
+            if wrong := [field for field, value in expected.items() if row[field] != value]:
                 raise BadSubmission(
-                    f"{path}: item {i} has {wrong[0]} {row[wrong[0]]!r}, the test file has {expected[wrong[0]]!r} "
+                    f"{path}: item {i} has {wrong[0]} {row[wrong[0]]!r}, {name} has {expected[wrong[0]]!r} "
                     "there; the order must be that of the test file"
                 )
     if len(rows) != FULL_TEST_SIZE:

@@ -42,16 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if (args.out is None) == (args.check is None):
         raise AnswersError("give --out, the submission to write, or --check, one to check; not both")
-    items = require_records(read_json(args.ground_truth))
+    test_file = str(args.ground_truth)
+    items = require_records(read_json(test_file), test_file)
     if args.check is None:
         entries = from_answers(args.answers) if args.answers else from_results(args.results)
-        write_submission(items, in_file_order(entries, items, args.ground_truth), args.out)
+        write_submission(items, in_file_order(entries, items, args.ground_truth), args.out, test_file)
     path = args.check or args.out
-    warnings = check_submission(path, items)
+    warnings = check_submission(path, test_file)
     console = Console()
     for warning in warnings:
         console.print(f"[yellow]warning:[/yellow] {warning}")
-    console.print(f"{path}: {len(items)} predictions, checked against {args.ground_truth}", soft_wrap=True)
+    console.print(f"{path}: {len(items)} predictions, checked against {test_file}", soft_wrap=True)
     return 0
 
 

@@ -174,6 +174,23 @@ def test_files_of_different_length_and_other_forms_are_refused(tmp_path):
         score_files(predictions, truth)
 
 
+@pytest.mark.parametrize(
+    ("truth", "message"),
+    [
+        ({}, "truth.json must be a JSON array"),
+        ([3], "truth.json: record 0 is int"),
+        ([], "1 predictions for 0 records of .*truth.json; both"),
+        ([record("tal", "", "") | {"metadata": "x"}], "truth.json: record 0: metadata is str"),
+        ([record("tal", "", "", fps="fast")], "truth.json: record 0 .AVOS, tag.: .*fps 'fast'"),
+    ],
+)
+def test_errors_name_the_ground_truth_file(tmp_path, truth, message):
+    (tmp_path / "p.json").write_text(json.dumps([{"id": "a", "qa_type": "tal", "prediction": ""}]))
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    with pytest.raises((BadSubmission, BadGroundTruth), match=message):
+        score_files(tmp_path / "p.json", tmp_path / "truth.json")
+
+
 def test_unknown_and_mismatched_qa_types_are_reported(tmp_path):
     (tmp_path / "truth.json").write_text(json.dumps([record("tal", "", ""), record("riddle", "", "")]))
     rows = [{"id": "a", "qa_type": "stg", "prediction": ""}, {"id": "b", "qa_type": "riddle", "prediction": ""}]

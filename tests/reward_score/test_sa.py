@@ -22,6 +22,12 @@ def test_parse(text, scores):
     assert sa.parse(text) == scores
 
 
+def test_the_mean_reads_scores_that_run_into_each_other_as_officially():
+    assert sa.mean_score("A: 40/55/5") == (40 + 5) / 2
+    assert sa.mean_score("A: 2/50/5, B: x/52/5, 1/5/53/5") == (2 + 0 + 52 + 1 + 53) / 5
+    assert sa.mean_score("A: " + "1" * 20_000) is None
+
+
 def test_reward_is_the_share_of_aspects_exactly_right(score, references):
     assert score("sa", references["sa"])["score"] == 1
     result = score("sa", references["sa"].replace("Time and motion: 1", "Time and motion: 2"))

@@ -88,6 +88,24 @@ def test_check_finds_what_would_be_scored_wrongly(tmp_path, change, message):
         check_submission(path, RECORDS)
 
 
+def test_errors_name_the_test_file(tmp_path):
+    path = write_submission(RECORDS[:1], ["a"], tmp_path / "submission.json")
+    bare = [{"qa_type": "tal", "metadata": {"video_id": "v"}}]
+    for content, message in (
+        ({}, "truth.json must be a JSON array"),
+        ([None], "truth.json: record 0 is NoneType"),
+        (bare, "truth.json: record 0 of video 'v' has neither an id"),
+        (RECORDS, "1 predictions for 3 records of .*truth.json"),
+        (RECORDS[1:2], "item 0 has id 'v0.*truth.json has 'v1"),
+    ):
+        truth = tmp_path / "truth.json"
+        truth.write_text(json.dumps(content))
+        with pytest.raises(BadSubmission, match=message):
+            check_submission(path, truth)
+    with pytest.raises(BadSubmission, match="^t.json: record 0 of video 'v' has neither an id"):
+        write_submission(bare, ["a"], path, "t.json")
+
+
 def test_a_results_file_is_no_submission(tmp_path):
     path = tmp_path / "results.json"
     path.write_text("{}")
@@ -124,7 +142,7 @@ def test_results_are_taken_by_index_whatever_their_order():
     ],
 )
 def test_fields_of_another_type_name_the_record(change, message):
-    with pytest.raises(BadSubmission, match=f"ground-truth record 1: {message}"):
+    with pytest.raises(BadSubmission, match=f"^the ground truth: record 1: {message}"):
         merge(["a", "b"], [RECORDS[0], {**RECORDS[1], **change}])
 
 
