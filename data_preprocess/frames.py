@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -72,7 +73,7 @@ class FrameStore:
         """
         folder = os.path.dirname(path)
         if folder not in self._size_of_folder:
-            with _open(path) as picture:
+            with _opened(path) as picture:
                 self._size_of_folder[folder] = _upright_size(picture)
         return self._size_of_folder[folder]
 
@@ -95,13 +96,26 @@ class FrameStore:
                 raise FrameError(f"{path} is {other} pixels, the clip's first frame {width}x{height}")
 
 
-def _open(path: str) -> Image.Image:
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[Image.Image]:
+    """A picture; what goes wrong while it is open is the file's fault."""
+    with _blamed(path, "cannot be opened as a picture"):
+        picture = Image.open(path)
+    with picture, _blamed(path, "is broken"):
+        yield picture
+
+
+@contextlib.contextmanager
+def _blamed(path: str, reason: str) -> Iterator[None]:
     try:
-        return Image.open(path)
+        yield
     except FileNotFoundError:
         raise FrameError(f"{path} does not exist") from None
-    except (OSError, Image.DecompressionBombError) as error:
-        raise FrameError(f"{path} cannot be opened as a picture ({error})") from error
+    except MemoryError:
+        raise
+    # Of a broken file Pillow's readers raise ValueError, SyntaxError, RuntimeError, struct.error, IndexError and more.
+    except Exception as error:
+        raise FrameError(f"{path} {reason} ({str(error) or type(error).__name__})") from error
 
 
 def _upright_size(picture: Image.Image) -> tuple[int, int]:
@@ -119,32 +133,26 @@ def read_frame(path: str) -> Image.Image:
     Raises:
         FrameError: the file is missing, empty, cut short, no picture, or too large to be one.
     """
-    with _open(path) as picture:
-        try:
-            picture.load()
-            picture = ImageOps.exif_transpose(picture)
-            if picture.mode.startswith("I"):
-                picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 256).astype(np.uint8))
-            if picture.mode == "PA" or "transparency" in picture.info:
-                picture = picture.convert("RGBA")
-            if picture.mode in ("RGBA", "LA"):
-                picture = picture.convert("RGBA")
-                white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
-                picture = Image.alpha_composite(white, picture)
-            return picture.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
-            raise FrameError(f"{path} is broken ({error})") from error
+    with _opened(path) as picture:
+        picture.load()
+        picture = ImageOps.exif_transpose(picture)
+        if picture.mode.startswith("I"):
+            picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 256).astype(np.uint8))
+        if picture.mode == "PA" or "transparency" in picture.info:
+            picture = picture.convert("RGBA")
+        if picture.mode in ("RGBA", "LA"):
+            picture = picture.convert("RGBA")
+            white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+            picture = Image.alpha_composite(white, picture)
+        return picture.convert("RGB")
 
 
 def _read_through(path: str) -> tuple[int, int]:
-    with _open(path) as picture:
+    with _opened(path) as picture:
         size = _upright_size(picture)
-        try:
-            # JPEG at one eighth: all of the file is still read, most of the arithmetic is not done.
-            picture.draft("L", (1, 1))
-            picture.load()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise FrameError(f"{path} is broken ({error})") from error
+        # JPEG at one eighth: all of the file is still read, most of the arithmetic is not done.
+        picture.draft("L", (1, 1))
+        picture.load()
     return size
 
 

@@ -81,10 +81,13 @@ def smart_resize(height: int, width: int, factor: int, min_pixels: int, max_pixe
         (height, width) in pixels.
 
     Raises:
-        ValueError: for an empty picture, one more elongated than 200:1, or one so elongated that a side would vanish.
+        ValueError: for an empty picture, one more elongated than 200:1, one so elongated that a side would vanish, or
+            a largest area of no pixel.
     """
     if height < 1 or width < 1:
         raise ValueError(f"a frame of {width}x{height} pixels has no area")
+    if max_pixels < 1:
+        raise ValueError(f"a largest area of {max_pixels} pixels leaves no pixel")
     if max(height, width) > MAX_ASPECT_RATIO * min(height, width):
         raise ValueError(f"a frame of {width}x{height} pixels is more elongated than {MAX_ASPECT_RATIO}:1")
     # Python's round() goes to the even neighbour at .5, as in the reference; floor(x + 0.5) would differ.

@@ -85,6 +85,47 @@ def test_verify_names_the_bad_file(frames, tmp_path, pool, damage, message):
         FrameStore("/").verify(frames, pool)
 
 
+def short_header(path):
+    """The header says that it is one byte long."""
+    Image.new("RGB", (80, 60)).save(path, "PNG")
+    data = path.read_bytes()
+    path.write_bytes(data[:11] + b"\x01" + data[12:])
+
+
+def broken_exif(path):
+    Image.new("RGB", (80, 60)).save(path, "WEBP", exif=b"Exif\0\0no TIFF header")
+
+
+def unknown_format(path):
+    Image.new("RGB", (80, 60)).save(path, "DDS")
+    data = path.read_bytes()
+    path.write_bytes(data[:80] + bytes(4) + data[84:])
+
+
+@pytest.mark.parametrize("damage", [short_header, broken_exif, unknown_format])
+def test_whatever_pillow_raises_is_told_with_the_file(frames, tmp_path, pool, damage):
+    """ValueError, SyntaxError and NotImplementedError."""
+    damage(tmp_path / "1.jpg")
+    reading = [read_frame, FrameStore("/").size, lambda path: FrameStore("/").verify([path], pool)]
+    for read in reading:
+        with pytest.raises(FrameError, match=r"1\.jpg (cannot be opened as a picture|is broken) \(.+\)"):
+            read(frames[1])
+
+
+def test_no_path(pool):
+    with pytest.raises(FrameError, match="cannot be opened as a picture"):
+        FrameStore("/").verify(["/a\0b.jpg"], pool)
+
+
+def test_a_lack_of_memory_is_not_the_pictures_fault(frames, monkeypatch):
+    def full(path):
+        raise MemoryError
+
+    monkeypatch.setattr(Image, "open", full)
+    with pytest.raises(MemoryError):
+        read_frame(frames[0])
+
+
 def test_region_keeps_the_inside(frames, tmp_path):
     box = [20, 20, 50, 44]
     copy = draw_region(frames[0], box, tmp_path / "rc", **LIMITS)

@@ -218,6 +218,16 @@ def test_records_that_no_row_can_hold(folder, capsys, changes, message):
     assert [failure["record"] for failure in folder.failures()] == [1]
 
 
+def test_a_broken_picture_is_listed(folder, capsys):
+    folder.write_omni([folder.record(number) for number in range(3)])
+    data = folder.picture(1)  # a PNG, whose header is then said to be one byte long
+    folder.write("OmniMedVQA/Images/ACRIMA/1.png", data[:11] + b"\x01" + data[12:])
+    assert folder.run(omnimedvqa) == 1
+    assert "image: " in (shown := capsys.readouterr().err) and "1.png cannot be opened as a picture" in shown
+    assert folder.run(omnimedvqa, "--max-failed", 1) == 0
+    assert len(folder.rows()) == 2 and [failure["record"] for failure in folder.failures()] == [1]
+
+
 def test_names_that_look_like_markup(folder, capsys):
     folder.write_omni([folder.record(0, modality_type="[/b]")])
     assert folder.run(omnimedvqa) == 0

@@ -124,6 +124,18 @@ def spoil_file(row):
     row["videos"][0]["video"][1] += ".none"
 
 
+def spoil_path(row):
+    row["videos"][0]["video"][1] = "/a\0b.jpg"
+
+
+def spoil_limits(row):
+    row["videos"][0]["min_pixels"] = row["videos"][0]["max_pixels"] = 0
+
+
+def spoil_clip_limit(row):
+    row["videos"][0]["min_pixels"] = row["videos"][0]["total_pixels"] = 0
+
+
 def spoil_prompt(row):
     row["prompt"][0]["content"] = row["messages"][0]["content"] = "When?"
 
@@ -164,6 +176,9 @@ def spoil_unknown_task(row):
         (spoil_tokens, "extra_info.num_tokens", "by size and limits"),
         (spoil_size, "videos", "is 64x48 pixels, the row says 48x64"),
         (spoil_file, "videos", "does not exist"),
+        (spoil_path, "videos", "cannot be opened as a picture"),
+        (spoil_limits, "videos", "a largest area of 0 pixels leaves no pixel"),
+        (spoil_clip_limit, "videos", "pixels leaves no pixel"),
         (spoil_prompt, "prompt", "holds <video> 0 times for 1 videos"),
         (spoil_messages, "messages", "do not begin with the prompt"),
         (spoil_truth, "reward_model.ground_truth", "scores 0.000 against itself"),
