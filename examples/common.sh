@@ -21,3 +21,24 @@ die() { echo "$*" >&2; exit 1; }
 need_file() {
   [ -n "${DRY_RUN:-}" ] || [ -e "$1" ] || die "$1 is missing: $2"
 }
+
+# refuse_overrides VARIABLE=KEY... -- WORD...: a value that other stages need too must not reach one of them alone.
+refuse_overrides() {
+  local pairs=() pair word
+  while [ "$1" != -- ]; do pairs+=("$1"); shift; done
+  for word in "${@:2}"; do
+    for pair in "${pairs[@]}"; do
+      [[ $word != *(+)"${pair#*=}="* ]] || die "$word: set ${pair%%=*}=... in the environment instead: other stages need it too"
+    done
+  done
+}
+
+# Those of a script's overrides that say how answers are scored, as SCORING: calibration and evaluation get them too, but
+# not, say, a learning rate, with which they would have to be done anew.
+scoring_overrides() {
+  SCORING=()
+  local word
+  for word in "$@"; do
+    [[ ! $word =~ ^[+~]*(preset|judge|medgrpo\.reward)[.=] ]] || SCORING+=("$word")
+  done
+}

@@ -18,6 +18,7 @@ fi
 [ -z "${MODEL:-}" ] || STAGES=${STAGES/sft/}
 MODEL=${MODEL:-$RUN/sft/latest}                   # SFT checkpoint in Hugging Face format
 NORMALIZATION=${NORMALIZATION:-$RUN/normalization.json}   # written by the stage calibrate
+PRESET=${PRESET:-medgrpo}                         # paper; medgrpo_all_tasks | medgrpo_no_norm: recipe/medgrpo/config/preset
 JUDGE=${JUDGE:-openai}                            # paper; openai (OPENAI_API_KEY, OPENAI_BASE_URL) | local | lexical: docs/judge.md
 JUDGE_MODEL=${JUDGE_MODEL:-gpt-4.1}               # paper; of JUDGE=openai
 # Per node, for the trainer. JUDGE=local needs GPUs beside these: of 8 give the trainer 6 or 4, which divide the batch.
@@ -33,17 +34,25 @@ LORA=${LORA:-0}                                   # rank of adapters in the lang
 
 # shellcheck source=examples/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+refuse_overrides STEPS=trainer.total_training_steps RUN=trainer.default_local_dir MODEL=actor_rollout_ref.model.path \
+  NORMALIZATION=medgrpo.reward.artifact -- "$@"
+for word in "$@"; do
+  case $word in
+    preset=*) PRESET=${word#*=} ;;
+    judge=*) JUDGE=${word#*=} ;;
+  esac
+done
+[[ $PRESET == medgrpo* ]] || die "PRESET=$PRESET is none of this script's (medgrpo, medgrpo_all_tasks, medgrpo_no_norm):" \
+  "the other papers have scripts of their own (docs/papers.md)"
 DATA=$(absolute "$DATA") RUN=$(absolute "$RUN") NORMALIZATION=$(absolute "$NORMALIZATION")
 MODEL=$(absolute "$MODEL") BASE=$(absolute_folder "$BASE")
 LAST=$(absolute "${LAST:-$RUN/rl/global_step_$STEPS/actor/huggingface}")   # what is evaluated; with LORA: a merged model
 need_gpus
 
+# What the paper states of rewards and losses stands in recipe/medgrpo/config/medgrpo.yaml and its presets.
 DATA_ARGS=(
   data.train_files="$(hydra "$DATA/train.parquet")"
   data.val_files="$(hydra "$DATA/val.parquet")"
-  data.train_batch_size=48
-  data.max_prompt_length=8192
-  data.max_response_length=512
 )
 MODEL_ARGS=(
   actor_rollout_ref.model.path="$(hydra "$MODEL")"
@@ -53,32 +62,25 @@ MODEL_ARGS=(
 ACTOR=(
   actor_rollout_ref.actor.strategy="$STRATEGY"
   actor_rollout_ref.actor.optim.lr="$LR"
-  actor_rollout_ref.actor.clip_ratio_low=0.2      # paper
-  actor_rollout_ref.actor.clip_ratio_high=0.3     # paper
-  actor_rollout_ref.actor.use_kl_loss=False       # paper
   actor_rollout_ref.actor.ppo_max_token_len_per_gpu=20480
   actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size="$SP"
   # verl 0.9.1 would write adapters under names that no loader knows into the Hugging Face folder.
   "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra$([ "$LORA" != 0 ] || echo ,hf_model)]"
 )
 ROLLOUT=(
-  actor_rollout_ref.rollout.n=8                   # paper
   actor_rollout_ref.rollout.tensor_model_parallel_size="$TP"
-  actor_rollout_ref.rollout.gpu_memory_utilization=0.6
   actor_rollout_ref.rollout.max_model_len=8704
 )
 REWARD=(
+  preset="$PRESET"
   judge="$JUDGE"
   medgrpo.reward.artifact="$(hydra "$NORMALIZATION")"
-  medgrpo.reward.normalization=logistic           # paper
-  medgrpo.reward.k=3.0                            # paper
 )
 TRAINER=(
   trainer.n_gpus_per_node="$N_GPUS"
   trainer.nnodes="$NNODES"
   trainer.total_epochs=1000
   trainer.total_training_steps="$STEPS"
-  trainer.save_freq=100
   trainer.max_actor_ckpt_to_keep=2
   trainer.default_local_dir="$(hydra "$RUN/rl")"
   hydra.run.dir="$(hydra "$RUN/rl")"
@@ -100,6 +102,7 @@ if [ "$LORA" != 0 ]; then
   # vLLM gets the frozen weights from the checkpoint, and only the adapters from the trainer.
   ROLLOUT+=(actor_rollout_ref.rollout.load_format=safetensors)
 fi
+scoring_overrides "${REWARD[@]}" "$@"
 ARGS=("${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@")
 
 if [ -n "${DRY_RUN:-}" ]; then
@@ -161,7 +164,7 @@ if wanted calibrate; then
   stage --name calibrate $(after sft "$MODEL" "$RUN/sft/latest") \
     --output "$NORMALIZATION" "${NORMALIZATION%.json}.answers.jsonl" -- \
     medgrpo calibrate --model "$MODEL" --data "$DATA/train.parquet" --out "$NORMALIZATION" --max-tokens 512 \
-    --judge "$JUDGE" --judge-model "$JUDGE_MODEL"
+    "${SCORING[@]}"
 fi
 if wanted rl; then
   stage --name rl $(after calibrate "$NORMALIZATION" "$RUN/normalization.json") \
@@ -170,7 +173,7 @@ fi
 if wanted evaluate; then
   stage --name evaluate $(after rl "$LAST" "$OWN_LAST") --output "$RUN/eval/rl" -- \
     medgrpo evaluate --name rl --model "$LAST" --data "$DATA/val.parquet" --normalization "$NORMALIZATION" \
-    --out "$RUN/eval/rl" --max-tokens 512 --judge "$JUDGE" --judge-model "$JUDGE_MODEL"
+    --out "$RUN/eval/rl" --max-tokens 512 "${SCORING[@]}"
 fi
 if wanted submission; then
   stage --name answers $(after rl "$LAST" "$OWN_LAST") --output "$RUN/submission/answers.jsonl" -- \

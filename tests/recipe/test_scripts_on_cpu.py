@@ -88,6 +88,18 @@ def test_every_option_is_accepted_by_verl(composed, script, name):
         assert config.trainer.default_local_dir == variables["RUN"] + "/rl"
 
 
+@pytest.mark.parametrize("script", [RL, QWEN3])
+@pytest.mark.parametrize("preset", ["medgrpo", "medgrpo_all_tasks", "medgrpo_no_norm"])
+def test_a_preset_keeps_its_own_rewards(composed, script, preset):
+    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+        own = compose("medgrpo", [f"preset={preset}", "data.train_files=t", "data.val_files=v"])
+    for config in (composed(script, PRESET=preset), composed(script, f"preset={preset}", "judge=lexical")):
+        assert config.medgrpo.reward.normalization == own.medgrpo.reward.normalization
+        assert config.data.tasks == config.medgrpo.reward.reward_tasks == own.data.tasks
+    assert config.medgrpo.reward.judge == "lexical"
+    assert composed(script, f"preset={preset}", "medgrpo.reward.k=2").medgrpo.reward.k == 2
+
+
 @pytest.mark.parametrize("script", [RL, QWEN3, MEDR1, ZHU, SFT])
 def test_paths_are_absolute_wherever_ray_starts_its_workers(composed, tmp_path, script):
     (tmp_path / "m").mkdir()
@@ -191,7 +203,7 @@ def machine(tmp_path):
         (tmp_path / f"data/{name}.parquet").touch()
     (tmp_path / "test.json").touch()
 
-    def call(script=RL, **variables):
+    def call(*overrides, script=RL, **variables):
         environment = {
             **CLEAN,
             "PATH": f"{bin}:{CLEAN['PATH']}",
@@ -202,10 +214,11 @@ def machine(tmp_path):
             "TEST_JSON": str(tmp_path / "test.json"),
             **variables,
         }
-        done = subprocess.run(["bash", EXAMPLES / script], env=environment, capture_output=True, text=True)
+        done = subprocess.run(["bash", EXAMPLES / script, *overrides], env=environment, capture_output=True, text=True)
         calls = tmp_path / "calls"
         lines = calls.read_text().splitlines() if calls.exists() else []
         calls.unlink(missing_ok=True)
+        call.lines = lines
         return done, [" ".join(line.split()[:3]) for line in lines if "estimate" not in line]
 
     return call
@@ -255,7 +268,7 @@ def test_an_interrupted_stage_is_not_skipped(machine, tmp_path):
 
 
 def test_sft_that_ended_early_gives_no_model(machine, tmp_path):
-    done, _ = machine(SFT, OUT=str(tmp_path / "run/sft"), SFT_STEPS="6")
+    done, _ = machine(script=SFT, OUT=str(tmp_path / "run/sft"), SFT_STEPS="6")
     assert done.returncode == 1 and "SFT ended at step 3 of 6" in done.stderr
     assert not (tmp_path / "run/sft/latest").exists()
 
@@ -265,6 +278,18 @@ def test_a_given_artifact_is_used_and_kept(machine, tmp_path):
     given.write_text("{}")
     done, calls = machine(NORMALIZATION=str(given), TEST_JSON="")
     assert done.returncode == 0 and calls == [WHOLE[0], *WHOLE[2:4]] and given.read_text() == "{}"
+
+
+def test_calibration_and_evaluation_score_as_the_training_does(machine):
+    scoring = ["preset=medgrpo_all_tasks", "judge=openai", "medgrpo.reward.judge.rpm=9", "+medgrpo.reward.similarity=s"]
+    variables = {"OPENAI_API_KEY": "k", "TEST_JSON": "", "JUDGE": "lexical"}
+    assert machine(*scoring, "data.seed=1", **variables)[0].returncode == 0
+    lines = [line for line in machine.lines if " calibrate " in line or " evaluate " in line]
+    assert len(lines) >= 2
+    for line in lines:
+        assert " ".join(scoring) in line and "medgrpo.reward.judge.model='gpt-4.1'" in line and "data.seed" not in line
+    done, calls = machine(*scoring, "data.seed=2", **variables, STAGES="sft calibrate")
+    assert done.returncode == 0 and calls == [], "a value of RL alone is no reason to calibrate anew"
 
 
 def test_a_merged_model_is_evaluated(machine, tmp_path):
@@ -305,6 +330,22 @@ def test_a_checkpoint_of_other_settings_is_refused(machine):
 )
 def test_what_cannot_work_is_said_before_anything_starts(machine, variables, message):
     done, calls = machine(**variables)
+    assert done.returncode == 1 and not calls and message in done.stderr
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("trainer.total_training_steps=8", "set STEPS="),
+        ("++trainer.default_local_dir=/x", "set RUN="),
+        ("actor_rollout_ref.model.path=m", "set MODEL="),
+        ("medgrpo.reward.artifact=a", "set NORMALIZATION="),
+        ("preset=zhu_drgrpo", "docs/papers.md"),
+        ("judge=openai", "OPENAI_API_KEY"),
+    ],
+)
+def test_an_override_that_other_stages_would_not_follow_is_refused(machine, override, message):
+    done, calls = machine(override)
     assert done.returncode == 1 and not calls and message in done.stderr
 
 
