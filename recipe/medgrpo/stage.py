@@ -123,7 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, nargs="*", default=[], help="what the command writes; removed before a changed one runs"
     )
-    parser.add_argument("--costly", type=Path, help="a changed command is refused while this folder exists")
+    parser.add_argument("--costly", type=Path, help="a changed command is refused once this folder holds a checkpoint")
     parser.add_argument(
         "--accept", action="store_true", help="run a changed command all the same, on what --costly holds"
     )
@@ -150,7 +150,9 @@ def _run(args: argparse.Namespace, held: int) -> int:
     if old.get("key") == key and old.get("done"):
         Console().print(f"{args.name:10s} done before ({old['seconds']:.0f} s)", highlight=False)
         return 0
-    if old.get("key", key) != key and args.costly and args.costly.exists() and not args.accept:
+    # A start that failed before its first checkpoint has left nothing to protect, only logs and its configuration.
+    kept = args.costly and (args.costly / "latest_checkpointed_iteration.txt").exists()
+    if old.get("key", key) != key and kept and not args.accept:
         raise SystemExit(
             f"stage {args.name}: its command, or a stage before it, is not the one that wrote {args.costly}; give the "
             "former settings, move that folder away to start anew, or go on from it (--accept, ACCEPT_CHANGE=1)"

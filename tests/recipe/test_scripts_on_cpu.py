@@ -196,7 +196,8 @@ def machine(tmp_path):
     )
     executable(
         bin / "python3",
-        f'[ "$2" != recipe.medgrpo.stage ] || exec "{sys.executable}" "$@"\n{note}mkdir -p "{tmp_path}/run/rl"\n',
+        f'[ "$2" != recipe.medgrpo.stage ] || exec "{sys.executable}" "$@"\n{note}'
+        f'mkdir -p "{tmp_path}/run/rl" && echo 1 > "{tmp_path}/run/rl/latest_checkpointed_iteration.txt"\n',
     )
     (tmp_path / "data").mkdir()
     for name in ("train", "val", "test"):

@@ -58,6 +58,18 @@ def test_a_failure_shows_the_end_of_the_log_and_the_next_call_resumes(stage, tmp
     assert stage("one", script, "--output", str(out)).returncode == 0, "what a failed stage left must stay"
 
 
+def test_other_settings_are_refused_only_once_there_is_a_checkpoint(stage, tmp_path):
+    folder = tmp_path / "rl"
+    costly = "--costly", str(folder)
+    assert stage("rl", f"mkdir -p '{folder}/.hydra'; exit 3", *costly, "--metrics", str(folder)).returncode == 3
+    saved = f"touch '{folder}/latest_checkpointed_iteration.txt'; exit 3"
+    assert stage("rl", saved, *costly).returncode == 3, "the remedy of a failed start must run"
+    done = stage("rl", "true", *costly)
+    assert done.returncode == 1 and "ACCEPT_CHANGE=1" in done.stderr
+    assert stage("rl", saved, *costly).returncode == 3, "the former settings go on"
+    assert stage("rl", "true", *costly, "--accept").returncode == 0
+
+
 def test_what_no_run_of_the_stage_wrote_is_never_removed(stage, tmp_path):
     given = tmp_path / "given.json"
     given.write_text("x")
