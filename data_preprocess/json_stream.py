@@ -79,6 +79,8 @@ def parse(text: bytes, path: Path, start: int) -> object:
             ) from error
         except ValueError as error:  # a number of thousands of digits
             raise not_json(path, str(error), start) from error
+        except RecursionError:
+            raise not_json(path, "more brackets within brackets than can be read,", start) from None
 
 
 def check_characters(value: object) -> None:

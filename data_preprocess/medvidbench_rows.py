@@ -44,8 +44,9 @@ BENCHMARK = "medvidbench"
 NOT_CHOSEN, REPEATED = -1, -2
 _BOX_REMEDY = "Boxes are pixels of the original frame: it must be there, and not resized"
 _VERIFYING_THREADS = 16
-# Half a character can only be there as an escape, and whole ones beyond 16 bits are; few texts have either.
-_ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
+# Half a character is an escape (as each half of a whole one beyond 16 bits is), or bytes that are no UTF-8. Few texts
+# have either.
+_HALVES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 
 
 @dataclass(frozen=True)
@@ -131,16 +132,17 @@ def survey(options: Options, entries: Sequence[Entry]) -> Surveyed:
     for text, start in _texts(options.json, entries):
         unit = digest = None
         # A record that fails here is reported by build.
-        with contextlib.suppress(RecordError):
+        with contextlib.suppress(RecordError, RecursionError):
             try:
                 raw = msgspec.structs.asdict(head.decode(text))
-                frames = bytes(raw["video"])
-            except msgspec.MsgspecError:
+                frames = msgspec.json.format(bytes(raw["video"]), indent=-1)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # no object, NaN, half a character, ...
                 raw = parse(text, options.json, start)
-                frames = json.dumps(raw.get("video")).encode() if isinstance(raw, dict) else b""
+                check_characters(raw)
+                frames = json.dumps(raw.get("video"), separators=(",", ":")).encode() if isinstance(raw, dict) else b""
             if isinstance(raw, dict):
                 unit = canonical_source(source_name(raw)), qa_task(raw), video_name(raw)
-                digest = fingerprint(raw, msgspec.json.format(frames, indent=-1), options.questions_only)
+                digest = fingerprint(raw, frames, options.questions_only)
                 if options.frames_zip:
                     found.frames.update(map(store.below, frame_list({"video": json.loads(frames)})))
         found.units.append(unit)
@@ -161,7 +163,7 @@ def build(options: Options, entries: Sequence[Entry], first: int, fates: Sequenc
             continue
         raw = parse(text, options.json, start)
         try:
-            if _ESCAPED.search(text):
+            if _HALVES.search(text):
                 check_characters(raw)
             record = parse_record(raw, questions_only=options.questions_only)
             if options.tasks and record.task not in options.tasks:
@@ -176,6 +178,10 @@ def build(options: Options, entries: Sequence[Entry], first: int, fates: Sequenc
         except RecordError as error:
             name = str(raw.get("id") or "") if isinstance(raw, dict) else ""
             built.left_out.append((number, name, error, "failed"))
+            continue
+        except RecursionError:
+            error = RecordError("record", "has brackets within brackets, hundreds deep", "Mend the record")
+            built.left_out.append((number, "", error, "failed"))
             continue
         split = splits[fate]
         rows[split].append(_row(record, number, split, clip, options))

@@ -111,9 +111,12 @@ def _read_splits(reading: Reading, root: Path, folder: Path, published: Sequence
         raise InputError(f"{folder} holds neither train/*.json nor test/*.json.{hint} (--splits)")
     known = {}
     for file in published:
-        for raw in read_json_list(file):
+        for number, raw in enumerate(read_json_list(file)):
             if isinstance(raw, dict):
-                known[raw.get("image_path"), str(raw.get("question") or "").strip()] = raw
+                try:
+                    known[text(raw, "image_path"), str(raw.get("question") or "").strip()] = raw
+                except RecordError as error:
+                    reading.summary.leave_out(file, number, str(raw.get("question_id") or ""), error)
     for split, file in files:
         for number, raw in enumerate(read_json_list(file)):
             reading.add(_split_record, raw, file, number, root, split, file.stem.removesuffix(f"_{split}"), known)

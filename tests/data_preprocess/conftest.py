@@ -68,6 +68,10 @@ class Workbench:
     def run(self, content, *options: str) -> int:
         """Exit code of the command on ``content`` (text, or a value to dump)."""
         self.write(content)
+        return self.convert(*options)
+
+    def convert(self, *options: str) -> int:
+        """Exit code of the command on what was written."""
         paths = ["--json", self.json, "--frames-root", self.root / "frames", "--out", self.out]
         return medvidbench.main([*map(str, paths), *options])
 

@@ -218,6 +218,19 @@ def test_records_that_no_row_can_hold(folder, capsys, changes, message):
     assert [failure["record"] for failure in folder.failures()] == [1]
 
 
+@pytest.mark.parametrize("path", [["a.png"], {"a": 1}, 7])
+def test_published_records_beside_split_files(folder, capsys, path):
+    folder.write_omni([folder.record(0, question="q?"), folder.record(1, image_path=path)])
+    for split, number in (("train", 0), ("test", 1)):
+        folder.write(f"Splits/modality/{split}/CT_{split}.json", [problem(number)])
+    splits = folder.root / "Splits/modality"
+    assert folder.run(omnimedvqa, "--splits", splits) == 1
+    assert "ACRIMA.json, record 1 (ACRIMA_0001), image_path: is " in (shown := capsys.readouterr().err)
+    assert "no text. Mend the record" in shown
+    assert folder.run(omnimedvqa, "--splits", splits, "--max-failed", 1) == 0
+    assert sorted(row["extra_info"]["modality"] for row in folder.rows()) == ["CT", "FP"]
+
+
 def test_a_broken_picture_is_listed(folder, capsys):
     folder.write_omni([folder.record(number) for number in range(3)])
     data = folder.picture(1)  # a PNG, whose header is then said to be one byte long
