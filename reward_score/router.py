@@ -23,6 +23,7 @@ from reward_score.artifact import Artifact, Key
 from reward_score.config import ScoreConfig
 from reward_score.errors import BadGroundTruth, BadOption, JudgeUnavailable, TaskWithoutReward, UnknownTask
 from reward_score.judge import DIMENSIONS, LLMJudge, Verdict, make_judge
+from reward_score.judge.config import complaints
 from reward_score.judge.coordinator import ScorerKind
 from reward_score.normalization import Normalizer
 from reward_score.sample import CaptionPair, Rating, Sample, make_sample, split_data_source
@@ -99,7 +100,7 @@ class Scorer:
         try:
             self.config = config or ScoreConfig(**options)
         except (ValidationError, TypeError) as error:
-            raise BadOption(f"reward options: {error}") from None
+            raise BadOption(f"reward options: {complaints(error)}") from None
         config = self.config
         tasks = tuple(TASKS) if config.reward_tasks == ("all",) else config.reward_tasks
         if unknown := set(tasks) - set(TASKS):

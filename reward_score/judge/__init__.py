@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from reward_score.errors import BadOption
 from reward_score.judge.base import DIMENSIONS, Judge, Verdict
-from reward_score.judge.config import JudgeConfig
+from reward_score.judge.config import JudgeConfig, complaints
 from reward_score.judge.coordinator import Limiter
 from reward_score.judge.lexical import LexicalJudge
 from reward_score.judge.llm import LLMJudge
@@ -33,7 +33,7 @@ def read_judge(judge: Any) -> "JudgeConfig | Judge":
         try:
             return JudgeConfig(**judge)
         except (ValidationError, TypeError) as error:
-            raise BadOption(f"options of the judge: {error}") from None
+            raise BadOption(f"options of the judge: {complaints(error)}") from None
     if isinstance(judge, str):
         raise BadOption(f"judge {judge!r} is unknown; known: lexical, openai, or the options of an LLM judge")
     if not callable(getattr(judge, "judge", None)):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, ValidationError
 
 from reward_score.errors import BadOption, JudgeUnavailable
-from reward_score.judge.config import JudgeConfig
+from reward_score.judge.config import JudgeConfig, check_address
 
 #: Bytes of a reply; a verdict has some hundreds, and memory is not the endpoint's to fill.
 MAX_REPLY = 1 << 20
@@ -92,7 +92,8 @@ class ChatClient:
         config: the judge's options.
 
     Raises:
-        BadOption: the package `openai` is missing, or OpenAI's own endpoint is meant and no key is set.
+        BadOption: the package `openai` is missing, OpenAI's own endpoint is meant and no key is set, or key or address
+            can be in no request, which no waiting would mend.
     """
 
     def __init__(self, config: JudgeConfig) -> None:
@@ -100,9 +101,9 @@ class ChatClient:
         import httpx2
 
         self._openai, self.config = openai, config
-        base_url = config.base_url or os.environ.get("OPENAI_BASE_URL") or None
+        base_url = config.base_url or _environment_address()
         # A key for OpenAI must not reach a server that this run itself started.
-        self._key = "" if config.backend == "local" else os.environ.get("OPENAI_API_KEY", "")
+        self._key = "" if config.backend == "local" else _environment_key()
         if config.backend == "local" and not config.base_url:
             raise BadOption("judge backend local: verl serves no reward model here (reward.reward_model.enable=true)")
         if not self._key and base_url is None:
@@ -110,15 +111,17 @@ class ChatClient:
                 "the judge has no key: set OPENAI_API_KEY (and OPENAI_BASE_URL for another endpoint than OpenAI's), "
                 "or choose the judge without a network: lexical"
             )
-        self._client = openai.AsyncOpenAI(
-            api_key=self._key or "none",
-            base_url=base_url,
-            max_retries=0,
-            timeout=config.request_timeout,
-            http_client=openai.DefaultAioHttpClient(
-                limits=httpx2.Limits(max_connections=config.concurrency, max_keepalive_connections=config.concurrency)
-            ),
-        )
+        limits = httpx2.Limits(max_connections=config.concurrency, max_keepalive_connections=config.concurrency)
+        try:
+            self._client = openai.AsyncOpenAI(
+                api_key=self._key or "none",
+                base_url=base_url,
+                max_retries=0,
+                timeout=config.request_timeout,
+                http_client=openai.DefaultAioHttpClient(limits=limits),
+            )
+        except httpx2.InvalidURL as error:
+            raise BadOption(f"address of the judge (base_url, OPENAI_BASE_URL): {error}") from None
         parts = urlsplit(str(self._client.base_url))
         self.address = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
@@ -184,6 +187,26 @@ class ChatClient:
 
     async def close(self) -> None:
         await self._client.close()
+
+
+def _environment_address() -> str | None:
+    address = os.environ.get("OPENAI_BASE_URL", "").strip()
+    try:
+        return check_address(address) if address else None
+    except ValueError as error:
+        raise BadOption(f"OPENAI_BASE_URL {error}") from None
+
+
+def _environment_key() -> str:
+    # A file's last line break is no part of the key in it; an endpoint that quotes the key would quote it without.
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    wrong = next((i for i, sign in enumerate(key, 1) if not (sign.isascii() and sign.isprintable())), None)
+    if wrong is not None:
+        raise BadOption(
+            f"OPENAI_API_KEY: its character {wrong} of {len(key)} can be in no HTTP request (a line break, or none of "
+            "ASCII): set it again, the key alone"
+        )
+    return key
 
 
 def _retry_after(headers: Any) -> float | None:

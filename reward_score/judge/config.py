@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of an LLM judge; an unknown one is an error at the start. Keys come from the environment alone."""
 
+import math
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from reward_score.judge.prompt import Rubric
 
@@ -15,6 +16,36 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 DEFAULT_CACHE = "~/.cache/medgrpo/judge.sqlite"
+#: USD per million tokens in and out, of models whose price is known without an option.
+PRICES = {"gpt-4.1": (2.0, 8.0)}
+
+
+def complaints(error: ValidationError | TypeError) -> str:
+    """What is wrong with options, without their values: somebody's key may be among them."""
+    if isinstance(error, TypeError):
+        return str(error)
+    found = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}" for one in found)
+
+
+def check_address(value: str) -> str:
+    """The address of an endpoint, as given.
+
+    Raises:
+        ValueError: it is none, or holds a secret; the message does not quote it.
+    """
+    try:
+        parts = urlsplit(value)
+        named = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+    except ValueError:
+        # urlsplit's own message quotes what may be a password.
+        named = False
+    if not named or not value.isprintable() or " " in value:
+        raise ValueError("must begin with http:// or https://, name a host, and hold no blanks: http://host:8000/v1")
+    # The configuration is printed and kept with the run.
+    if "@" in parts.netloc or parts.query:
+        raise ValueError("must hold no user name, password or query; the key comes from OPENAI_API_KEY")
+    return value
 
 
 class JudgeConfig(BaseModel):
@@ -42,10 +73,11 @@ class JudgeConfig(BaseModel):
         abort_share, abort_steps: training stops when more than this share of a step's verdicts failed, in so many
             steps in a row.
         cache: file of the persistent cache, on a disk of the node; None for none.
-        price_input, price_output: USD per million tokens, for the log and the estimate.
+        price_input, price_output: USD per million tokens, for the log and the estimate; one without the other counts
+            the other as 0. Without both the price is that of `model` in `PRICES`, or unknown.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     backend: Literal["openai", "local"] = "openai"
     model: Annotated[str, Field(min_length=1)] = "gpt-4.1"
@@ -68,21 +100,13 @@ class JudgeConfig(BaseModel):
     abort_share: Share = 0.2
     abort_steps: Count = 3
     cache: str | None = DEFAULT_CACHE
-    price_input: Price = 0.0
-    price_output: Price = 0.0
+    price_input: Price | None = None
+    price_output: Price | None = None
 
     @field_validator("base_url")
     @classmethod
     def _plain_address(cls, value: str | None) -> str | None:
-        if value is None:
-            return value
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must begin with http:// or https:// and name a host")
-        # The configuration is printed and kept with the run.
-        if parts.username or parts.password or parts.query:
-            raise ValueError("must hold no user name, password or query; the key comes from OPENAI_API_KEY")
-        return value
+        return value if value is None else check_address(value)
 
     @property
     def name(self) -> str:
@@ -90,5 +114,8 @@ class JudgeConfig(BaseModel):
         return f"{'llm' if self.rubric == 'absolute' else 'comparative'}:{self.model}"
 
     def cost(self, input_tokens: float, output_tokens: float) -> float:
-        """USD for so many tokens."""
-        return (input_tokens * self.price_input + output_tokens * self.price_output) / 1e6
+        """USD for so many tokens; NaN if the model's price is unknown."""
+        prices = (self.price_input, self.price_output)
+        if prices == (None, None):
+            prices = PRICES.get(self.model, (math.nan, math.nan))
+        return (input_tokens * (prices[0] or 0.0) + output_tokens * (prices[1] or 0.0)) / 1e6

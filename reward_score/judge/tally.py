@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts of what judges did, to be added up over processes and read once per step."""
 
+import math
 from dataclasses import dataclass, field, fields
 
 from reward_score.judge.config import JudgeConfig
@@ -46,7 +47,7 @@ class Tally:
         return self.failed / self.asked if self.asked else 0.0
 
     def metrics(self, config: JudgeConfig) -> dict[str, float]:
-        """Figures for a log, all under ``judge/``; shares in [0, 1], latencies in seconds, cost in USD."""
+        """Figures for a log, all under ``judge/``; shares in [0, 1], latencies in seconds, cost in USD if known."""
         latencies = sorted(self.latencies)
         metrics = {
             "asked": self.asked,
@@ -55,9 +56,11 @@ class Tally:
             "similarity_only": self.similarity_only,
             "requests": self.requests,
             "tokens": self.input_tokens + self.output_tokens,
-            "cost_usd": config.cost(self.input_tokens, self.output_tokens),
             "cache_errors": self.cache_errors,
         }
+        cost = config.cost(self.input_tokens, self.output_tokens)
+        if not math.isnan(cost):
+            metrics["cost_usd"] = cost
         for name, share in (("latency_p50", 0.5), ("latency_p99", 0.99)) if latencies else ():
             metrics[name] = latencies[min(len(latencies) - 1, int(share * len(latencies)))]
         return {f"judge/{name}": float(value) for name, value in metrics.items()}

@@ -230,6 +230,23 @@ def test_figures_of_a_step():
     assert again["judge/asked"] == 0 == again["judge/fail_rate"] and "judge/latency_p50" not in again
 
 
+@pytest.mark.parametrize(
+    ("options", "usd"),
+    [
+        ({}, 2 + 8),
+        ({"model": "another"}, None),
+        ({"model": "another", "price_input": 0.5}, 0.5),
+        ({"model": "another", "price_input": 0.5, "price_output": 1.5}, 2.0),
+        ({"price_input": 1.0, "price_output": 0.0}, 1.0),
+        ({"backend": "local", "model": "served"}, None),
+    ],
+)
+def test_a_price_belongs_to_its_model(options, usd):
+    # A million tokens each way.
+    metrics = Tally(asked=1, input_tokens=10**6, output_tokens=10**6).metrics(JudgeConfig(**options))
+    assert metrics.get("judge/cost_usd") == usd and metrics["judge/tokens"] == 2 * 10**6
+
+
 def test_a_run_is_stopped_after_bad_steps_in_a_row_only():
     async def scenario(shared):
         async def step(failed):

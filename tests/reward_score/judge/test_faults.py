@@ -23,9 +23,11 @@ from judge_server import (
     status,
     verdict,
 )
+from pydantic import ValidationError
 
+from reward_score import Scorer
 from reward_score.errors import BadOption, JudgeUnavailable
-from reward_score.judge import JudgeConfig, LLMJudge
+from reward_score.judge import JudgeConfig, LLMJudge, read_judge
 from reward_score.sample import CaptionPair
 
 PAIR = CaptionPair("A grasper lifts the gallbladder.", "The grasper retracts the gallbladder.")
@@ -189,3 +191,62 @@ def test_a_served_model_gets_no_key(server, make, key):
     with pytest.raises(BadOption, match="reward.reward_model.enable"):
         make(backend="local", base_url=None).probe()
     assert seen == ["Bearer none"] and key not in seen[0]
+
+
+SECRET = "SECRET-0123"
+NO_ADDRESSES = {
+    "password": (f"http://me:{SECRET}@127.0.0.1:9/v1", "no user name, password or query"),
+    "query": (f"http://127.0.0.1:9/v1?key={SECRET}", "no user name, password or query"),
+    "no scheme": (f"127.0.0.1:9/{SECRET}", "must begin with http:// or https://"),
+    "no port": (f"http://127.0.0.1:{SECRET}/v1", "must begin with http:// or https://"),
+    "no address of IPv6": (f"http://[{SECRET}]/v1", "must begin with http:// or https://"),
+    "a sign that urlsplit refuses": (f"http://me:{SECRET}@\u2100/v1", "must begin with http:// or https://"),
+    "blank": (f"http://127.0.0.1:9/ {SECRET}", "hold no blanks"),
+}
+
+
+@pytest.mark.parametrize("name", NO_ADDRESSES)
+def test_what_is_no_address_is_an_error_at_the_start_and_not_retried(name, monkeypatch):
+    address, message = NO_ADDRESSES[name]
+    with pytest.raises(BadOption, match=f"options of the judge: base_url: .*{message}") as refused:
+        read_judge({"base_url": address})
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    with pytest.raises(BadOption, match=f"OPENAI_BASE_URL .*{message}") as unset:
+        LLMJudge(JudgeConfig(cache=None)).probe()
+    assert SECRET not in f"{refused.value!r} {unset.value!r}"
+
+
+def test_an_address_that_the_http_client_refuses_is_an_error_at_the_start():
+    with pytest.raises(BadOption, match="address of the judge"):
+        LLMJudge(JudgeConfig(cache=None, base_url="http://\u2603.example/v1")).probe()
+
+
+@pytest.mark.parametrize("options", [{"api_key": SECRET}, {"rpm": SECRET}, {"backend": SECRET}, {"base_url": [SECRET]}])
+def test_values_of_options_are_in_no_message(options):
+    with pytest.raises(BadOption, match=f"options of the judge: {next(iter(options))}: ") as refused:
+        read_judge(options)
+    with pytest.raises(ValidationError) as plain:
+        JudgeConfig(**options)
+    with pytest.raises(BadOption, match="reward options: k: ") as scorer:
+        Scorer(k=SECRET)
+    assert SECRET not in f"{refused.value!r} {plain.value} {scorer.value!r}"
+
+
+@pytest.mark.parametrize("sign", ["\r\n", "\n", "\x01", "\u00e9", "\u201d"])
+def test_a_key_that_no_request_can_carry_is_an_error_at_the_start(sign, server, make, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", f"sk-{SECRET}{sign}{SECRET}")
+    with pytest.raises(BadOption, match="OPENAI_API_KEY: its character 15 of") as refused:
+        make().probe()
+    assert not server.requests and SECRET not in repr(refused.value)
+
+
+def test_blanks_around_key_and_address_are_no_part_of_them(server, make, key, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", f" {key}\r\n")
+    monkeypatch.setenv("OPENAI_BASE_URL", f" {server.url}\n")
+    server.default = echo_key()
+    result, _ = ask(make(base_url=None))
+    assert "Incorrect API key provided: [key]" in str(result) and key not in str(result)
+    monkeypatch.setenv("OPENAI_API_KEY", " \n")
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    with pytest.raises(BadOption, match="no key: set OPENAI_API_KEY"):
+        make(base_url=None).probe()
