@@ -4,8 +4,9 @@
 
 SQLite's write-ahead log makes each verdict durable on its own, whoever is killed and whenever, and lets many processes
 write. It needs a disk of the node itself, no network file system. A file that cannot be used (locked for long, damaged,
-read-only, no space) costs money, not verdicts: the judge goes on without it, the failure is counted and logged with
-what to do, and the file is tried again after a pause. A damaged file is never deleted here.
+read-only, no space) loses no verdict: the judge goes on without it, the failure is counted and logged with what to do,
+the file is tried again after a pause, and what was to be written meanwhile waits in memory until it can be, or until
+the process ends. A damaged file is never deleted here.
 
 Captions are not stored, only the hash of what was asked; and no key of any service ever comes near it.
 """
@@ -54,13 +55,15 @@ class VerdictCache:
 
     Args:
         path: the file; None keeps verdicts in memory alone.
-        size: verdicts kept in memory, least recently used dropped first.
+        size: verdicts kept in memory, least recently used dropped first; and those that may wait for the file, oldest
+            dropped first.
     """
 
     def __init__(self, path: str | os.PathLike | None, size: int = 50_000) -> None:
         self.path = None if path is None else Path(path).expanduser()
         self.size = size
         self._memory: OrderedDict[bytes, Verdict] = OrderedDict()
+        self._unwritten: OrderedDict[bytes, list[Any]] = OrderedDict()
         self._connection: sqlite3.Connection | None = None
         self._lock = threading.RLock()
         self._retry_at = 0.0
@@ -75,7 +78,7 @@ class VerdictCache:
             for i in range(0, len(missing), _CHUNK):
                 chunk = missing[i : i + _CHUNK]
                 places = ",".join("?" * len(chunk))
-                for row in self._run(f"SELECT key, {_GRADES} FROM verdicts WHERE key IN ({places})", chunk):
+                for row in self._run(f"SELECT key, {_GRADES} FROM verdicts WHERE key IN ({places})", chunk) or ():
                     try:
                         found[row[0]] = Verdict(**dict(zip(DIMENSIONS, row[1:], strict=True)))
                     except (ValidationError, TypeError) as error:
@@ -84,14 +87,15 @@ class VerdictCache:
         return found
 
     def put(self, key: bytes, model: str, prompt: str, verdict: Verdict) -> None:
-        """Keep a verdict; on return it survives the end of this process, unless the file failed, which is counted."""
+        """Keep a verdict; on return it survives the end of this process, unless the file failed, which is counted: then
+        it waits for the next `put`, or `close`, that the file lets through."""
         grades = [getattr(verdict, name) for name in DIMENSIONS]
-        places = ",".join("?" * (4 + len(grades)))
         with self._lock:
             self._remember({key: verdict})
-            row = [key, model, prompt, time.time(), *grades]
-            columns = f"key, model, prompt, created, {_GRADES}"
-            self._run(f"INSERT OR REPLACE INTO verdicts ({columns}) VALUES ({places})", row)
+            self._unwritten[key] = [key, model, prompt, time.time(), *grades]
+            while len(self._unwritten) > self.size:
+                self._unwritten.popitem(last=False)
+            self._write()
 
     def pop_errors(self) -> int:
         """Number of failed reads and writes of the file since the last call."""
@@ -100,10 +104,29 @@ class VerdictCache:
         return errors
 
     def close(self) -> None:
+        """Write what waits for the file, and let go of it. The cache can be used again afterwards."""
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            # No later chance is known of, so the pause does not count.
+            self._retry_at = 0.0
+            self._write()
+            if self._unwritten:
+                logger.warning("judge cache %s: %d verdicts could not be written", self.path, len(self._unwritten))
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _write(self) -> None:
+        """Write what waits for the file, oldest first, up to the first failure."""
+        columns = f"key, model, prompt, created, {_GRADES}"
+        places = ",".join("?" * (4 + len(DIMENSIONS)))
+        while self._unwritten:
+            key, row = next(iter(self._unwritten.items()))
+            if self._run(f"INSERT OR REPLACE INTO verdicts ({columns}) VALUES ({places})", row) is None:
+                return
+            del self._unwritten[key]
 
     def _remember(self, verdicts: Mapping[bytes, Verdict]) -> None:
         for key, verdict in verdicts.items():
@@ -112,29 +135,29 @@ class VerdictCache:
         while len(self._memory) > self.size:
             self._memory.popitem(last=False)
 
-    def _run(self, statement: str, values: Sequence[Any]) -> list[tuple]:
-        """Rows of a statement; [] after a failure, which is counted and logged once per kind."""
+    def _run(self, statement: str, values: Sequence[Any]) -> list[tuple] | None:
+        """Rows of a statement; None after a failure, which is counted and logged once per kind."""
         if self.path is None:
             return []
         if time.monotonic() < self._retry_at:
             self._errors += 1
-            return []
+            return None
         try:
             if self._connection is None:
                 self._connection = open_file(self.path)
             return self._connection.execute(statement, values).fetchall()
         except (sqlite3.Error, OSError) as error:
-            self.close()
+            self._disconnect()
             self._retry_at = time.monotonic() + PAUSE
             self._fail(str(error))
-            return []
+            return None
 
     def _fail(self, reason: str) -> None:
         self._errors += 1
         if reason not in self._told:
             self._told.add(reason)
             logger.warning(
-                "judge cache %s: %s. Verdicts go on without it and may have to be bought again; it is tried again "
+                "judge cache %s: %s. Verdicts go on without it and wait in memory to be written; it is tried again "
                 "every %.0f s. If it is damaged, move the file away; if it is read-only or full, mend its folder; "
                 "another one: option `cache`",
                 self.path,

@@ -78,6 +78,8 @@ class LLMJudge:
         self.config, self.name = config, config.name
         self.prompt = prompt.version(config.rubric, config.system_role)
         self.cache = VerdictCache(config.cache)
+        # Also at the end of the process: verdicts may wait for a file that was locked.
+        weakref.finalize(self, self.cache.close)
         self.limiter = limiter if limiter is not None else Coordinator(config)
         self._parameters = {"temperature": config.temperature, "max_tokens": config.max_tokens}
         self._extra = {"response_format": prompt.RESPONSE_FORMAT} if config.structured else {}

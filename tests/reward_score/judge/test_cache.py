@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cache file, and what can happen to it: no lost verdict, no wrong one, no stopped judge."""
 
+import gc
 import inspect
 import os
 import signal
@@ -174,6 +175,81 @@ def test_a_locked_file(server, make, file, caplog, monkeypatch):
     check(file, range(1))
 
 
+def lock(file):
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    return other
+
+
+def put(store, *numbers):
+    for i in numbers:
+        store.put(key(i), "m", "p", graded(i))
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(cache, "BUSY_TIMEOUT", 0.05)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_verdicts_bought_while_the_file_is_locked_are_written_with_the_next_that_passes(file):
+    store = VerdictCache(file)
+    put(store, 0)
+    other = lock(file)
+    put(store, 1, 2)
+    assert store.pop_errors() == 2
+    other.execute("ROLLBACK")
+    # The pause after the failure has not passed: the file is left alone.
+    put(store, 3)
+    assert store.pop_errors() == 1
+    assert VerdictCache(file).get_many([key(i) for i in range(4)]).keys() == {key(0)}
+    store._retry_at = 0.0
+    put(store, 4)
+    assert store.pop_errors() == 0
+    check(file, range(5))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_verdicts_bought_while_the_file_is_locked_are_written_at_the_end(file, caplog):
+    store = VerdictCache(file)
+    put(store, 0)
+    other = lock(file)
+    put(store, 1, 2)
+    store.close()
+    assert "2 verdicts could not be written" in caplog.text
+    other.execute("ROLLBACK")
+    store.close()
+    check(file, range(3))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_no_more_than_so_many_verdicts_wait_for_the_file(file):
+    store = VerdictCache(file, size=5)
+    put(store, 0)
+    other = lock(file)
+    put(store, *range(1, 20))
+    other.execute("ROLLBACK")
+    store.close()
+    check(file, [0, *range(15, 20)])
+    assert VerdictCache(file).get_many([key(i) for i in range(1, 15)]) == {}
+
+
+def test_a_judge_that_is_no_longer_used_writes_what_waits(server, make, file):
+    file.mkdir(parents=True)
+    judge = make(cache=str(file))
+    judge.judge([pair(1)])
+    file.rmdir()
+    store = judge.cache
+    assert store._unwritten
+    del judge
+    for _ in range(600):  # the judge's loop may still hold it for a moment
+        gc.collect()
+        if not store._unwritten:
+            break
+        time.sleep(0.05)
+    assert make(cache=str(file)).judge([pair(1)])[0].mean == 4 and len(server.requests) == 1
+
+
 def test_a_read_only_folder(server, make, file, caplog, monkeypatch):
     fill(file, 1)
     # Root may write anywhere, so the operating system's refusal is SQLite's own here.
@@ -200,7 +276,7 @@ def test_the_file_is_used_again_when_it_is_well_again(server, make, file, monkey
     file.rmdir()
     store.put(key(2), "m", "p", graded(2))
     assert store.pop_errors() == 0
-    check(file, [2])
+    check(file, [1, 2])
 
 
 def test_threads_share_one_cache(file):
