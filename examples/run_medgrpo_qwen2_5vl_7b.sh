@@ -24,6 +24,8 @@ JUDGE_MODEL=${JUDGE_MODEL:-gpt-4.1}               # paper; of JUDGE=openai
 # Per node, for the trainer. JUDGE=local needs GPUs beside these: of 8 give the trainer 6 or 4, which divide the batch.
 N_GPUS=${N_GPUS:-8}
 NNODES=${NNODES:-1}                               # more than one: RL on an existing Ray cluster, RAY_ADDRESS
+EPOCHS=${EPOCHS:-3}                               # of SFT; paper
+SFT_ARGS=${SFT_ARGS:-}                            # hydra overrides of SFT, between blanks: "data.max_length=12288 trainer.seed=3"
 STEPS=${STEPS:-5000}                              # paper
 LR=${LR:-5e-7}                                    # paper; LoRA wants about ten times as much
 STRATEGY=${STRATEGY:-fsdp2}
@@ -102,6 +104,7 @@ if [ "$LORA" != 0 ]; then
   # vLLM gets the frozen weights from the checkpoint, and only the adapters from the trainer.
   ROLLOUT+=(actor_rollout_ref.rollout.load_format=safetensors)
 fi
+read -ra SFT_OVERRIDES <<<"$SFT_ARGS"
 scoring_overrides "${REWARD[@]}" "$@"
 ARGS=("${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@")
 
@@ -144,7 +147,8 @@ wanted rl || ! { wanted evaluate || wanted submission; } ||
   need_file "$LAST/config.json" "run the stage rl to its end (STEPS=$STEPS), or set LAST"
 
 mkdir -p "$RUN"
-if wanted rl; then
+if wanted sft || wanted calibrate || wanted rl; then
+  # Ends the script if rows are too long for RL; the stage sft begins with the same for its own limits.
   medgrpo estimate --base "$BASE" "${ARGS[@]}"
 fi
 
@@ -157,8 +161,8 @@ after() {
 
 if wanted sft; then
   stage --name sft --costly "$RUN/sft" --metrics "$RUN/sft" -- env DATA="$DATA" BASE="$BASE" OUT="$RUN/sft" \
-    N_GPUS="$N_GPUS" STRATEGY="$STRATEGY" SP="$SP" OFFLOAD="$OFFLOAD" \
-    bash "$(dirname "${BASH_SOURCE[0]}")/run_sft_qwen2_5vl_7b.sh"
+    N_GPUS="$N_GPUS" STRATEGY="$STRATEGY" SP="$SP" OFFLOAD="$OFFLOAD" EPOCHS="$EPOCHS" \
+    bash "$(dirname "${BASH_SOURCE[0]}")/run_sft_qwen2_5vl_7b.sh" "${SFT_OVERRIDES[@]}"
 fi
 if wanted calibrate; then
   stage --name calibrate $(after sft "$MODEL" "$RUN/sft/latest") \

@@ -24,10 +24,9 @@ DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") BASE=$(absolute_folder "$BASE")
 need_gpus
 need_file "$DATA/train.parquet" "make it with python -m data_preprocess.medvidbench, or set DATA"
 
+# The paper's learning rate, and the batch, stand in recipe/medgrpo/config/sft.yaml.
 DATA_ARGS=(
   data.train_files="$(hydra "$DATA/train.parquet")"
-  data.train_batch_size=64
-  data.max_length=9216
   data.max_token_len_per_gpu=18432
 )
 MODEL_ARGS=(
@@ -38,9 +37,6 @@ MODEL_ARGS=(
 ENGINE=(
   engine.strategy="$STRATEGY"
   engine.ulysses_sequence_parallel_size="$SP"
-)
-OPTIM=(
-  optim.lr=5e-7                                   # paper
 )
 TRAINER=(
   trainer.total_epochs="$EPOCHS"
@@ -55,12 +51,13 @@ if [ "$OFFLOAD" = 1 ]; then
   ENGINE+=(engine.param_offload=True engine.optimizer_offload=True)
 fi
 
-ARGS=("${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ENGINE[@]}" "${OPTIM[@]}" "${TRAINER[@]}" "$@")
+ARGS=("${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ENGINE[@]}" "${TRAINER[@]}" "$@")
 SFT=(verl.trainer.sft_trainer --config-path pkg://recipe.medgrpo.config --config-name sft "${ARGS[@]}")
 if [ -n "${DRY_RUN:-}" ]; then
   exec python3 -m "${SFT[@]}" --cfg job --resolve
 fi
 if [ "$NODE_RANK" = 0 ]; then
+  # Also ends here, before any GPU has loaded anything, if rows are too long.
   TOTAL=$(medgrpo estimate --sft-steps "${ARGS[@]}" | tail -n 1)
   echo "$TOTAL steps in all"
 fi

@@ -3,7 +3,8 @@
 """What a training will need, from the model's config.json and the composed configuration: memory per GPU and time.
 
 Weights, gradients, optimizer and KV cache are counted; activations and time are rough (each row says how it is got).
-Nothing is loaded and no GPU is touched.
+No weights are loaded and no GPU is touched. Rows that are too long for the limits are an error: the training would meet
+them in the middle of an epoch.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ VLLM_EXTRA, CONTEXT = 2.0, 1.5
 
 
 class EstimateError(RuntimeError):
-    """The model's configuration or the data cannot be read; the message says what to set."""
+    """Model or data cannot be read, or rows exceed the limits; the message says what to set."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,82 @@ def media_tokens(config: DictConfig) -> list[int]:
     return found
 
 
+def check_lengths(config: DictConfig, model: str, *, sft: bool = False) -> None:
+    """Raise if rows of the training data have more tokens than the limits leave; no medium is read.
+
+    Args:
+        config: composed for RL, or with ``sft`` for SFT, which trains on the answers and on all tasks.
+        model: whose tokenizer and chat template count.
+
+    Errors:
+        EstimateError: rows are too long, or ``model`` has no processor.
+    """
+    import datasets
+    from transformers import AutoProcessor
+
+    from recipe.medgrpo import lengths
+    from recipe.medgrpo.dataset import chosen_rows
+    from recipe.medgrpo.probe import limits, messages_of
+
+    try:
+        processor = AutoProcessor.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise EstimateError(f"{model}: no usable processor and tokenizer beside config.json: {error}") from None
+    data, surplus = config.data, 0
+    most = sft_limits(config) if sft else limits(config)
+    if sft:
+        # A chat template opens one more turn after the answer, which SFT does not.
+        start, answer = {"role": "user", "content": "x"}, {"role": "assistant", "content": "x"}
+        asked, answered = (lengths.prompt_length(turns, 0, processor) for turns in ([start], [start, answer]))
+        surplus = answered - asked - len(processor.tokenizer("x" + processor.tokenizer.eos_token).input_ids)
+
+    def build(row: dict) -> list[dict]:
+        return messages_of(row, data)
+
+    def length(row: dict) -> int:
+        return lengths.prompt_length(build(row), row["extra_info"]["num_tokens"], processor) - surplus
+
+    for file in [data.train_files] if isinstance(data.train_files, str) else data.train_files:
+        rows = datasets.Dataset.from_parquet(file)
+        media = pc.struct_field(rows.data.table["extra_info"].combine_chunks(), "num_tokens").to_pylist()
+        known = [i for i, tokens in enumerate(media) if tokens is not None]
+        if not sft:
+            tasks = rows["ability"]
+            known = [i for i in known if tasks[i] in data.tasks]
+        if not known:
+            continue
+        chosen = [known[i] for i in chosen_rows(rows.select(known), data.only, file)]
+        if sft:
+            rows = rows.remove_columns("prompt").rename_column("messages", "prompt")
+        elif data.filter_overlong_prompts:
+            fits = lengths.fitting(rows.select(chosen), most.pop("data.max_prompt_length"), build, processor)
+            chosen = [chosen[i] for i in fits]
+        if not most or not chosen:
+            continue
+        key, limit = min(most.items(), key=lambda item: item[1])
+        fits = set(lengths.fitting(rows.select(chosen), limit + surplus, build, processor).tolist())
+        long = {chosen[i]: length(rows[chosen[i]]) for i in range(len(chosen)) if i not in fits}
+        if long:
+            index, tokens = max(long.items(), key=lambda item: item[1])
+            clip = (limit - max(long[i] - media[i] for i in long)) // 10 * 10
+            smaller = f"make clips smaller (data_preprocess --max-clip-tokens {clip}), or " if clip > 0 else ""
+            raise EstimateError(
+                f"{file}: {len(long):,} of {len(chosen):,} rows have more tokens than {key} leaves "
+                f"{'a row of SFT' if sft else 'a prompt of RL'} ({limit:,}); the longest is row {index}: {tokens:,}, "
+                f"{media[index]:,} of them media. Remedy: {smaller}raise {key} and the limits beside it (SFT's with "
+                "SFT_ARGS, RL's as overrides of the script)"
+            )
+
+
+def sft_limits(config: DictConfig) -> dict[str, int]:
+    """Key of a composed ``sft`` configuration -> most tokens of a row, answer included."""
+    share = config.engine.ulysses_sequence_parallel_size
+    return {
+        "data.max_length": config.data.max_length,
+        "data.max_token_len_per_gpu": config.data.max_token_len_per_gpu * share,
+    }
+
+
 def sft_steps(config: DictConfig) -> int:
     """Steps that verl's SFT trainer takes with a composed ``sft`` configuration: whole batches, times epochs.
 
@@ -176,7 +253,7 @@ def seconds_per_step(model: Model, config: DictConfig, prompt: float, tflops: fl
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", help="of the configuration, as main_medgrpo takes them")
     parser.add_argument("--base", help="model to count if actor_rollout_ref.model.path does not exist yet")
-    parser.add_argument("--sft-steps", action="store_true", help="print the number of steps of an SFT run, no more")
+    parser.add_argument("--sft-steps", action="store_true", help="of an SFT run: check its rows, print its steps")
     parser.add_argument("--gpu-memory", type=float, help="GiB of one GPU (default: nvidia-smi's, else 80)")
     parser.add_argument("--tflops", type=float, default=989.0, help="peak of one GPU in bf16 (H100)")
     parser.add_argument("--bandwidth", type=float, default=3.35, help="TB/s of a GPU's memory (H100)")
@@ -197,10 +274,13 @@ def run(args: argparse.Namespace) -> int:
     with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
         config = compose("sft" if args.sft_steps else "medgrpo", args.overrides)
     if args.sft_steps:
-        print(sft_steps(config))
+        steps = sft_steps(config)
+        check_lengths(config, config.model.path, sft=True)
+        print(steps)
         return 0
     path = config.actor_rollout_ref.model.path
-    model = Model.of(path if args.base is None or (Path(path) / "config.json").exists() else args.base)
+    path = path if args.base is None or (Path(path) / "config.json").exists() else args.base
+    model = Model.of(path)
     gpu = args.gpu_memory or gpu_memory()
     console = Console()
     phases = memory(model, config, gpu)
@@ -227,4 +307,5 @@ def run(args: argparse.Namespace) -> int:
         steps = config.trainer.total_training_steps
         total = f", {seconds * steps / 3600:.1f} h for {steps} steps" if steps else ""
         console.print(f"time: about {seconds:.0f} s a step{total}, judge and reading left out", highlight=False)
+    check_lengths(config, path)
     return 0

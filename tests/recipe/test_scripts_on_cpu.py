@@ -293,6 +293,22 @@ def test_calibration_and_evaluation_score_as_the_training_does(machine):
     assert done.returncode == 0 and calls == [], "a value of RL alone is no reason to calibrate anew"
 
 
+def test_options_of_sft_reach_it_and_count_as_its_settings(machine):
+    assert machine(STAGES="sft", SFT_ARGS=" data.max_length=12288 trainer.seed=3")[1] == WHOLE[:1]
+    assert machine.lines[-1].endswith("data.max_length=12288 trainer.seed=3") and "total_epochs=3 " in machine.lines[-1]
+    done, calls = machine(STAGES="sft", EPOCHS="5", SFT_ARGS=" data.max_length=12288 trainer.seed=3")
+    assert done.returncode and not calls and "ACCEPT_CHANGE=1" in done.stderr
+
+
+@pytest.mark.parametrize("stages", ["sft", "calibrate rl"])
+def test_rows_that_are_too_long_end_the_script_before_its_first_stage(machine, tmp_path, stages):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").touch()
+    executable(tmp_path / "bin/medgrpo", f'echo "$*" >> "{tmp_path}/calls"; exit 2\n')
+    done, calls = machine(STAGES=stages, MODEL="" if stages == "sft" else str(tmp_path / "model"))
+    assert done.returncode == 2 and calls == [] and len(machine.lines) == 1
+
+
 def test_a_merged_model_is_evaluated(machine, tmp_path):
     (tmp_path / "merged").mkdir()
     (tmp_path / "merged/config.json").touch()
