@@ -152,6 +152,11 @@ if wanted sft || wanted calibrate || wanted rl; then
   medgrpo estimate --base "$BASE" "${ARGS[@]}"
 fi
 
+if wanted calibrate || wanted rl || wanted evaluate; then
+  # A judge that does not answer would else be found out after days of SFT. It says so if there is nobody to ask.
+  medgrpo judge probe "${SCORING[@]}"
+fi
+
 stage() { python3 -m recipe.medgrpo.stage --run "$RUN" ${ACCEPT_CHANGE:+--accept} "$@"; }
 # A stage follows the one before it if that one is this run's own: SFT on several nodes leaves no record, only a model.
 after() {

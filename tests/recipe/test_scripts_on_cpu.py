@@ -220,11 +220,13 @@ def machine(tmp_path):
         lines = calls.read_text().splitlines() if calls.exists() else []
         calls.unlink(missing_ok=True)
         call.lines = lines
-        return done, [" ".join(line.split()[:3]) for line in lines if "estimate" not in line]
+        return done, [" ".join(line.split()[:3]) for line in lines if not line.startswith(QUIET)]
 
     return call
 
 
+#: Checks before the first stage; what they are given is looked up in ``machine.lines``.
+QUIET = ("medgrpo estimate ", "medgrpo judge probe ")
 WHOLE = [
     *("torchrun --nnodes=1 --node_rank=0", "medgrpo calibrate --model", "python3 -m recipe.medgrpo.main_medgrpo"),
     *("medgrpo evaluate --name", "medgrpo generate --model", "medgrpo submit --answers"),
@@ -304,9 +306,19 @@ def test_options_of_sft_reach_it_and_count_as_its_settings(machine):
 def test_rows_that_are_too_long_end_the_script_before_its_first_stage(machine, tmp_path, stages):
     (tmp_path / "model").mkdir()
     (tmp_path / "model/config.json").touch()
-    executable(tmp_path / "bin/medgrpo", f'echo "$*" >> "{tmp_path}/calls"; exit 2\n')
+    executable(tmp_path / "bin/medgrpo", f'echo "medgrpo $*" >> "{tmp_path}/calls"; exit 2\n')
     done, calls = machine(STAGES=stages, MODEL="" if stages == "sft" else str(tmp_path / "model"))
     assert done.returncode == 2 and calls == [] and len(machine.lines) == 1
+
+
+def test_a_judge_that_gives_no_verdict_ends_the_script_before_its_first_stage(machine, tmp_path):
+    executable(tmp_path / "bin/medgrpo", f'echo "medgrpo $*" >> "{tmp_path}/calls"; [ "$1" != judge ]\n')
+    variables = {"JUDGE": "openai", "OPENAI_API_KEY": "k"}
+    done, calls = machine("medgrpo.reward.judge.base_url=http://h/v1", "data.seed=1", **variables)
+    assert done.returncode and calls == []
+    asked = machine.lines[-1]
+    assert " judge=openai " in asked and asked.endswith(" medgrpo.reward.judge.base_url=http://h/v1")
+    assert machine(STAGES="sft", **variables)[1] == WHOLE[:1], "SFT asks no judge"
 
 
 def test_a_merged_model_is_evaluated(machine, tmp_path):
