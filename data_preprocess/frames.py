@@ -164,7 +164,7 @@ def place_region(box: Sequence[float], height: int, width: int) -> tuple[float, 
     alone, the box is turned back instead.
 
     Args:
-        box: x1, y1, x2, y2 in pixels of the frame.
+        box: x1, y1, x2, y2 in pixels of the frame; it need not have an area.
         height, width: of the frame, in pixels.
 
     Raises:
@@ -172,13 +172,18 @@ def place_region(box: Sequence[float], height: int, width: int) -> tuple[float, 
             the annotations).
     """
     x1, y1, x2, y2 = box
-    if not (x1 < x2 and y1 < y2):
-        raise ValueError(f"{list(box)} is no box x1 < x2, y1 < y2")
+    if not (x1 <= x2 and y1 <= y2):
+        raise ValueError(f"{list(box)} is no box x1 <= x2, y1 <= y2")
     if height > width and not _inside(box, height, width) and _inside(box, width, height):
         x1, y1, x2, y2 = y1, height - x2, y2, height - x1
     elif not _inside(box, height, width):
         raise ValueError(f"{list(box)} leaves the frame of {width}x{height} pixels")
     return max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+
+
+def has_area(box: Sequence[float]) -> bool:
+    x1, y1, x2, y2 = box
+    return x1 < x2 and y1 < y2
 
 
 def _inside(box: Sequence[float], height: int, width: int, slack: float = 0.02) -> bool:
@@ -202,8 +207,10 @@ def draw_region(path: str, box: Sequence[float], folder: Path, *, min_pixels: in
 
     Raises:
         FrameError: the frame is missing or broken.
-        ValueError: see :func:`place_region`.
+        ValueError: a box without area; see also :func:`place_region`.
     """
+    if not has_area(box):
+        raise ValueError(f"{list(box)} has no area: nothing could be seen in it")
     frame = read_frame(path)
     x1, y1, x2, y2 = place_region(box, frame.height, frame.width)
     line = region_line(frame.height, frame.width, min_pixels=min_pixels, max_pixels=max_pixels)

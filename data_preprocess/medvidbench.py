@@ -35,7 +35,7 @@ from data_preprocess.arguments import at_least
 from data_preprocess.failures import InputError, write_failures
 from data_preprocess.frames import OFFICIAL_PREFIX
 from data_preprocess.json_stream import Entry, scan
-from data_preprocess.medvidbench_rows import NOT_CHOSEN, REPEATED, Options, Surveyed, build, survey
+from data_preprocess.medvidbench_rows import NOT_CHOSEN, REPEATED, ROOMY, Options, Surveyed, build, survey
 from data_preprocess.row import TASKS, RowWriter
 from data_preprocess.split import validation_videos
 from data_preprocess.subset import choose
@@ -266,9 +266,8 @@ def parser() -> argparse.ArgumentParser:
     cli.add_argument(
         "--max-pixels", type=at_least(1), help="largest area of a resized frame (default: 48 merged patches)"
     )
-    cli.add_argument(
-        "--max-clip-tokens", type=at_least(1), metavar="N", help="most tokens of a clip (default: any number)"
-    )
+    cli.add_argument("--max-clip-tokens", type=at_least(1), metavar="N", help="most tokens of a clip (default: any "
+                     f"number; {ROOMY} leave room for text within the recipe's limits)")  # fmt: skip
     cli.add_argument("--overlong", choices=OVERLONG, default="drop", help="a clip with more: leave it out, keep every "
                      "k-th frame, or lower its pixels (%(default)s)")  # fmt: skip
     cli.add_argument("--tasks", nargs="+", choices=TASKS, help="keep these tasks only (default: all)")

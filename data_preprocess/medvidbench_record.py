@@ -28,7 +28,8 @@ _HUMAN, _MODEL = ("human", "user"), ("gpt", "assistant")
 class Record:
     """A checked record. ``frames`` are still the paths of the file; ``region`` is (path, box in pixels) for RC.
 
-    ``irregular``: the frames' numbers in the source video do not lie at one distance (their rate is rounded or varies).
+    ``unmarked``: a region caption of a test file that does not say where its region is. ``irregular``: the frames'
+    numbers in the source video do not lie at one distance (their rate is rounded or varies).
     """
 
     id: str
@@ -42,6 +43,7 @@ class Record:
     fps: float
     video_id: str
     region: tuple[str, list[float]] | None
+    unmarked: bool
     boxes: list[list[float]]
     struc_info: str
     metadata: str
@@ -54,7 +56,8 @@ def parse_record(raw: object, *, questions_only: bool = False) -> Record:
 
     Args:
         raw: the entry as ``json`` gives it.
-        questions_only: accept a record without an answer (the public test file).
+        questions_only: accept a record without an answer (the public test file), and a region caption without a
+            region: every record of that file has to be answered, and the official code then draws no box.
 
     Raises:
         RecordError: naming the field, what is wrong, and the remedy.
@@ -66,6 +69,8 @@ def parse_record(raw: object, *, questions_only: bool = False) -> Record:
     source = canonical_source(source_name(raw))
     question, answer = _conversation(raw, questions_only)
     frames = frame_list(raw)
+    of_region = bool(raw.get("is_RC")) or task == "rc"
+    region = _region(raw, frames, questions_only) if of_region else None
     return Record(
         id=str(raw.get("id") or ""),
         source=source,
@@ -77,7 +82,8 @@ def parse_record(raw: object, *, questions_only: bool = False) -> Record:
         frames=frames,
         fps=_fps(raw),
         video_id=video_name(raw),
-        region=_region(raw, frames) if raw.get("is_RC") or task == "rc" else None,
+        region=region,
+        unmarked=of_region and not region,
         boxes=_boxes(raw.get("struc_info"), answer) if task == "stg" else [],
         struc_info=json.dumps(raw["struc_info"], ensure_ascii=False) if raw.get("struc_info") else "",
         metadata=json.dumps(raw["metadata"], ensure_ascii=False),
@@ -230,8 +236,10 @@ def _conversation(raw: dict, questions_only: bool) -> tuple[str, str]:
     return question, answer
 
 
-def _region(raw: dict, frames: list[str]) -> tuple[str, list[float]]:
+def _region(raw: dict, frames: list[str], questions_only: bool) -> tuple[str, list[float]] | None:
     info = raw.get("RC_info")
+    if questions_only and (info.get("start_frame") if isinstance(info, dict) else None) not in frames:
+        return None
     if not isinstance(info, dict):
         raise RecordError("RC_info", f"is {_shown(info)}", "A region caption needs start_frame and start_frame_bbox")
     frame = info.get("start_frame")

@@ -24,7 +24,7 @@ import msgspec
 import pyarrow as pa
 
 from data_preprocess.failures import RecordError
-from data_preprocess.frames import OFFICIAL_PREFIX, FrameStore, draw_region, place_region, region_copy
+from data_preprocess.frames import OFFICIAL_PREFIX, FrameStore, draw_region, has_area, place_region, region_copy
 from data_preprocess.json_stream import Entry, check_characters, parse
 from data_preprocess.medvidbench_record import (
     Record,
@@ -44,6 +44,8 @@ BENCHMARK = "medvidbench"
 NOT_CHOSEN, REPEATED = -1, -2
 _BOX_REMEDY = "Boxes are pixels of the original frame: it must be there, and not resized"
 _VERIFYING_THREADS = 16
+# Media tokens of a clip that leave room for its text within the recipe's limits, which the note below names.
+ROOMY = 7500
 # Half a character is an escape (as each half of a whole one beyond 16 bits is), or bytes that are no UTF-8. Few texts
 # have either.
 _HALVES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
@@ -186,12 +188,12 @@ def build(options: Options, entries: Sequence[Entry], first: int, fates: Sequenc
         split = splits[fate]
         rows[split].append(_row(record, number, split, clip, options))
         built.rows[record.source, record.task, split] += 1
-        _take_note(record, built)
+        _take_note(record, clip, built)
     built.tables = {split: pa.Table.from_pylist(some, schema=ROW_SCHEMA) for split, some in rows.items() if some}
     return built
 
 
-def _take_note(record: Record, built: Built) -> None:
+def _take_note(record: Record, clip: Clip, built: Built) -> None:
     if not record.known:
         built.unknown[record.qa_type] += 1
     if record.source not in SOURCES:
@@ -200,6 +202,16 @@ def _take_note(record: Record, built: Built) -> None:
         built.notes["a frame is listed more than once in the clip"] += 1
     if record.irregular:
         built.notes["frames at irregular distances; their times are taken as i / fps, as officially"] += 1
+    if record.unmarked:
+        built.notes["a region caption without RC_info or with a frame that is not in video: no box is drawn"] += 1
+    if not all(map(has_area, record.boxes)):
+        built.notes["a box to be found has no area; it was kept, and rewards pass over it"] += 1
+    if (clip.num_tokens or 0) > ROOMY:
+        built.notes[
+            f"more than {ROOMY} tokens of media, too little room for text within the recipe's limits (RL: prompts of "
+            f"8192 tokens, SFT: 9216 with the answer). --max-clip-tokens {ROOMY} leaves such clips out, or shortens "
+            "them with --overlong fewer_frames or lower_pixels"
+        ] += 1
 
 
 @cache

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,9 +58,13 @@ class Summary:
         self.failures.append(Failure(str(file), record, name, error.field, error.reason, error.remedy, kind))
 
 
+def _splits(summary: Summary) -> list[str]:
+    return [split for split in ("train", "val", "test") if any(key[2] == split for key in summary.rows)]
+
+
 def counts_table(summary: Summary) -> Table:
     """Rows per source and task (lines) and split (columns)."""
-    splits = [split for split in ("train", "val", "test") if any(key[2] == split for key in summary.rows)]
+    splits = _splits(summary)
     table = Table(title="Rows by source, task and split")
     table.add_column("source")
     table.add_column("task")
@@ -107,4 +112,7 @@ def run_and_tell(convert: Callable[[], Summary], out: Path, max_failed: int) -> 
         parts += [f"{kinds['defect']} known defects"] if kinds["defect"] else []
         console.print(f"left out: {', '.join(parts)} ({out / 'failed.jsonl'})")
     console.print(f"written: {out}")
+    # Rewards are not tried out while converting: a truth that none of them can read is found there.
+    first = shlex.quote(f"{out / _splits(summary)[0]}.parquet")
+    console.print(f"next: medgrpo data check {first}", soft_wrap=True, highlight=False)
     return 0

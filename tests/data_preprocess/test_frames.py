@@ -193,7 +193,6 @@ def test_box_of_an_upright_portrait_frame_is_kept():
 @pytest.mark.parametrize(
     ("box", "message"),
     [
-        ([10, 10, 10, 20], "is no box"),
         ([30, 10, 10, 20], "is no box"),
         ([10, 10, 200, 20], r"leaves the frame of 80x60 pixels"),
         ([-9, 10, 20, 20], r"leaves the frame of 80x60 pixels"),
@@ -203,6 +202,12 @@ def test_box_of_an_upright_portrait_frame_is_kept():
 def test_impossible_boxes(box, message):
     with pytest.raises(ValueError, match=message):
         place_region(box, 60, 80)
+
+
+def test_a_box_without_area_has_a_place_but_nothing_in_it(frames, tmp_path):
+    assert place_region([10, 10, 10, 20], 60, 80) == (10, 10, 10, 20)
+    with pytest.raises(ValueError, match=r"\[10, 10, 10, 20\] has no area"):
+        draw_region(frames[0], [10, 10, 10, 20], tmp_path / "rc", **LIMITS)
 
 
 def test_rounding_at_the_border_is_forgiven():

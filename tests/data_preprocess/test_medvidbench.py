@@ -274,6 +274,41 @@ def test_boxes_outside_the_frame(bench, capsys, kind):
     )
 
 
+def test_a_box_to_be_found_without_area(bench, capsys):
+    """Rewards pass over it; there is nothing to describe in it."""
+    info = [{"bbox_dict": {"0.0": [5, 5, 5, 20], "1.0": [5, 5, 20, 20]}}]
+    record = bench.record(qa_type="stg", struc_info=info, conversations=[
+        {"from": "human", "value": "Where?"}, {"from": "gpt", "value": "1.0 seconds: [5, 5, 20, 20]"}])  # fmt: skip
+    assert bench.run([record, bench.record("b")]) == 0
+    assert "note: 1 records: a box to be found has no area" in capsys.readouterr().out
+    assert len(read(bench.out / "train.parquet") + read(bench.out / "val.parquet")) == 2
+    assert bench.run([bench.region_record(start_frame_bbox=[5, 5, 5, 20])]) == 1
+    assert "RC_info: [5, 5, 5, 20] has no area" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "info", [None, {}, {"start_frame": "/root/data/AVOS/a/9.jpg", "start_frame_bbox": [1, 2, 30, 40]}]
+)
+def test_a_region_caption_of_the_test_file_without_region(bench, capsys, info):
+    """A submission needs an answer to it."""
+    record = bench.region_record() | {"RC_info": info}
+    assert bench.run([bench.region_record(), record]) == 1
+    assert "RC_info" in capsys.readouterr().err
+    assert bench.run([bench.region_record(), record], "--questions-only") == 0
+    assert "note: 1 records: a region caption without RC_info" in capsys.readouterr().out
+    drawn = [["frames_rc" in frame for frame in row["videos"][0]["video"]] for row in read(bench.out / "test.parquet")]
+    assert drawn == [[False, True, False], [False, False, False]]
+
+
+@pytest.mark.parametrize(
+    "options, file", [((), "train"), (("--val-ratio", "1"), "val"), (("--questions-only",), "test")]
+)
+def test_the_next_command(bench, capsys, options, file):
+    bench.out = bench.root / "my out"
+    assert bench.run([bench.record()], *options) == 0
+    assert capsys.readouterr().out.endswith(f"\nnext: medgrpo data check '{bench.out}/{file}.parquet'\n")
+
+
 def test_a_region_frame_that_is_missing(bench, capsys):
     (bench.root / "frames/AVOS/a/1.jpg").unlink()
     assert bench.run([bench.region_record()]) == 1
