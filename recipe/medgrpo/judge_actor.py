@@ -36,10 +36,11 @@ def _name() -> str:
     return f"medgrpo_judge_{ray.get_runtime_context().get_job_id()}"
 
 
-def _actor(config: JudgeConfig) -> ray.actor.ActorHandle:
-    """The job's coordinator; made by whoever needs it first, with whose process it ends."""
-    options = {"name": _name(), "get_if_exists": True, "num_cpus": 0, "max_restarts": -1, "max_concurrency": _WAITING}
-    return ray.remote(Coordinator).options(**options).remote(config)
+def _actor(config: JudgeConfig, restarts: int = -1) -> ray.actor.ActorHandle:
+    """The job's coordinator; made by whoever needs it first, with whose process it ends. Ray starts it again, should
+    its own process die, at most `restarts` times (-1: always)."""
+    options = {"name": _name(), "get_if_exists": True, "num_cpus": 0, "max_concurrency": _WAITING}
+    return ray.remote(Coordinator).options(max_restarts=restarts, **options).remote(config)
 
 
 def start(reward: dict[str, Any]) -> ray.actor.ActorHandle | None:
@@ -49,7 +50,9 @@ def start(reward: dict[str, Any]) -> ray.actor.ActorHandle | None:
     and take limits, counts and the reason of its own end with it when it dies.
     """
     config = job_options(reward, None)
-    return None if config is None else _actor(config)
+    # A new process would not know which scorer a group has, and might give it another: the run ends instead, in
+    # `step_metrics`, before such a group is trained on.
+    return None if config is None else _actor(config, 0 if reward.get("on_failure") == "similarity_only" else -1)
 
 
 class JobLimiter:
@@ -112,8 +115,8 @@ def step_metrics(actor: ray.actor.ActorHandle | None) -> dict[str, float]:
     Returns:
         ``judge/asked`` (verdicts asked for), ``judge/fail_rate`` and ``judge/cache_hit_rate`` (shares of them),
         ``judge/similarity_only`` (captions scored without a judge), ``judge/requests``, ``judge/tokens``,
-        ``judge/cost_usd``, ``judge/cache_errors``, and, if any verdict came from the endpoint, ``judge/latency_p50``
-        and ``judge/latency_p99`` in seconds.
+        ``judge/cache_errors``; if the model's price is known, ``judge/cost_usd``; and if any verdict came from the
+        endpoint, ``judge/latency_p50`` and ``judge/latency_p99`` in seconds.
 
     Raises:
         JudgeAborted: more than ``abort_share`` of the verdicts failed in ``abort_steps`` steps in a row, the judge that
