@@ -16,6 +16,8 @@ absolute() { realpath -ms -- "$1"; }
 # A model is a folder, or a name on the hub.
 absolute_folder() { if [ -d "$1" ]; then absolute "$1"; else echo "$1"; fi; }
 
+on_hub() { [ ! -d "$1" ] && [[ $1 =~ ^[[:alnum:]][[:alnum:]._-]*/[[:alnum:]][[:alnum:]._-]*$ ]]; }
+
 die() { echo "$*" >&2; exit 1; }
 
 need_file() {

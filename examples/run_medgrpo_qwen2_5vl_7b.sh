@@ -13,10 +13,12 @@ RUN=${RUN:-checkpoints/medgrpo/qwen2_5vl_7b}      # everything that this script 
 BASE=${BASE:-Qwen/Qwen2.5-VL-7B-Instruct}         # what SFT starts from
 if [ -z "${STAGES:-}" ]; then
   STAGES="sft calibrate rl evaluate${TEST_JSON:+ submission}"
+  # Adapters are evaluated once they have been merged: the end of this script says how.
+  [ "${LORA:-0}" = 0 ] || [ -n "${LAST:-}" ] || STAGES="sft calibrate rl"
   [ -z "${NORMALIZATION:-}" ] || STAGES=${STAGES/calibrate/}
 fi
 [ -z "${MODEL:-}" ] || STAGES=${STAGES/sft/}
-MODEL=${MODEL:-$RUN/sft/latest}                   # SFT checkpoint in Hugging Face format
+MODEL=${MODEL:-}                                  # SFT checkpoint in Hugging Face format, a folder or a name on the hub
 NORMALIZATION=${NORMALIZATION:-$RUN/normalization.json}   # written by the stage calibrate
 PRESET=${PRESET:-medgrpo}                         # paper; medgrpo_all_tasks | medgrpo_no_norm: recipe/medgrpo/config/preset
 JUDGE=${JUDGE:-openai}                            # paper; openai (OPENAI_API_KEY, OPENAI_BASE_URL) | local | lexical: docs/judge.md
@@ -47,9 +49,13 @@ done
 [[ $PRESET == medgrpo* ]] || die "PRESET=$PRESET is none of this script's (medgrpo, medgrpo_all_tasks, medgrpo_no_norm):" \
   "the other papers have scripts of their own (docs/papers.md)"
 DATA=$(absolute "$DATA") RUN=$(absolute "$RUN") NORMALIZATION=$(absolute "$NORMALIZATION")
-MODEL=$(absolute "$MODEL") BASE=$(absolute_folder "$BASE")
+MODEL=$(absolute_folder "${MODEL:-$RUN/sft/latest}") BASE=$(absolute_folder "$BASE")
 LAST=$(absolute "${LAST:-$RUN/rl/global_step_$STEPS/actor/huggingface}")   # what is evaluated; with LORA: a merged model
 need_gpus
+if [ -z "${DRY_RUN:-}" ] && on_hub "$MODEL"; then
+  # Calibration and evaluation read a folder.
+  MODEL=$(hf download --quiet "$MODEL") || die "MODEL: there is no such folder, and the hub gives no such model"
+fi
 
 # What the paper states of rewards and losses stands in recipe/medgrpo/config/medgrpo.yaml and its presets.
 DATA_ARGS=(
@@ -120,10 +126,11 @@ if [ "$NNODES" != 1 ]; then
   ! wanted sft || die "SFT on several nodes is started on each of them (examples/slurm/sft.sbatch); then set MODEL and STAGES=\"calibrate rl\""
   ! wanted rl || [ -n "${RAY_ADDRESS:-}" ] || die "NNODES=$NNODES needs a running Ray cluster: set RAY_ADDRESS (examples/slurm/rl.sbatch shows one)"
 fi
+MERGE="the adapters must be merged before they are evaluated (python -m verl.model_merger, then peft's merge_and_unload): \
+leave STAGES unset or without evaluate and submission first, then set LAST=<merged model> and STAGES=evaluate"
 OWN_LAST=$RUN/rl/global_step_$STEPS/actor/huggingface
 if [ "$LORA" != 0 ] && [ "$LAST" = "$OWN_LAST" ] && { wanted evaluate || wanted submission; }; then
-  die "LORA: the adapters must be merged before they are evaluated (python -m verl.model_merger, then peft's" \
-    "merge_and_unload): set STAGES=\"sft calibrate rl\" first, then LAST=<merged model> and STAGES=evaluate"
+  die "LORA: $MERGE"
 fi
 if [ "$JUDGE" = local ] && { wanted calibrate || wanted evaluate; }; then
   die "JUDGE=local lives in the stage rl alone: calibrate and evaluate against an endpoint that serves the same model" \
@@ -175,6 +182,12 @@ if wanted calibrate; then
     medgrpo calibrate --model "$MODEL" --data "$DATA/train.parquet" --out "$NORMALIZATION" --max-tokens 512 \
     "${SCORING[@]}"
 fi
+if wanted evaluate; then
+  # What RL must better; and what is wrong with the evaluation shows before RL's days, not after them.
+  stage --name eval-sft $(after calibrate "$NORMALIZATION" "$RUN/normalization.json") --output "$RUN/eval/sft" -- \
+    medgrpo evaluate --name sft --model "$MODEL" --data "$DATA/val.parquet" --normalization "$NORMALIZATION" \
+    --out "$RUN/eval/sft" --max-tokens 512 "${SCORING[@]}"
+fi
 if wanted rl; then
   stage --name rl $(after calibrate "$NORMALIZATION" "$RUN/normalization.json") \
     --costly "$RUN/rl" --metrics "$RUN/rl" --total "$STEPS" -- python3 -m recipe.medgrpo.main_medgrpo "${ARGS[@]}"
@@ -189,4 +202,9 @@ if wanted submission; then
     medgrpo generate --model "$LAST" --data "$DATA/test.parquet" --out "$RUN/submission/answers.jsonl" --max-tokens 512
   stage --name submission --after answers --output "$RUN/submission/submission.json" -- \
     medgrpo submit --answers "$RUN/submission/answers.jsonl" --ground-truth "$TEST_JSON" --out "$RUN/submission/submission.json"
+fi
+if wanted evaluate; then
+  medgrpo report --run "$RUN"
+elif [ "$LORA" != 0 ] && [ "$LAST" = "$OWN_LAST" ]; then
+  echo "Next: $MERGE. The adapters: $RUN/rl/global_step_$STEPS/actor"
 fi

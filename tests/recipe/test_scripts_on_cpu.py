@@ -114,7 +114,9 @@ def test_paths_are_absolute_wherever_ray_starts_its_workers(composed, tmp_path, 
 
 
 def test_a_name_on_the_hub_stays_a_name(composed):
-    assert composed(SFT, BASE="a/b").model.path == composed(MEDR1, MODEL="a/b").actor_rollout_ref.model.path == "a/b"
+    assert composed(SFT, BASE="a/b").model.path == "a/b"
+    for script in (MEDR1, RL, QWEN3):
+        assert composed(script, MODEL="a/b").actor_rollout_ref.model.path == "a/b"
 
 
 def test_the_judges_model_reaches_the_run(composed):
@@ -227,10 +229,10 @@ def machine(tmp_path):
 
 #: Checks before the first stage; what they are given is looked up in ``machine.lines``.
 QUIET = ("medgrpo estimate ", "medgrpo judge probe ")
-WHOLE = [
-    *("torchrun --nnodes=1 --node_rank=0", "medgrpo calibrate --model", "python3 -m recipe.medgrpo.main_medgrpo"),
-    *("medgrpo evaluate --name", "medgrpo generate --model", "medgrpo submit --answers"),
-]
+SFT_RUN, CALIBRATE = "torchrun --nnodes=1 --node_rank=0", "medgrpo calibrate --model"
+RL_RUN, EVALUATE, REPORT = "python3 -m recipe.medgrpo.main_medgrpo", "medgrpo evaluate --name", "medgrpo report --run"
+TRAINED = [SFT_RUN, CALIBRATE, EVALUATE, RL_RUN, EVALUATE]
+WHOLE = [*TRAINED, "medgrpo generate --model", "medgrpo submit --answers", REPORT]
 
 
 def test_stages_run_in_order_and_once(machine):
@@ -238,32 +240,32 @@ def test_stages_run_in_order_and_once(machine):
     assert done.returncode == 0, done.stderr
     assert calls == WHOLE
     done, calls = machine()
-    assert done.returncode == 0 and calls == []
+    assert done.returncode == 0 and calls == [REPORT]
 
 
 def test_one_stage_alone_needs_those_before_it(machine):
     done, calls = machine(STAGES="evaluate")
     assert done.returncode and not calls and "is missing: run the stage sft" in done.stderr
-    assert machine(STAGES="sft")[1] == WHOLE[:1]
+    assert machine(STAGES="sft")[1] == [SFT_RUN]
     done, calls = machine(STAGES="rl")
     assert done.returncode and not calls and "normalization.json is missing: run the stage calibrate" in done.stderr
-    assert machine(STAGES="calibrate rl")[1] == WHOLE[1:3]
+    assert machine(STAGES="calibrate rl")[1] == [CALIBRATE, RL_RUN]
 
 
 def test_a_stage_of_another_call_or_machine_leaves_no_record(machine, tmp_path):
     latest = tmp_path / "run/sft/latest"
     latest.mkdir(parents=True)
     (latest / "config.json").touch()
-    assert machine(STAGES="calibrate rl")[1] == WHOLE[1:3], "SFT by examples/slurm/sft.sbatch"
+    assert machine(STAGES="calibrate rl")[1] == [CALIBRATE, RL_RUN], "SFT by examples/slurm/sft.sbatch"
     last = tmp_path / "run/rl/global_step_5000/actor/huggingface"
     last.mkdir(parents=True)
     (last / "config.json").touch()
     (tmp_path / "run/stages.json").unlink()
-    assert machine(STAGES="evaluate")[1] == WHOLE[3:4]
+    assert machine(STAGES="evaluate")[1] == [EVALUATE, EVALUATE, REPORT]
 
 
 def test_an_interrupted_stage_is_not_skipped(machine, tmp_path):
-    assert machine(STAGES="sft")[1] == WHOLE[:1]
+    assert machine(STAGES="sft")[1] == [SFT_RUN]
     state = tmp_path / "run/stages.json"
     state.write_text(state.read_text().replace('"done": true', '"done": false'))
     done, calls = machine(STAGES="calibrate")
@@ -280,7 +282,7 @@ def test_a_given_artifact_is_used_and_kept(machine, tmp_path):
     given = tmp_path / "given.json"
     given.write_text("{}")
     done, calls = machine(NORMALIZATION=str(given), TEST_JSON="")
-    assert done.returncode == 0 and calls == [WHOLE[0], *WHOLE[2:4]] and given.read_text() == "{}"
+    assert done.returncode == 0 and calls == [SFT_RUN, *TRAINED[2:], REPORT] and given.read_text() == "{}"
 
 
 def test_calibration_and_evaluation_score_as_the_training_does(machine):
@@ -296,7 +298,7 @@ def test_calibration_and_evaluation_score_as_the_training_does(machine):
 
 
 def test_options_of_sft_reach_it_and_count_as_its_settings(machine):
-    assert machine(STAGES="sft", SFT_ARGS=" data.max_length=12288 trainer.seed=3")[1] == WHOLE[:1]
+    assert machine(STAGES="sft", SFT_ARGS=" data.max_length=12288 trainer.seed=3")[1] == [SFT_RUN]
     assert machine.lines[-1].endswith("data.max_length=12288 trainer.seed=3") and "total_epochs=3 " in machine.lines[-1]
     done, calls = machine(STAGES="sft", EPOCHS="5", SFT_ARGS=" data.max_length=12288 trainer.seed=3")
     assert done.returncode and not calls and "ACCEPT_CHANGE=1" in done.stderr
@@ -318,7 +320,7 @@ def test_a_judge_that_gives_no_verdict_ends_the_script_before_its_first_stage(ma
     assert done.returncode and calls == []
     asked = machine.lines[-1]
     assert " judge=openai " in asked and asked.endswith(" medgrpo.reward.judge.base_url=http://h/v1")
-    assert machine(STAGES="sft", **variables)[1] == WHOLE[:1], "SFT asks no judge"
+    assert machine(STAGES="sft", **variables)[1] == [SFT_RUN], "SFT asks no judge"
 
 
 def test_a_merged_model_is_evaluated(machine, tmp_path):
@@ -326,19 +328,48 @@ def test_a_merged_model_is_evaluated(machine, tmp_path):
     (tmp_path / "merged/config.json").touch()
     done, calls = machine(LORA="8", LAST=str(tmp_path / "merged"), TEST_JSON="")
     assert done.returncode == 0, done.stderr
-    assert calls == WHOLE[:4]
+    assert calls == [*TRAINED, REPORT]
+
+
+def test_a_model_of_the_hub_is_fetched_for_all_that_read_it(machine, tmp_path):
+    executable(
+        tmp_path / "bin/hf", f'mkdir -p "{tmp_path}/hub"; touch "{tmp_path}/hub/config.json"; echo "{tmp_path}/hub"\n'
+    )
+    done, calls = machine(MODEL="who/what-7B", TEST_JSON="")
+    assert done.returncode == 0 and calls == [*TRAINED[1:], REPORT]
+    assert f"calibrate --model {tmp_path}/hub " in machine.lines[2]
+    assert f"actor_rollout_ref.model.path='{tmp_path}/hub'" in machine.lines[4]
+    executable(tmp_path / "bin/hf", "exit 1\n")
+    done, calls = machine(MODEL="no/such")
+    assert done.returncode == 1 and not calls and "no such folder" in done.stderr
+
+
+def test_adapters_alone_are_trained_and_what_is_next_is_said(machine):
+    done, calls = machine(LORA="64")
+    assert done.returncode == 0 and calls == [SFT_RUN, CALIBRATE, RL_RUN]
+    assert "LAST=<merged model>" in done.stdout
+
+
+def test_both_checkpoints_are_evaluated_alike(machine, tmp_path):
+    machine(TEST_JSON="")
+    first, second = (line for line in machine.lines if line.startswith(EVALUATE))
+    run = f"{tmp_path}/run"
+    assert f"--name sft --model {run}/sft/latest " in first and f" --out {run}/eval/sft " in first
+    assert f"--name rl --model {run}/rl/" in second and f" --out {run}/eval/rl " in second
+    assert first.split(" --out ")[1].split()[1:] == second.split(" --out ")[1].split()[1:]
+    assert machine.lines[-1] == f"medgrpo report --run {run}"
 
 
 def test_a_judge_without_a_key_at_another_address(machine):
     done, calls = machine(JUDGE="openai", OPENAI_BASE_URL="http://h/v1", TEST_JSON="")
-    assert done.returncode == 0 and calls == WHOLE[:4]
+    assert done.returncode == 0 and calls == [*TRAINED, REPORT]
 
 
 def test_a_checkpoint_of_other_settings_is_refused(machine):
     assert machine(STAGES="sft calibrate rl")[0].returncode == 0
     done, calls = machine(STAGES="sft calibrate rl", LR="1e-6")
     assert done.returncode and not calls and "ACCEPT_CHANGE=1" in done.stderr
-    assert machine(STAGES="sft calibrate rl", LR="1e-6", ACCEPT_CHANGE="1")[1] == WHOLE[2:3]
+    assert machine(STAGES="sft calibrate rl", LR="1e-6", ACCEPT_CHANGE="1")[1] == [RL_RUN]
 
 
 @pytest.mark.parametrize(
@@ -347,7 +378,7 @@ def test_a_checkpoint_of_other_settings_is_refused(machine):
         ({"STAGES": "sft tune"}, "tune is none of"),
         ({"NNODES": "2", "MODEL": "/m"}, "set RAY_ADDRESS"),
         ({"NNODES": "2"}, "started on each of them"),
-        ({"LORA": "8"}, "must be merged"),
+        ({"LORA": "8", "STAGES": "rl evaluate"}, "must be merged"),
         ({"JUDGE": "local"}, "docs/judge.md"),
         ({"JUDGE": "openai"}, "OPENAI_API_KEY"),
         ({"JUDGE": "openai", "STAGES": "sft calibrate"}, "OPENAI_API_KEY"),
