@@ -70,7 +70,7 @@ def read_parquet(reading: Reading, make: Callable[[dict, Path, str], Item]) -> b
 
 def _with_image(raw: dict, reading: Reading, make: Callable, split: str) -> Item:
     image = raw.get("image")
-    if not isinstance(image, dict) or not image.get("bytes"):
+    if not isinstance(image, dict) or not isinstance(image.get("bytes"), bytes) or not image["bytes"]:
         raise RecordError("image", "holds no bytes", "Take the published Parquet files, with their images inside")
     text(raw, "question"), text(raw, "answer")
     return make(raw, reading.keep_image(image["bytes"]), split)

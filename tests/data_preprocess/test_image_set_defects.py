@@ -6,6 +6,8 @@ import json
 import os
 import zipfile
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data_preprocess import archive, omnimedvqa, path_vqa, pmc_vqa, slake, vqa_rad
@@ -229,6 +231,15 @@ def test_published_records_beside_split_files(folder, capsys, path):
     assert "no text. Mend the record" in shown
     assert folder.run(omnimedvqa, "--splits", splits, "--max-failed", 1) == 0
     assert sorted(row["extra_info"]["modality"] for row in folder.rows()) == ["CT", "FP"]
+
+
+@pytest.mark.parametrize("image", [{"bytes": "a.png"}, {"bytes": 7}, {"bytes": [1, 2]}, {"bytes": b""}, b"PNG"])
+def test_images_of_the_hub_that_are_no_bytes(folder, image):
+    folder.write_parquet("test-0.parquet", [(0, "Is it?", "yes")])
+    table = pa.table({"image": [image], "question": ["Is it?"], "answer": ["yes"]})
+    pq.write_table(table, folder.root / "data" / "train-0.parquet")
+    assert folder.run(path_vqa) == 1
+    assert [(failure["field"], failure["reason"]) for failure in folder.failures()] == [("image", "holds no bytes")]
 
 
 def test_a_broken_picture_is_listed(folder, capsys):
