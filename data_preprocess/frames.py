@@ -182,6 +182,7 @@ def place_region(box: Sequence[float], height: int, width: int) -> tuple[float, 
 
 
 def has_area(box: Sequence[float]) -> bool:
+    """Whether x1 < x2 and y1 < y2: neither a line or a point, nor corners in the wrong order."""
     x1, y1, x2, y2 = box
     return x1 < x2 and y1 < y2
 
