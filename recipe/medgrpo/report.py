@@ -53,7 +53,8 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[d
         The HTML file, and the comparison that it shows (see ``report_data.compare``).
 
     Errors:
-        RunDirError: an evaluation or the calibration artifact is missing, or two files do not belong together.
+        RunDirError: an evaluation or the held-out rows are missing, or two files do not belong together.
+        NormalizationError: the calibration artifact is missing or broken.
     """
     out = out or run_dir.report
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -61,25 +62,28 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[d
     comparison = report_data.compare(before, after)
     config = OmegaConf.load(run_dir.config) if run_dir.config.is_file() else OmegaConf.create()
     metrics = report_data.read_metrics(run_dir.metrics_files())
-    rollouts = report_data.read_rollouts(run_dir, reward_options(run_dir, config))
+    options, train = reward_options(run_dir, config), report_data.training_files(run_dir, config)
+    rollouts = report_data.read_rollouts(run_dir, options, train)
     policy = report_data.agreement(metrics)
-    artifact = reward_score.Artifact.load(run_dir.normalization)
+    artifact = reward_score.Artifact.load(options["artifact"])
     pictures = draw(out.parent, comparison, metrics, rollouts, policy)
-    if run_dir.normalization.with_suffix(".png").is_file():
-        pictures["calibration"] = run_dir.normalization.with_suffix(".png")
+    drawn = run_dir.normalization.with_suffix(".png")
+    own = run_dir.normalization
+    if drawn.is_file() and own.is_file() and reward_score.Artifact.load(own).hash == artifact.hash:
+        pictures["calibration"] = drawn
     tasks = list(dict.fromkeys(line["task"] for line in comparison if line["group"] == "task"))
     timings = read_json(run_dir.timings, "the run script") if run_dir.timings.is_file() else {}
     context = {
         "title": f"MedGRPO run: {run_dir.root.resolve().name}",
         "verdict": report_text.verdict(comparison[-1]),
         "tiles": report_text.tiles(comparison[-1], policy, metrics, timings),
-        "notes": report_text.notes(policy, rollouts, report_data.lost_steps(run_dir, metrics)),
+        "notes": report_text.notes(policy, rollouts, report_data.lost_steps(run_dir, metrics), options["judge"]),
         "comparison": comparison,
         "leaderboard": report_text.leaderboard_change(before, after),
         "plots": {name: data_uri(pictures.get(name)) for name in (*PLOTS, "calibration")},
         "ratios": [f"{task} ({component}): {words}" for (task, component), words in median_ratios(artifact).items()],
         "calibration": report_text.calibration_table(artifact),
-        "examples": report_examples.build(before, after, tasks, run_dir.val),
+        "examples": report_examples.build(before, after, tasks, report_data.held_out_file(run_dir, after)),
         "colors": report_examples.COLORS,
         "facts": report_text.facts(config, metrics, rollouts, policy, before, after, timings),
     }
@@ -88,13 +92,10 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[d
 
 
 def reward_options(run_dir: RunDir, config: DictConfig) -> dict[str, Any]:
-    """The reward options of the run's own configuration (the paper's where it kept none), to score its answers again.
-
-    The artifact is this run directory's: the configured path is void once a run has been moved.
-    """
+    """The reward options of the run's own configuration, the paper's where it kept none, to score its answers again."""
     section = OmegaConf.select(config, "medgrpo.reward")
     options = {"normalization": "logistic"} if section is None else OmegaConf.to_container(section, resolve=True)
-    return {**options, "artifact": str(run_dir.normalization)}
+    return {"judge": "lexical", **options, "artifact": str(report_data.artifact_file(run_dir, config))}
 
 
 # ---- pictures ------------------------------------------------------------------------------------------------------

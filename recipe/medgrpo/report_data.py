@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from omegaconf import DictConfig, OmegaConf
 
 from recipe.medgrpo.answers import (
     RL_TASKS,
@@ -23,6 +25,7 @@ from recipe.medgrpo.answers import (
     task_rank,
 )
 from recipe.medgrpo.run_dir import EvalDir, RunDir, RunDirError, read_json, read_jsonl
+from reward_score.router import TASKS, VQA_TASKS
 
 CORRELATION = "training/rollout_actor_probs_pearson_corr"
 DIFFERENCE = "training/rollout_probs_diff_mean"
@@ -112,6 +115,38 @@ class Rollout:
     logged: float
 
 
+def training_files(run: RunDir, config: DictConfig) -> list[Path]:
+    """The run directory's own training data, or else those that its configuration names."""
+    named = OmegaConf.select(config, "data.train_files", throw_on_missing=False)
+    if run.train.is_file() or named is None:
+        return [run.train]
+    return [Path(file) for file in ([named] if isinstance(named, str) else named)]
+
+
+def held_out_file(run: RunDir, evaluation: Evaluation) -> Path:
+    """The run directory's own held-out rows, or else those that were evaluated.
+
+    Errors:
+        RunDirError: neither is there.
+    """
+    for file in (run.val, Path(evaluation.summary["data"])):
+        if file.is_file():
+            return file
+    raise RunDirError(f"the held-out rows are neither {run.val} nor {file}: put a copy of the Parquet file there")
+
+
+def artifact_file(run: RunDir, config: DictConfig) -> Path:
+    """The normalization that RL used: its copy beside the checkpoints, the run directory's own, or the configured one.
+
+    In this order, because the configured path is void, or somebody else's, once a run has been moved.
+    """
+    configured = OmegaConf.select(config, "medgrpo.reward.artifact", throw_on_missing=False)
+    for file in (run.rl / "normalization.json", run.normalization, *([Path(configured)] if configured else [])):
+        if file.is_file():
+            return file
+    return run.normalization
+
+
 class RowFinder:
     """Finds the row that a line of verl's rollout dump answers.
 
@@ -134,7 +169,7 @@ class RowFinder:
             found = ", ".join(sorted({row.data_source for row in fitting})) or "none"
             raise RunDirError(
                 f"{where}: rows of the training data with this question and ground truth: {found}, expected one; "
-                "is RUN/data/train.parquet the file that the run was trained on?"
+                "are they the file that the run was trained on?"
             )
         return fitting[0]
 
@@ -156,11 +191,13 @@ def lost_steps(run: RunDir, metrics: dict[int, dict[str, float]]) -> list[int]:
     return [step for step in between if step not in metrics or step not in dumps]
 
 
-def read_rollouts(run: RunDir, options: dict[str, Any]) -> list[Rollout]:
+def read_rollouts(run: RunDir, options: dict[str, Any], train: Sequence[Path]) -> list[Rollout]:
     """The answers of training with their components, of at most MAX_ROLLOUT_STEPS steps at equal distances.
 
     A line that holds ``data_source`` and the keys of ``compute_score`` is taken as it is. verl's stock dump has
-    neither: the row is looked up in the training data and the answer scored again with the run's own ``options``.
+    neither: the row is looked up in the training data ``train`` and the answer scored again with the run's own
+    ``options``. An LLM judge is not asked again (it costs, and may be gone): what it judged keeps the logged reward,
+    and has no raw score.
     """
     files = evenly(list(kept_rollouts(run).values()), MAX_ROLLOUT_STEPS)
     finder: RowFinder | None = None
@@ -176,11 +213,18 @@ def read_rollouts(run: RunDir, options: dict[str, Any]) -> list[Rollout]:
                 step, raw, score = line["step"], number(line["raw"]), line["score"]
                 rollouts.append(Rollout(step, source, task, raw, score, line["parsed"], score))
                 continue
-            finder = finder or RowFinder(read_rows(run.train))
+            finder = finder or RowFinder(row for file in train for row in read_rows(file))
             pending.append((line, finder.find(line, where)))
     if pending:
-        from reward_score import compute_scores
+        from reward_score import compute_scores, get_scorer
 
+        judged: set[str] = set()
+        if options.get("judge", "lexical") != "lexical":
+            options = {**options, "judge": "lexical"}
+            scorer = get_scorer(**options)
+            judged = {task for task in TASKS if "judge" in scorer.components(task)}
+            if scorer.config.vqa.weights.alignment > 0:
+                judged |= {*VQA_TASKS}
         scores = compute_scores(
             data_sources=[row.data_source for _, row in pending],
             solution_strs=[line["output"] for line, _ in pending],
@@ -189,7 +233,8 @@ def read_rollouts(run: RunDir, options: dict[str, Any]) -> list[Rollout]:
             **options,
         )
         for (line, row), score in zip(pending, scores, strict=True):
-            values = score["raw"], score["score"], score["parsed"], line["score"]
+            own = (math.nan, line["score"]) if row.task in judged else (score["raw"], score["score"])
+            values = *own, score["parsed"], line["score"]
             rollouts.append(Rollout(line["step"], row.source, row.task, *values))
     return rollouts
 

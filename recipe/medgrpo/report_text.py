@@ -65,8 +65,8 @@ def tiles(overall: dict[str, Any], policy: Agreement | None, metrics: dict, timi
     return cards
 
 
-def notes(policy: Agreement | None, rollouts: list[Rollout], lost: list[int]) -> list[str]:
-    """What a reader must know before he believes the page."""
+def notes(policy: Agreement | None, rollouts: list[Rollout], lost: list[int], judge: Any = "lexical") -> list[str]:
+    """What a reader must know before he believes the page; ``judge`` is the run's reward option."""
     found = []
     if policy is None:
         found.append(
@@ -88,12 +88,26 @@ def notes(policy: Agreement | None, rollouts: list[Rollout], lost: list[int]) ->
             f"The figures or answers of {steps} are missing: verl writes them after the checkpoint, and the trainer "
             "was stopped in between. The steps were trained; only the curves lack them."
         )
-    off = sum(abs(rollout.logged - rollout.reward) > REWARD_TOLERANCE for rollout in rollouts)
+    if rollouts and judge != "lexical":
+        found.append(
+            f"The training rewards that rest on {judge_name(judge)} are the trainer's own: a report asks no LLM judge "
+            "again. Their raw scores are not known, and have no curves."
+        )
+    compared = scored_again(rollouts)
+    off = sum(abs(rollout.logged - rollout.reward) > REWARD_TOLERANCE for rollout in compared)
     if off:
         found.append(
-            f"{off} of {len(rollouts)} rewards in the trainer's log differ from reward_score's for the same text."
+            f"{off} of {len(compared)} rewards in the trainer's log differ from reward_score's for the same text."
         )
     return found
+
+
+def judge_name(judge: Any) -> str:
+    return f"the judge {judge if isinstance(judge, str) else judge.get('model')}"
+
+
+def scored_again(rollouts: list[Rollout]) -> list[Rollout]:
+    return [rollout for rollout in rollouts if not math.isnan(rollout.raw)]
 
 
 def facts(
@@ -126,11 +140,11 @@ def facts(
             found[name] = str(value)
     if metrics:
         found["steps"] = str(max(metrics))
-    if rollouts:
-        largest = max(abs(rollout.logged - rollout.reward) for rollout in rollouts)
-        steps = len({rollout.step for rollout in rollouts})
+    if compared := scored_again(rollouts):
+        largest = max(abs(rollout.logged - rollout.reward) for rollout in compared)
+        steps = len({rollout.step for rollout in compared})
         found["logged reward vs reward_score"] = (
-            f"largest difference {largest:.1e} over {len(rollouts)} answers of {steps} steps"
+            f"largest difference {largest:.1e} over {len(compared)} answers of {steps} steps"
         )
     if policy:
         found["rollout vs trainer"] = "correlation ≥ {:.6f}, mean difference ≤ {:.1e}".format(*policy.worst)

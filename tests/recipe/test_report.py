@@ -205,7 +205,7 @@ def test_agreement_that_was_never_logged():
 
 def test_stock_rollouts_are_looked_up_and_scored_again(finished_run):
     options = report.reward_options(finished_run, OmegaConf.create())
-    rollouts = report_data.read_rollouts(finished_run, options)
+    rollouts = report_data.read_rollouts(finished_run, options, [finished_run.train])
     assert len(rollouts) == 12 * 24 and [r.step for r in rollouts] == sorted(r.step for r in rollouts)
     assert max(abs(r.logged - r.reward) for r in rollouts) < 1e-6
     series = report_data.rollout_series(rollouts, "pair")
@@ -225,7 +225,7 @@ def test_rollouts_with_components_are_taken_as_they_are(tmp_path):
     run.rollouts.mkdir(parents=True)
     line = {"step": 2, "data_source": "m/A/vs", "raw": None, "parsed": 0.0, "score": 0.25, "output": "x", "input": "q"}
     (run.rollouts / "2.jsonl").write_text(json.dumps(line) + "\n")
-    (rollout,) = report_data.read_rollouts(run, {})
+    (rollout,) = report_data.read_rollouts(run, {}, [])
     assert (rollout.source, rollout.task, rollout.reward, rollout.logged) == ("A", "vs", 0.25, 0.25)
     assert math.isnan(rollout.raw)
 
@@ -241,7 +241,7 @@ def test_a_step_that_a_kill_left_unwritten_is_named(run_copy):
     del metrics[9]
     assert report_data.lost_steps(run_copy, metrics) == [5, 7, 9]
     options = report.reward_options(run_copy, OmegaConf.create())
-    assert len(report_data.read_rollouts(run_copy, options)) == 10 * 24
+    assert len(report_data.read_rollouts(run_copy, options, [run_copy.train])) == 10 * 24
 
 
 def test_rewards_that_differ_are_reported(run_copy):
@@ -252,13 +252,52 @@ def test_rewards_that_differ_are_reported(run_copy):
     assert "1 of 288 rewards" in report.write_report(run_copy)[0].read_text()
 
 
+def test_an_llm_judge_is_not_asked_again(run_copy, monkeypatch):
+    """No key, no address: a report that asked would fail, or pay."""
+    monkeypatch.setattr("reward_score.judge.LLMJudge.judge", lambda *_: pytest.fail("the judge was asked"))
+    path = run_copy.rollouts / "5.jsonl"
+    lines = read_jsonl(path, "test")
+    rows = [RowFinder(read_rows(run_copy.train)).find(line, "here") for line in lines]
+    for line, row in zip(lines, rows, strict=True):
+        if row.task == "vs":
+            line["score"] = 0.125
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    run_copy.config.write_text("medgrpo: {reward: {normalization: logistic, judge: {model: grader-9}}}\n")
+    html = report.write_report(run_copy)[0].read_text()
+    assert "rest on the judge grader-9" in html and "differ from reward_score" not in html
+    options = report.reward_options(run_copy, OmegaConf.load(run_copy.config))
+    rollouts = report_data.read_rollouts(run_copy, options, [run_copy.train])
+    captions = [rollout for rollout in rollouts if rollout.task == "vs" and rollout.step == 5]
+    assert captions and {rollout.reward for rollout in captions} == {0.125}
+    assert all(math.isnan(rollout.raw) is (rollout.task == "vs") for rollout in rollouts)
+
+
+def test_data_and_artifact_outside_the_run_are_found(run_copy, tmp_path):
+    for file in (run_copy.train, run_copy.val, run_copy.normalization):
+        file.rename(tmp_path / file.name)
+    with pytest.raises(RunDirError, match="held-out rows"):
+        report_data.held_out_file(run_copy, Evaluation({"data": "/nowhere"}, []))
+    run_copy.config.write_text(
+        f"data: {{train_files: ['{tmp_path}/train.parquet']}}\n"
+        f"medgrpo: {{reward: {{normalization: logistic, artifact: '{tmp_path}/normalization.json'}}}}\n"
+    )
+    for name in ("sft", "rl"):
+        file = run_copy.evaluation(name).summary
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"data": str(tmp_path / "val.parquet")}))
+    html = report.write_report(run_copy)[0].read_text()
+    assert "largest difference" in html and "differ from reward_score" not in html
+    kept = run_copy.rl / "normalization.json"
+    kept.write_bytes((tmp_path / "normalization.json").read_bytes())
+    assert report_data.artifact_file(run_copy, OmegaConf.load(run_copy.config)) == kept
+
+
 def test_the_padding_of_dropped_trajectories_is_no_answer(run_copy):
     path = run_copy.rollouts / "5.jsonl"
     lines = read_jsonl(path, "test")
     lines[0] |= {"input": "", "output": "", "score": 0.0, "uid": "padb548_0_0"}
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     options = report.reward_options(run_copy, OmegaConf.create())
-    assert len(report_data.read_rollouts(run_copy, options)) == 12 * 24 - 1
+    assert len(report_data.read_rollouts(run_copy, options, [run_copy.train])) == 12 * 24 - 1
 
 
 def test_a_rollout_of_other_data_is_refused(world):
