@@ -48,7 +48,7 @@ def test_a_group_gets_no_second_scorer_when_the_coordinator_dies(cluster):
 
 
 def test_without_decisions_for_groups_a_new_coordinator_goes_on(cluster):
-    _, worker = begun("drop")
+    actor, worker = begun("drop")
     for _ in range(600):
         try:
             # The new one knows of no group.
@@ -59,3 +59,5 @@ def test_without_decisions_for_groups_a_new_coordinator_goes_on(cluster):
         time.sleep(0.1)
     else:
         pytest.fail("no new coordinator")
+    # Without its handle there would be none.
+    del actor
