@@ -1,4 +1,4 @@
-# Sourced by the GPU scripts: what they have in common. Start one of those instead.
+# Sourced by the run scripts: what they have in common. Start one of those instead.
 
 need_gpus() {
   if [ -z "${DRY_RUN:-}" ] && ! nvidia-smi -L >/dev/null 2>&1; then

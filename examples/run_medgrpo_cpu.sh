@@ -1,25 +1,27 @@
 #!/usr/bin/env bash
 # The whole of MedGRPO on two processor cores: real verl, real vLLM, a drawn world and a model of 1.7 M parameters.
 #   bash examples/run_medgrpo_cpu.sh [hydra overrides of the RL stage]
-# A second call resumes: stages that have ended are skipped. RUN=... chooses another folder.
+# A second call resumes: stages that have ended are skipped. RUN=... chooses another folder. RL of other settings is
+# refused once it has a checkpoint; ACCEPT_CHANGE=1 goes on from it all the same.
 set -euo pipefail
 
-RUN=${RUN:-outputs/medgrpo_cpu}
+# shellcheck source=examples/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+REPOSITORY=$(absolute "$(dirname "${BASH_SOURCE[0]}")/..")
+RUN=$(absolute "${RUN:-$REPOSITORY/outputs/medgrpo_cpu}")
 SEED=${SEED:-0}
 CLIPS=${CLIPS:-200}              # clips per source of the drawn world
 SFT_STEPS=${SFT_STEPS:-300}
 RL_STEPS=${RL_STEPS:-24}
 
-cd "$(dirname "$0")/.."
+refuse_overrides RL_STEPS=trainer.total_training_steps RUN=trainer.default_local_dir SEED=data.seed -- "$@"
+cd "$REPOSITORY"
 # shellcheck source=requirements/setup_cpu.sh
 source requirements/setup_cpu.sh
 mkdir -p "$RUN"
-RUN=$(cd "$RUN" && pwd)
 SFT=$RUN/sft/global_step_$SFT_STEPS/huggingface
 RL=$RUN/rl/global_step_$RL_STEPS/actor/huggingface
-# A path as a quoted Hydra value: folders may have spaces and apostrophes in their names.
-hydra() { printf "'%s'" "${1//\'/\\\'}"; }
-stage() { python -m recipe.medgrpo.stage --run "$RUN" "$@"; }
+stage() { python -m recipe.medgrpo.stage --run "$RUN" ${ACCEPT_CHANGE:+--accept} "$@"; }
 
 DATA=(
   data.train_files="$(hydra "$RUN/data/train.parquet")"
@@ -54,6 +56,7 @@ TRAINER=(
   hydra.run.dir="$(hydra "$RUN/rl")"
 )
 
+scoring_overrides "${REWARD[@]}" "$@"
 stage --name world --output "$RUN/world" -- \
   python -m data_preprocess.synthetic --out "$RUN/world" --seed "$SEED" --clips-per-source "$CLIPS"
 
@@ -75,14 +78,16 @@ stage --name sft --after model --output "$RUN/sft" --metrics "$RUN/sft" --total 
 
 stage --name calibrate --after sft --output "$RUN/normalization.json" "$RUN/normalization.answers.jsonl" -- \
   medgrpo calibrate --model "$SFT" --data "$RUN/data/train.parquet" \
-  --out "$RUN/normalization.json" --max-tokens 96
+  --out "$RUN/normalization.json" --max-tokens 96 "${SCORING[@]}"
 
-stage --name rl --after calibrate --output "$RUN/rl" --metrics "$RUN/rl" --total "$RL_STEPS" -- \
+stage --name rl --after calibrate --costly "$RUN/rl" --metrics "$RUN/rl" --total "$RL_STEPS" -- \
   python -m recipe.medgrpo.main_medgrpo platform=cpu \
   "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@"
 
 # Sampled as in training, several answers a row: 24 steps mostly make the policy surer, which greedy answers do not show.
-EVALUATION=(--data "$RUN/data/val.parquet" --normalization "$RUN/normalization.json" --max-tokens 96 --temperature 1 --n 4)
+EVALUATION=(
+  --data "$RUN/data/val.parquet" --normalization "$RUN/normalization.json" --max-tokens 96 --temperature 1 --n 4 "${SCORING[@]}"
+)
 
 stage --name eval-sft --after calibrate --output "$RUN/eval/sft" -- \
   medgrpo evaluate --name sft --model "$SFT" --out "$RUN/eval/sft" "${EVALUATION[@]}"

@@ -1,0 +1,19 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The run scripts, and stand-ins for the programs that they start."""
+
+import os
+import stat
+from pathlib import Path
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+RL, QWEN3, SFT = (f"run_{name}.sh" for name in ("medgrpo_qwen2_5vl_7b", "medgrpo_qwen3vl_4b", "sft_qwen2_5vl_7b"))
+MEDR1, ZHU = "run_medr1_qwen2vl_2b.sh", "run_medical_vqa_drgrpo_qwen2vl_2b.sh"
+CLEAN = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")}
+
+
+def executable(path: Path, text: str) -> None:
+    """Write a bash script that can be started."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/bash\n" + text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)

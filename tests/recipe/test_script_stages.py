@@ -1,0 +1,278 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Stages of the run scripts: in order and once, with the same scoring everywhere; what cannot work is said before them.
+
+The scripts run for real; the programs that they start are stand-ins which note their arguments.
+"""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from scripts import CLEAN, EXAMPLES, RL, SFT, executable
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A script on a machine whose GPUs, trainers and commands are stand-ins; each call appends a line to ``calls``."""
+    bin = tmp_path / "bin"
+    executable(bin / "nvidia-smi", "")
+    note = f'echo "$(basename "$0") $*" >> "{tmp_path}/calls"\n'
+    out = 'while [ $# -gt 1 ]; do [ "$1" = --out ] && mkdir -p "$2"; shift; done\n'
+    executable(bin / "medgrpo", f'{note}[ "$2" = --sft-steps ] && echo "${{SFT_STEPS:-3}}"\n{out}exit 0\n')
+    step = '"$OUT/global_step_3/huggingface"'
+    executable(
+        bin / "torchrun",
+        note + f'mkdir -p {step}; touch {step}/config.json; echo 3 > "$OUT/latest_checkpointed_iteration.txt"\n',
+    )
+    executable(
+        bin / "python3",
+        f'[ "$2" != recipe.medgrpo.stage ] || exec "{sys.executable}" "$@"\n{note}'
+        f'mkdir -p "{tmp_path}/run/rl" && echo 1 > "{tmp_path}/run/rl/latest_checkpointed_iteration.txt"\n',
+    )
+    (tmp_path / "data").mkdir()
+    for name in ("train", "val", "test"):
+        (tmp_path / f"data/{name}.parquet").touch()
+    (tmp_path / "test.json").touch()
+
+    def call(*overrides, script=RL, **variables):
+        environment = {
+            **CLEAN,
+            "PATH": f"{bin}:{CLEAN['PATH']}",
+            "PYTHONPATH": str(EXAMPLES.parent),
+            "DATA": str(tmp_path / "data"),
+            "RUN": str(tmp_path / "run"),
+            "JUDGE": "lexical",
+            "TEST_JSON": str(tmp_path / "test.json"),
+            **variables,
+        }
+        done = subprocess.run(["bash", EXAMPLES / script, *overrides], env=environment, capture_output=True, text=True)
+        calls = tmp_path / "calls"
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        calls.unlink(missing_ok=True)
+        call.lines = lines
+        return done, [" ".join(line.split()[:3]) for line in lines if not line.startswith(QUIET)]
+
+    return call
+
+
+#: Checks before the first stage; what they are given is looked up in ``machine.lines``.
+QUIET = ("medgrpo estimate ", "medgrpo judge probe ")
+SFT_RUN, CALIBRATE = "torchrun --nnodes=1 --node_rank=0", "medgrpo calibrate --model"
+RL_RUN, EVALUATE, REPORT = "python3 -m recipe.medgrpo.main_medgrpo", "medgrpo evaluate --name", "medgrpo report --run"
+TRAINED = [SFT_RUN, CALIBRATE, EVALUATE, RL_RUN, EVALUATE]
+WHOLE = [*TRAINED, "medgrpo generate --model", "medgrpo submit --answers", REPORT]
+
+
+def test_stages_run_in_order_and_once(machine):
+    done, calls = machine()
+    assert done.returncode == 0, done.stderr
+    assert calls == WHOLE
+    done, calls = machine()
+    assert done.returncode == 0 and calls == [REPORT]
+
+
+def test_one_stage_alone_needs_those_before_it(machine):
+    done, calls = machine(STAGES="evaluate")
+    assert done.returncode and not calls and "is missing: run the stage sft" in done.stderr
+    assert machine(STAGES="sft")[1] == [SFT_RUN]
+    done, calls = machine(STAGES="rl")
+    assert done.returncode and not calls and "normalization.json is missing: run the stage calibrate" in done.stderr
+    assert machine(STAGES="calibrate rl")[1] == [CALIBRATE, RL_RUN]
+
+
+def test_a_stage_of_another_call_or_machine_leaves_no_record(machine, tmp_path):
+    latest = tmp_path / "run/sft/latest"
+    latest.mkdir(parents=True)
+    (latest / "config.json").touch()
+    assert machine(STAGES="calibrate rl")[1] == [CALIBRATE, RL_RUN], "SFT by examples/slurm/sft.sbatch"
+    last = tmp_path / "run/rl/global_step_5000/actor/huggingface"
+    last.mkdir(parents=True)
+    (last / "config.json").touch()
+    (tmp_path / "run/stages.json").unlink()
+    assert machine(STAGES="evaluate")[1] == [EVALUATE, EVALUATE, REPORT]
+
+
+def test_an_interrupted_stage_is_not_skipped(machine, tmp_path):
+    assert machine(STAGES="sft")[1] == [SFT_RUN]
+    state = tmp_path / "run/stages.json"
+    state.write_text(state.read_text().replace('"done": true', '"done": false'))
+    done, calls = machine(STAGES="calibrate")
+    assert done.returncode and not calls and "sft has not ended; run that stage first" in done.stderr
+
+
+def test_sft_that_ended_early_gives_no_model(machine, tmp_path):
+    done, _ = machine(script=SFT, OUT=str(tmp_path / "run/sft"), SFT_STEPS="6")
+    assert done.returncode == 1 and "SFT ended at step 3 of 6" in done.stderr
+    assert not (tmp_path / "run/sft/latest").exists()
+
+
+def test_a_given_artifact_is_used_and_kept(machine, tmp_path):
+    given = tmp_path / "given.json"
+    given.write_text("{}")
+    done, calls = machine(NORMALIZATION=str(given), TEST_JSON="")
+    assert done.returncode == 0 and calls == [SFT_RUN, *TRAINED[2:], REPORT] and given.read_text() == "{}"
+
+
+def test_calibration_and_evaluation_score_as_the_training_does(machine):
+    scoring = ["preset=medgrpo_all_tasks", "judge=openai", "medgrpo.reward.judge.rpm=9", "+medgrpo.reward.similarity=s"]
+    variables = {"OPENAI_API_KEY": "k", "TEST_JSON": "", "JUDGE": "lexical"}
+    assert machine(*scoring, "data.seed=1", **variables)[0].returncode == 0
+    lines = [line for line in machine.lines if " calibrate " in line or " evaluate " in line]
+    assert len(lines) >= 2
+    for line in lines:
+        assert " ".join(scoring) in line and "medgrpo.reward.judge.model='gpt-4.1'" in line and "data.seed" not in line
+    done, calls = machine(*scoring, "data.seed=2", **variables, STAGES="sft calibrate")
+    assert done.returncode == 0 and calls == [], "a value of RL alone is no reason to calibrate anew"
+
+
+def test_options_of_sft_reach_it_and_count_as_its_settings(machine):
+    assert machine(STAGES="sft", SFT_ARGS=" data.max_length=12288 trainer.seed=3")[1] == [SFT_RUN]
+    assert machine.lines[-1].endswith("data.max_length=12288 trainer.seed=3") and "total_epochs=3 " in machine.lines[-1]
+    done, calls = machine(STAGES="sft", EPOCHS="5", SFT_ARGS=" data.max_length=12288 trainer.seed=3")
+    assert done.returncode and not calls and "ACCEPT_CHANGE=1" in done.stderr
+
+
+@pytest.mark.parametrize("stages", ["sft", "calibrate rl"])
+def test_rows_that_are_too_long_end_the_script_before_its_first_stage(machine, tmp_path, stages):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").touch()
+    executable(tmp_path / "bin/medgrpo", f'echo "medgrpo $*" >> "{tmp_path}/calls"; exit 2\n')
+    done, calls = machine(STAGES=stages, MODEL="" if stages == "sft" else str(tmp_path / "model"))
+    assert done.returncode == 2 and calls == [] and len(machine.lines) == 1
+
+
+def test_a_judge_that_gives_no_verdict_ends_the_script_before_its_first_stage(machine, tmp_path):
+    executable(tmp_path / "bin/medgrpo", f'echo "medgrpo $*" >> "{tmp_path}/calls"; [ "$1" != judge ]\n')
+    variables = {"JUDGE": "openai", "OPENAI_API_KEY": "k"}
+    done, calls = machine("medgrpo.reward.judge.base_url=http://h/v1", "data.seed=1", **variables)
+    assert done.returncode and calls == []
+    asked = machine.lines[-1]
+    assert " judge=openai " in asked and asked.endswith(" medgrpo.reward.judge.base_url=http://h/v1")
+    assert machine(STAGES="sft", **variables)[1] == [SFT_RUN], "SFT asks no judge"
+
+
+def test_a_merged_model_is_evaluated(machine, tmp_path):
+    (tmp_path / "merged").mkdir()
+    (tmp_path / "merged/config.json").touch()
+    done, calls = machine(LORA="8", LAST=str(tmp_path / "merged"), TEST_JSON="")
+    assert done.returncode == 0, done.stderr
+    assert calls == [*TRAINED, REPORT]
+
+
+def test_a_model_of_the_hub_is_fetched_for_all_that_read_it(machine, tmp_path):
+    executable(
+        tmp_path / "bin/hf", f'mkdir -p "{tmp_path}/hub"; touch "{tmp_path}/hub/config.json"; echo "{tmp_path}/hub"\n'
+    )
+    done, calls = machine(MODEL="who/what-7B", TEST_JSON="")
+    assert done.returncode == 0 and calls == [*TRAINED[1:], REPORT]
+    assert f"calibrate --model {tmp_path}/hub " in machine.lines[2]
+    assert f"actor_rollout_ref.model.path='{tmp_path}/hub'" in machine.lines[4]
+    executable(tmp_path / "bin/hf", "exit 1\n")
+    done, calls = machine(MODEL="no/such")
+    assert done.returncode == 1 and not calls and "no such folder" in done.stderr
+
+
+def test_adapters_alone_are_trained_and_what_is_next_is_said(machine):
+    done, calls = machine(LORA="64")
+    assert done.returncode == 0 and calls == [SFT_RUN, CALIBRATE, RL_RUN]
+    assert "LAST=<merged model>" in done.stdout
+
+
+def test_both_checkpoints_are_evaluated_alike(machine, tmp_path):
+    machine(TEST_JSON="")
+    first, second = (line for line in machine.lines if line.startswith(EVALUATE))
+    run = f"{tmp_path}/run"
+    assert f"--name sft --model {run}/sft/latest " in first and f" --out {run}/eval/sft " in first
+    assert f"--name rl --model {run}/rl/" in second and f" --out {run}/eval/rl " in second
+    assert first.split(" --out ")[1].split()[1:] == second.split(" --out ")[1].split()[1:]
+    assert machine.lines[-1] == f"medgrpo report --run {run}"
+
+
+def test_a_judge_without_a_key_at_another_address(machine):
+    done, calls = machine(JUDGE="openai", OPENAI_BASE_URL="http://h/v1", TEST_JSON="")
+    assert done.returncode == 0 and calls == [*TRAINED, REPORT]
+
+
+def test_a_checkpoint_of_other_settings_is_refused(machine):
+    assert machine(STAGES="sft calibrate rl")[0].returncode == 0
+    done, calls = machine(STAGES="sft calibrate rl", LR="1e-6")
+    assert done.returncode and not calls and "ACCEPT_CHANGE=1" in done.stderr
+    assert machine(STAGES="sft calibrate rl", LR="1e-6", ACCEPT_CHANGE="1")[1] == [RL_RUN]
+
+
+@pytest.mark.parametrize(
+    "variables, message",
+    [
+        ({"STAGES": "sft tune"}, "tune is none of"),
+        ({"NNODES": "2", "MODEL": "/m"}, "set RAY_ADDRESS"),
+        ({"NNODES": "2"}, "started on each of them"),
+        ({"LORA": "8", "STAGES": "rl evaluate"}, "must be merged"),
+        ({"JUDGE": "local"}, "docs/judge.md"),
+        ({"JUDGE": "openai"}, "OPENAI_API_KEY"),
+        ({"JUDGE": "openai", "STAGES": "sft calibrate"}, "OPENAI_API_KEY"),
+        ({"LAST": "/nowhere", "STAGES": "sft calibrate evaluate"}, "/nowhere/config.json is missing"),
+        ({"DATA": "/nowhere"}, "/nowhere/train.parquet is missing"),
+        ({"MODEL": "/nowhere"}, "/nowhere/config.json is missing"),
+        ({"STAGES": "submission", "TEST_JSON": ""}, "needs TEST_JSON"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_starts(machine, variables, message):
+    done, calls = machine(**variables)
+    assert done.returncode == 1 and not calls and message in done.stderr
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("trainer.total_training_steps=8", "set STEPS="),
+        ("++trainer.default_local_dir=/x", "set RUN="),
+        ("actor_rollout_ref.model.path=m", "set MODEL="),
+        ("medgrpo.reward.artifact=a", "set NORMALIZATION="),
+        ("preset=zhu_drgrpo", "docs/papers.md"),
+        ("judge=openai", "OPENAI_API_KEY"),
+    ],
+)
+def test_an_override_that_other_stages_would_not_follow_is_refused(machine, override, message):
+    done, calls = machine(override)
+    assert done.returncode == 1 and not calls and message in done.stderr
+
+
+@pytest.fixture
+def on_cpu(tmp_path):
+    """The newcomer's script in a repository of its own, whose stages are only noted, in ``on_cpu.lines``."""
+    shutil.copytree(EXAMPLES, tmp_path / "repo/examples")
+    (tmp_path / "repo/requirements").mkdir()
+    (tmp_path / "repo/requirements/setup_cpu.sh").touch()
+    for name in ("python", "medgrpo"):
+        executable(tmp_path / f"bin/{name}", f'echo "$*" >> "{tmp_path}/calls"\n')
+
+    def call(*overrides, **variables):
+        environment = {**CLEAN, "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}", **variables}
+        command = ["bash", tmp_path / "repo/examples/run_medgrpo_cpu.sh", *overrides]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+        calls = tmp_path / "calls"
+        call.lines = calls.read_text().splitlines() if calls.exists() else []
+        return done
+
+    return call
+
+
+def test_the_newcomers_run_keeps_checkpoints_and_scores_alike(on_cpu, tmp_path):
+    assert on_cpu("medgrpo.reward.k=2", "data.train_batch_size=8", RUN="mine").returncode == 0
+    stages = {line.split(" --name ")[1].split()[0]: line for line in on_cpu.lines[:-1]}
+    assert list(stages) == ["world", "data", "model", "sft", "calibrate", "rl", "eval-sft", "eval-rl"]
+    assert all(f" --run {tmp_path}/mine " in line for line in stages.values()), "where the caller is"
+    assert f" --costly {tmp_path}/mine/rl " in stages["rl"] and "--output" not in stages["rl"]
+    for name in ("calibrate", "eval-sft", "eval-rl"):
+        assert stages[name].endswith(" medgrpo.reward.k=2")
+
+
+@pytest.mark.parametrize(
+    "override, variable",
+    [("trainer.total_training_steps=8", "RL_STEPS"), ("trainer.default_local_dir=x", "RUN"), ("data.seed=1", "SEED")],
+)
+def test_the_newcomers_run_refuses_what_breaks_later_stages(on_cpu, override, variable):
+    done = on_cpu(override)
+    assert done.returncode == 1 and not on_cpu.lines and f"set {variable}=" in done.stderr
