@@ -6,23 +6,31 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from datetime import datetime
 from pathlib import Path
 
+from omegaconf import OmegaConf
 from rich.console import Console
 
 from reward_score.errors import BadOption
-from reward_score.judge import DIMENSIONS, JudgeConfig, LLMJudge, cache
+from reward_score.judge import DIMENSIONS, JudgeConfig, LLMJudge, cache, read_judge
 from reward_score.judge.config import DEFAULT_CACHE
+
+#: Seconds that a probe waits for its verdict, if the options allow as many.
+_PATIENCE = 30.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     probe = _action(actions, "probe", "ask for one verdict, past the cache (OPENAI_API_KEY, OPENAI_BASE_URL)")
-    probe.add_argument("--model", default="gpt-4.1", help="the endpoint's name of the model")
-    probe.add_argument("--rubric", choices=["comparative", "absolute"], default="comparative", help="what to ask")
+    probe.add_argument(
+        "overrides", nargs="*", help="of the configuration, as main_medgrpo takes them: judge=openai ..."
+    )
+    probe.add_argument("--model", help="the endpoint's name of the model; without overrides")
+    probe.add_argument("--rubric", choices=["comparative", "absolute"], help="what to ask; without overrides")
     for name, text in (("stats", "verdicts by model and prompt"), ("export", "all verdicts as JSON lines")):
         _cache_argument(_action(actions, name, text))
     actions.choices["export"].add_argument("--out", type=Path, help="file; default: standard output")
@@ -46,12 +54,50 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _probe(args: argparse.Namespace) -> int:
-    judge = LLMJudge(JudgeConfig(model=args.model, rubric=args.rubric, cache=None, deadline=30, request_timeout=25))
+    own = {name: value for name, value in (("model", args.model), ("rubric", args.rubric)) if value is not None}
+    if own and args.overrides:
+        raise BadOption(
+            "--model and --rubric are for a probe without overrides: medgrpo.reward.judge.model=NAME instead"
+        )
+    config = _configured(args.overrides) if args.overrides else JudgeConfig(**own)
+    if isinstance(config, str):
+        print(config)
+        return 0
+    patience = {"deadline": min(_PATIENCE, config.deadline), "cache": None}
+    judge = LLMJudge(config.model_copy(update=patience))
     verdict, tally = judge.probe()
     grades = ", ".join(f"{name} {getattr(verdict, name):.0f}" for name in DIMENSIONS)
     print(f"{judge.name}: {grades}; {tally.latencies[-1]:.2f} s, {tally.requests} request(s), "
           f"{tally.input_tokens} + {tally.output_tokens} tokens")  # fmt: skip
     return 0
+
+
+def _configured(overrides: list[str]) -> JudgeConfig | str:
+    """The judge of a training with these overrides, or why there is nobody to ask before it.
+
+    Raises:
+        BadOption: they make no sense.
+    """
+    from hydra import compose, initialize_config_module
+    from hydra.errors import HydraException
+
+    try:
+        with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+            reward = compose("medgrpo", overrides).medgrpo.reward
+    except HydraException as error:
+        # It quotes values, and then lists the packages that it searched.
+        text = str(error).split("\nConfig search path")[0]
+        raise BadOption("overrides: " + re.sub(r"=\S+", "=...", text)) from None
+    aligned = OmegaConf.select(reward, "vqa.weights.alignment", default=0) > 0
+    if reward.caption_mix == 1 and not aligned:
+        return "caption_mix=1: this training asks no judge"
+    # Only this part: others may have no value before the training (medgrpo.reward.artifact).
+    if OmegaConf.select(reward, "judge.backend") == "local":
+        return (
+            "judge=local: verl serves this judge within the training alone; its reward workers ask it when they start"
+        )
+    config = read_judge(OmegaConf.to_container(reward, resolve=True)["judge"])
+    return config if isinstance(config, JudgeConfig) else f"judge={config.name}: nobody to ask, it needs no network"
 
 
 def _file(args: argparse.Namespace) -> Path:
