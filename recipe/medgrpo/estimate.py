@@ -147,13 +147,14 @@ def check_lengths(config: DictConfig, model: str, *, sft: bool = False) -> None:
     from transformers import AutoProcessor
 
     from recipe.medgrpo import lengths
-    from recipe.medgrpo.dataset import chosen_rows
+    from recipe.medgrpo.dataset import chosen_rows, use_chat_template
     from recipe.medgrpo.probe import limits, messages_of
 
     try:
         processor = AutoProcessor.from_pretrained(model)
     except (OSError, ValueError) as error:
         raise EstimateError(f"{model}: no usable processor and tokenizer beside config.json: {error}") from None
+    use_chat_template(processor, (config if sft else config.actor_rollout_ref).model.get("custom_chat_template"))
     data, surplus = config.data, 0
     most = sft_limits(config) if sft else limits(config)
     if sft:

@@ -73,3 +73,9 @@ def test_the_commands_fail(call, drawn, tiny_model, capsys):
     assert call(estimate, "--base", tiny_model, *own) == 0
     with pytest.raises(EstimateError, match="rows have more tokens"):
         call(estimate, "--base", tiny_model, *own, "data.max_prompt_length=20")
+
+
+def test_a_turn_format_of_the_configurations_own_counts(composed, tiny_model):
+    wordy = "actor_rollout_ref.model.custom_chat_template='" + "seconds " * 600 + "'"
+    with pytest.raises(EstimateError, match=r"(\d+) of \1 rows"):
+        check_lengths(composed("medgrpo", wordy, "data.max_prompt_length=500"), str(tiny_model))
