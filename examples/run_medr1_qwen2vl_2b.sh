@@ -50,6 +50,7 @@ TRAINER=(
   trainer.n_gpus_per_node="$N_GPUS"
   trainer.nnodes=1
   trainer.save_freq=200
+  trainer.max_actor_ckpt_to_keep=2
   trainer.default_local_dir="$(hydra "$OUT")"
   hydra.run.dir="$(hydra "$OUT")"
 )
