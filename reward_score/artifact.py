@@ -109,6 +109,10 @@ class Provenance(_Strict):
         decoding: e.g. ``greedy, max_tokens 512``.
         judge: name of the judge whose grades were measured; grades of another judge are on another scale.
         similarity: name or folder of the sentence encoder, for the same reason.
+        judge_prompt, judge_temperature: of an LLM judge, for the same reason; None for another, and in artifacts of
+            version 1, which do not say.
+        unjudged: answers left out because the judge gave no verdict; of a merge, the larger number.
+        fingerprint: of the model's weights; None where they could not be read, and in artifacts of version 1.
         reward_version: version of the raw rewards, so that an artifact does not outlive a change of formula.
     """
 
@@ -117,13 +121,25 @@ class Provenance(_Strict):
     decoding: str
     judge: str = "lexical"
     similarity: str = DEFAULT_ENCODER
+    judge_prompt: str | None = None
+    judge_temperature: Finite | None = None
+    unjudged: Annotated[int, Field(ge=0)] = 0
+    fingerprint: str | None = None
     reward_version: str = REWARD_VERSION
 
 
-class Artifact(_Strict):
-    """All entries by ``<source>|<task>|<component>``, and where they come from."""
+#: Fields of the provenance that artifacts of version 1 lack.
+_NEW_IN_2 = ("judge_prompt", "judge_temperature", "unjudged", "fingerprint")
 
-    version: Literal[1] = 1
+
+class Artifact(_Strict):
+    """All entries by ``<source>|<task>|<component>``, and where they come from.
+
+    Args:
+        version: of the file; 2 knows the fields of the provenance that 1 leaves at their defaults.
+    """
+
+    version: Literal[1, 2] = 2
     provenance: Provenance
     entries: dict[str, Entry]
 
@@ -154,8 +170,8 @@ class Artifact(_Strict):
     def hash(self) -> str:
         """SHA-256 of the content, hexadecimal; independent of the file's layout."""
         content = self.model_dump(mode="json")
-        # Files from before there was another judge or encoder keep their hash.
-        for name in ("judge", "similarity"):
+        # Files from before there was such a field keep their hash.
+        for name in ("judge", "similarity", *_NEW_IN_2):
             if content["provenance"][name] == Provenance.model_fields[name].default:
                 del content["provenance"][name]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -169,7 +185,8 @@ class Artifact(_Strict):
             NormalizationError: they do not come from the same model, decoding, judge, encoder and reward version.
         """
         mine, theirs = self.provenance, other.provenance
-        for name in ("model", "decoding", "judge", "similarity", "reward_version"):
+        judge = ("judge", "judge_prompt", "judge_temperature")
+        for name in ("model", "fingerprint", "decoding", *judge, "similarity", "reward_version"):
             if getattr(mine, name) != getattr(theirs, name):
                 raise NormalizationError(
                     f"cannot merge artifacts of different {name}: {getattr(mine, name)!r} and {getattr(theirs, name)!r}"
@@ -181,7 +198,12 @@ class Artifact(_Strict):
             kept = (own[key] for own, groups in before if key in own and groups.get(key) == group)
             entries[key] = next(kept, None) or Entry.pooled(list(group.values()))
         split = "; ".join(dict.fromkeys([*mine.split.split("; "), *theirs.split.split("; ")]))
-        return Artifact(provenance=mine.model_copy(update={"split": split}), entries=dict(sorted(entries.items())))
+        update = {"split": split, "unjudged": max(mine.unjudged, theirs.unjudged)}
+        return Artifact(
+            version=max(self.version, other.version),
+            provenance=mine.model_copy(update=update),
+            entries=dict(sorted(entries.items())),
+        )
 
     def diff(self, other: "Artifact") -> dict[str, Any]:
         """What `other` has differently.

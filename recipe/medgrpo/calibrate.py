@@ -16,12 +16,11 @@ import numpy as np
 from rich.console import Console
 
 import reward_score
-from recipe.medgrpo.answers import RL_TASKS, Answer, check_inputs, describe_decoding, read_answers, read_rows, task_rank
+from recipe.medgrpo.answers import Answer, check_inputs, describe_decoding, read_answers, read_rows, task_rank
+from recipe.medgrpo.caption_scorers import PatientJudge, add_overrides, is_judged, reward_options
 from recipe.medgrpo.tables import compact_table
 from reward_score.artifact import ALL_SOURCES
-from reward_score.judge import Judge, JudgeConfig, make_judge
 from reward_score.normalization import MIN_OBSERVATIONS
-from reward_score.similarity import DEFAULT_ENCODER
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,26 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=int, default=1, help="answers per row; more than one needs a temperature")
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     parser.add_argument("--max-tokens", type=int, default=256, help="tokens per answer")
-    parser.add_argument("--tasks", nargs="+", default=list(RL_TASKS), choices=sorted(reward_score.TASKS), help="tasks")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
-    add_caption_scorers(parser)
-
-
-def add_caption_scorers(parser: argparse.ArgumentParser) -> None:
-    """Who scores captions: must be the training's own, whose percentiles the artifact holds."""
-    parser.add_argument("--judge", choices=["lexical", "openai"], default="lexical", help="the judge of the training")
-    parser.add_argument("--judge-model", default="gpt-4.1", help="of the judge openai")
-    parser.add_argument("--similarity", default=DEFAULT_ENCODER, help="the sentence encoder of the training")
-
-
-def chosen_judge(args: argparse.Namespace) -> Judge:
-    """The judge that the options of :func:`add_caption_scorers` name."""
-    return make_judge(JudgeConfig(model=args.judge_model) if args.judge == "openai" else args.judge)
+    add_overrides(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from recipe.medgrpo.generate import generate
 
+    options = reward_options(args.overrides)
+    judge = PatientJudge(options.judge)
+    scorer = reward_score.Scorer(
+        reward_tasks=options.reward_tasks, judge=judge, similarity=options.similarity, caption_mix=options.caption_mix
+    )
+    tasks = sorted(scorer.reward_tasks, key=task_rank)
     check_inputs(args.model, args.data, args.samples, args.temperature)
     answers_file = generate(
         args.model,
@@ -61,20 +53,21 @@ def run(args: argparse.Namespace) -> int:
         temperature=args.temperature,
         max_tokens=args.max_tokens,
         seed=args.seed,
-        tasks=args.tasks,
+        tasks=tasks,
         per_pair=args.max_per_pair,
     )
     meta, answers = read_answers(answers_file, read_rows(args.data))
-    judge = chosen_judge(args)
-    values = raw_scores(answers, judge, args.similarity)
+    values, unjudged = raw_scores(answers, scorer)
+    judge.check()
     artifact = reward_score.Artifact.from_observations(
         values,
         reward_score.Provenance(
             model=str(args.model),
-            split=f"{args.data}, tasks {' '.join(args.tasks)}, at most {args.max_per_pair} rows per pair",
+            split=f"{args.data}, tasks {' '.join(tasks)}, at most {args.max_per_pair} rows per pair",
             decoding=describe_decoding(meta["decoding"]),
-            judge=judge.name,
-            similarity=args.similarity,
+            similarity=options.similarity,
+            unjudged=unjudged,
+            **judge.provenance,
         ),
     )
     artifact.save(args.out)
@@ -86,20 +79,29 @@ def run(args: argparse.Namespace) -> int:
     )
     console = Console()
     print_artifact(artifact, console)
+    if note := judge.note(unjudged):
+        console.print(note, soft_wrap=True, markup=False)
     console.print(f"{args.out} (hash {artifact.hash[:12]}), {picture}", soft_wrap=True)
     return 0
 
 
-def raw_scores(answers: Sequence[Answer], judge: Judge, similarity: str) -> dict[tuple[str, str, str], list[float]]:
-    """Raw components of the answers by (source, task, component), each in [0, 1]; an unparsable answer is 0."""
+def raw_scores(
+    answers: Sequence[Answer], scorer: reward_score.Scorer
+) -> tuple[dict[tuple[str, str, str], list[float]], int]:
+    """Raw components of the answers by (source, task, component), each in [0, 1]; an unparsable answer is 0.
+
+    Returns:
+        They, and how many answers were left out because the judge gave no verdict.
+    """
     samples = reward_score.make_samples(
         [answer.row.data_source for answer in answers],
         [answer.response for answer in answers],
         [answer.row.ground_truth for answer in answers],
         [answer.row.extra_info for answer in answers],
     )
-    scorer = reward_score.get_scorer(reward_tasks="all", judge=judge, similarity=similarity)
-    return reward_score.observations(scorer.raw(samples))
+    raws = scorer.raw(samples)
+    judged = [raw for raw in raws if is_judged(raw)]
+    return reward_score.observations(judged), len(raws) - len(judged)
 
 
 def median_ratios(artifact: reward_score.Artifact) -> dict[tuple[str, str], str]:

@@ -1,6 +1,11 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Answers held-out rows with a checkpoint, scores them as RL does and as the benchmark does.
+"""Answers held-out rows with a checkpoint, scores them by the components of RL's reward and as the benchmark does.
+
+As in RL: the judge, the sentence encoder and the mix of both, from the same overrides. Not as in RL: every task is
+scored, and rewards are always normalized by the logistic curve of the artifact --normalization (raw without one),
+whatever medgrpo.reward.normalization, k, judge_norm and artifact say, so that runs which train with different
+normalizations can be compared.
 
 Writes ``answers.jsonl``, ``results.jsonl`` (one object per answer: the row's identity, the response, every key of
 ``compute_score``) and ``summary.json`` (means per source and task, the tasks of RL together, the benchmark's metrics).
@@ -10,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,10 +37,11 @@ from recipe.medgrpo.answers import (
     row_means,
     task_rank,
 )
-from recipe.medgrpo.calibrate import add_caption_scorers, chosen_judge
+from recipe.medgrpo.caption_scorers import PatientJudge, add_overrides, is_judged, reward_options
 from recipe.medgrpo.generate import add_wording
 from recipe.medgrpo.run_dir import EvalDir, write_json
 from recipe.medgrpo.tables import compact_table
+from reward_score.config import ScoreConfig
 from reward_score.judge import Judge
 from reward_score.leaderboard import score_records
 from reward_score.multiple_choice import read_options
@@ -57,15 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, default=256, help="tokens per answer")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
     add_wording(parser)
-    add_caption_scorers(parser)
+    add_overrides(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from recipe.medgrpo.generate import generate
 
+    options = reward_options(args.overrides)
+    judge = PatientJudge(options.judge)
     check_inputs(args.model, args.data, args.n, args.temperature)
-    judge = chosen_judge(args)
-    artifact = None if args.normalization is None else load_artifact(args.normalization, judge, args.similarity)
+    artifact = None if args.normalization is None else load_artifact(args.normalization, options)
     files = EvalDir(args.out)
     generate(
         args.model,
@@ -79,13 +87,18 @@ def run(args: argparse.Namespace) -> int:
         chat_template=args.chat_template,
     )
     meta, answers = read_answers(files.answers, read_rows(args.data))
-    results = score(answers, artifact, judge, args.similarity)
+    results = score(answers, artifact, judge, options.similarity, options.caption_mix)
+    judge.check()
+    unjudged = sum(result["score"] is None for result in results)
     summary = {
         "name": args.name or args.out.name,
         "model": str(args.model),
         "data": str(args.data),
         "decoding": meta["decoding"],
-        "judge": judge.name,
+        **judge.provenance,
+        "similarity": options.similarity,
+        "caption_mix": options.caption_mix,
+        "unjudged": unjudged,
         "normalization": artifact and artifact.hash,
         **summarize(results),
         "leaderboard": leaderboard(answers),
@@ -94,27 +107,26 @@ def run(args: argparse.Namespace) -> int:
     write_json(files.summary, summary)
     console = Console()
     print_summary(summary, console)
+    if note := judge.note(unjudged):
+        console.print(note, soft_wrap=True, markup=False)
     if questions := [result for result in results if result["task"] in VQA_TASKS]:
         matrices.show(matrices.group(summary["name"], questions, str(files.results)), console)
     console.print(f"{files.summary}, {files.results}", soft_wrap=True)
     return 0
 
 
-def load_artifact(path: Path, judge: Judge, similarity: str = DEFAULT_ENCODER) -> reward_score.Artifact:
-    """The artifact, if its captions were graded by ``judge`` and compared by ``similarity``.
+def load_artifact(path: Path, options: ScoreConfig) -> reward_score.Artifact:
+    """The artifact, if its captions were graded and compared as ``options`` (``medgrpo.reward``) say.
 
     Raises:
         JudgeNotReady: they were graded by another judge.
         NormalizationError: they were compared by another encoder.
     """
     # Imports ray.
-    from recipe.medgrpo.judge_check import JudgeNotReady, check_artifact
+    from recipe.medgrpo.judge_check import check_artifact
 
-    try:
-        used = {"normalization": "logistic", "caption_mix": 0.5, "artifact": path, "similarity": similarity}
-        check_artifact(used, judge.name)
-    except JudgeNotReady as error:
-        raise JudgeNotReady(f"{error}. Here the judge is chosen by --judge and --judge-model") from None
+    used = {"normalization": "logistic", "caption_mix": options.caption_mix, "artifact": path}
+    check_artifact({**used, "similarity": options.similarity, "judge": options.judge})
     return reward_score.Artifact.load(path)
 
 
@@ -123,15 +135,18 @@ def score(
     artifact: reward_score.Artifact | None,
     judge: Judge | str = "lexical",
     similarity: str = DEFAULT_ENCODER,
+    caption_mix: float = 0.5,
 ) -> list[dict[str, Any]]:
     """Reward and components of each answer, in order, each with its row's identity; NaN as None.
+
+    An answer that the judge gave no verdict on has no ``score``, only ``format`` and ``parsed``.
 
     A task that the artifact does not know at all (one that RL does not reward) is scored raw, with ``normalized`` None.
 
     Errors:
         RewardError: a row cannot be scored, or the artifact lacks a source of a task that it knows.
     """
-    plain = reward_score.get_scorer(reward_tasks="all", judge=judge, similarity=similarity)
+    plain = reward_score.get_scorer(reward_tasks="all", judge=judge, similarity=similarity, caption_mix=caption_mix)
     scorers = {"plain": plain}
     known: set[str] = set()
     if artifact is not None:
@@ -142,6 +157,7 @@ def score(
             artifact=artifact,
             similarity=plain.encoder,
             judge=plain.judge,
+            caption_mix=caption_mix,
         )
     results: list[dict[str, Any]] = [{} for _ in answers]
     for kind, scorer in scorers.items():
@@ -153,11 +169,17 @@ def score(
             [row.ground_truth for row in rows],
             [{**row.extra_info, "response_length": answers[i].num_tokens} for i, row in zip(wanted, rows, strict=True)],
         )
-        for i, values in zip(wanted, scorer.score(samples), strict=True):
+        for i, raw in zip(wanted, scorer.raw(samples), strict=True):
+            values = scorer.finish([raw])[0] if is_judged(raw) else _unscored(raw)
             if kind == "plain":
                 values["normalized"] = None
             results[i] = {**_identity(answers[i]), **{key: or_none(value) for key, value in values.items()}}
     return results
+
+
+def _unscored(raw: reward_score.RawScore) -> dict[str, float]:
+    known = {"format": raw.format, "parsed": float(raw.format > 0)}
+    return dict.fromkeys(reward_score.SCORE_KEYS, math.nan) | known
 
 
 def _identity(answer: Answer) -> dict[str, Any]:
@@ -193,7 +215,8 @@ def write_results(path: Path, results: Sequence[dict[str, Any]]) -> None:
 
 
 def summarize(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means over rows, after the mean over a row's samples, with standard errors over rows.
+    """Means over rows, after the mean over a row's samples, with standard errors over rows. Answers without a score
+    are left out of the means of raw and reward.
 
     Returns:
         ``rows`` and ``answers`` (counts), ``pairs`` (a dict per source and task) and ``reward`` (the RL tasks'
@@ -285,6 +308,8 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
 
 def _cells(means: dict[str, Any]) -> list[str]:
     def with_error(key: str) -> str:
+        if means[key] is None:
+            return "-"
         error = means[f"{key}_se"]
         return f"{means[key]:.3f}" + ("" if error is None else f" ± {error:.3f}")
 

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
 import reward_score
+from recipe.medgrpo.caption_scorers import judge_provenance
 from recipe.medgrpo.judge_actor import job_options
 from reward_score.errors import NormalizationError, RewardError
-from reward_score.judge import JudgeConfig, LLMJudge, prompt
+from reward_score.judge import JudgeConfig, LLMJudge, prompt, read_judge
 from reward_score.router import VQA_TASKS
 from reward_score.similarity import DEFAULT_ENCODER
 
@@ -110,7 +111,7 @@ def check_judge(config: DictConfig) -> None:
     """
     options = OmegaConf.to_container(config.medgrpo.reward, resolve=True)
     judge = job_options(options, None)
-    check_artifact(options, judge.name if judge is not None else "lexical")
+    check_artifact(options)
     if judge is None or options["caption_mix"] == 1:
         return
     guess = estimate(config, judge, _rows(config.data.train_files))
@@ -134,24 +135,43 @@ def check_judge(config: DictConfig) -> None:
     print(f"judge {judge.name} answers: mean grade {verdict.mean:.1f}, {tally.latencies[-1]:.2f} s", flush=True)
 
 
-def check_artifact(options: dict[str, Any], judge: str) -> None:
-    """Raise if percentiles are another judge's or encoder's: its values would be put on a foreign scale."""
+def check_artifact(options: dict[str, Any]) -> None:
+    """Raise if percentiles are another judge's or encoder's: its values would be put on a foreign scale.
+
+    Args:
+        options: ``medgrpo.reward``. A judge counts as another also with another prompt or temperature.
+    """
     if options["normalization"] == "none":
         return
-    artifact = reward_score.Artifact.load(options["artifact"])
+    file, artifact = options["artifact"], reward_score.Artifact.load(options["artifact"])
     components = {key.rsplit("|", 1)[1] for key in artifact.entries}
     encoder, measured = options.get("similarity") or DEFAULT_ENCODER, artifact.provenance.similarity
     if options["caption_mix"] > 0 and measured != encoder and "similarity" in components:
         raise NormalizationError(
-            f"{options['artifact']} has percentiles of the encoder {measured}, the run's is {encoder}: calibrate with "
-            f"it (`medgrpo calibrate --similarity {encoder}`), or train with medgrpo.reward.similarity={measured}"
+            f"{file} has percentiles of the encoder {measured}, the run's is {encoder}: calibrate with the run's "
+            f"overrides (`medgrpo calibrate ... +medgrpo.reward.similarity={encoder}`), or give the run and "
+            f"`medgrpo evaluate` +medgrpo.reward.similarity={measured}"
         )
-    measured = artifact.provenance.judge
-    unused = options["caption_mix"] == 1 or options.get("judge_norm") == "linear"
-    if not unused and measured != judge and "judge" in components:
+    if options["caption_mix"] == 1 or options.get("judge_norm") == "linear" or "judge" not in components:
+        return
+    own = judge_provenance(read_judge(options.get("judge", "lexical")))
+    measured = {name: getattr(artifact.provenance, name) for name in own}
+    if measured["judge"] != own["judge"]:
         raise JudgeNotReady(
-            f"{options['artifact']} has percentiles of the judge {measured}, the run's is {judge}: calibrate with it "
-            "(`medgrpo calibrate --judge`), or train with judge=" + ("lexical" if measured == "lexical" else "openai")
+            f"{file} has percentiles of the judge {measured['judge']}, the run's is {own['judge']}: calibrate with the "
+            "run's overrides (`medgrpo calibrate ... judge=...`), or give the run and `medgrpo evaluate` judge="
+            + ("lexical" if measured["judge"] == "lexical" else "openai")
+        )
+    if unknown := [name for name, value in measured.items() if value is None]:
+        # No error: a run that began with such an artifact could not go on.
+        print(f"WARNING: {file} is of an older version and does not say its {', '.join(unknown)}", flush=True)
+    changed = [name for name in own if measured[name] not in (None, own[name])]
+    if changed:
+        raise JudgeNotReady(
+            f"{file} has percentiles of the judge {own['judge']} asked otherwise: "
+            + ", ".join(f"{name} {measured[name]}, the run's {own[name]}" for name in changed)
+            + ". Calibrate again with the run's overrides (`medgrpo calibrate ... judge=...`), or go back to the "
+            "calibration's settings (rubric, system_role, temperature of medgrpo.reward.judge; the prompt's wording)"
         )
 
 

@@ -19,7 +19,10 @@ def calibrated(world, model, call, stand_in, tmp_path):
     """Artifact and its file for the rule-scored tasks."""
     stand_in(0.0)
     out = tmp_path / "norm" / "normalization.json"
-    assert call(calibrate, "--model", model, "--data", world.train, "--out", out, "--tasks", "tag", "stg") == 0
+    assert (
+        call(calibrate, "--model", model, "--data", world.train, "--out", out, "medgrpo.reward.reward_tasks=[stg,tag]")
+        == 0
+    )
     return reward_score.Artifact.load(out), out
 
 
@@ -53,10 +56,10 @@ def test_the_encoder_is_asked_and_recorded(world, model, call, stand_in, tmp_pat
 
     stand_in(0.0)
     monkeypatch.setattr("reward_score.similarity.SentenceEncoder.similarity", similarity)
-    argv = ["--model", model, "--data", world.train, "--tasks", "vs"]
-    for name, options in (("mine", ["--similarity", "mine"]), ("all-MiniLM-L6-v2", [])):
+    argv = ["--model", model, "--data", world.train]
+    for name, options in (("mine", ["+medgrpo.reward.similarity=mine"]), ("all-MiniLM-L6-v2", [])):
         out = tmp_path / f"{name}.json"
-        assert call(calibrate, *argv, "--out", out, *options) == 0
+        assert call(calibrate, *argv, "--out", out, "medgrpo.reward.reward_tasks=[vs]", *options) == 0
         assert reward_score.Artifact.load(out).provenance.similarity == name == asked.pop()
 
 

@@ -3,17 +3,18 @@
 import io
 import json
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 import reward_score
-from recipe.medgrpo import calibrate, evaluate
+from recipe.medgrpo import evaluate
 from recipe.medgrpo.answers import mean_and_error, read_answers, read_rows, row_means
+from recipe.medgrpo.caption_scorers import judge_provenance
 from recipe.medgrpo.run_dir import EvalDir, read_jsonl
-from reward_score.judge import DIMENSIONS, Verdict, make_judge
+from reward_score.config import ScoreConfig
+from reward_score.judge import read_judge
 
 
 def test_mean_and_standard_error():
@@ -115,26 +116,10 @@ def test_terminal_tables(finished_run):
 def test_another_judges_percentiles_are_refused(finished_run, artifact, tmp_path):
     from recipe.medgrpo.judge_check import JudgeNotReady
 
-    provenance = artifact.provenance.model_copy(update={"judge": "comparative:gpt-4.1"})
+    openai = ScoreConfig(judge="openai")
+    provenance = artifact.provenance.model_copy(update=judge_provenance(read_judge("openai")))
     foreign = artifact.model_copy(update={"provenance": provenance}).save(tmp_path / "foreign.json")
-    lexical, openai = make_judge("lexical"), SimpleNamespace(name="comparative:gpt-4.1")
-    with pytest.raises(JudgeNotReady, match="comparative:gpt-4.1.* --judge-model"):
-        evaluate.load_artifact(foreign, lexical)
-    assert evaluate.load_artifact(foreign, openai).provenance.judge == openai.name
-    assert evaluate.load_artifact(finished_run.normalization, lexical).hash == artifact.hash
-
-
-def test_captions_are_graded_by_the_judge_of_the_call(world, model, call, stand_in, tmp_path, monkeypatch):
-    class Harsh:
-        name = "comparative:harsh"
-
-        def judge(self, pairs):
-            return [Verdict(**dict.fromkeys(DIMENSIONS, 1)) for _ in pairs]
-
-    monkeypatch.setattr(calibrate, "make_judge", lambda config: Harsh() if config.model == "harsh" else None)
-    stand_in(0.0)
-    argv = ["--model", model, "--data", world.val, "--out", tmp_path, "--judge", "openai", "--judge-model", "harsh"]
-    assert call(evaluate, *argv) == 0
-    results = read_jsonl(EvalDir(tmp_path).results, "test")
-    assert {r["judge"] for r in results if r["task"] == "vs" and r["parsed"]} == {0.0}
-    assert json.loads(EvalDir(tmp_path).summary.read_text())["judge"] == "comparative:harsh"
+    with pytest.raises(JudgeNotReady, match="comparative:gpt-4.1.*lexical.*judge=openai"):
+        evaluate.load_artifact(foreign, ScoreConfig())
+    assert evaluate.load_artifact(foreign, openai).provenance.judge == "comparative:gpt-4.1"
+    assert evaluate.load_artifact(finished_run.normalization, ScoreConfig()).hash == artifact.hash

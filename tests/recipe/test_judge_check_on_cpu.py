@@ -14,7 +14,8 @@ from judge_server import JudgeServer, echo_key, hang, status
 
 import reward_score
 from recipe.medgrpo import cli
-from recipe.medgrpo.judge_check import JudgeNotReady, check_judge, estimate
+from recipe.medgrpo.caption_scorers import judge_provenance
+from recipe.medgrpo.judge_check import JudgeNotReady, check_artifact, check_judge, estimate
 from reward_score.errors import BadOption, NormalizationError
 from reward_score.judge import DIMENSIONS, JudgeConfig, Verdict, cache, prompt
 
@@ -132,9 +133,32 @@ def test_percentiles_of_another_judge_stop_the_run(drawn, tmp_path):
     normalized = [f"medgrpo.reward.artifact={file}", "medgrpo.reward.normalization=logistic"]
     check_judge(configuration(drawn, *normalized))
     with JudgeServer() as server:
-        with pytest.raises(JudgeNotReady, match="judge lexical.*comparative:gpt-4.1.*calibrate --judge"):
+        with pytest.raises(JudgeNotReady, match="judge lexical.*comparative:gpt-4.1.*medgrpo calibrate.*judge="):
             check_judge(with_server(drawn, server, *normalized))
         check_judge(with_server(drawn, server, *normalized, "medgrpo.reward.judge_norm=linear"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"judge_prompt": "comparative-00000000"}, "judge_prompt comparative-00000000, the run's comparative-"),
+        ({"judge_temperature": 0.7}, "judge_temperature 0.7, the run's 0.0.*medgrpo calibrate"),
+        ({}, None),
+        ({"judge_prompt": None, "judge_temperature": None}, None),
+    ],
+)
+def test_a_judge_asked_otherwise_is_another_judge(drawn, tmp_path, capsys, change, message):
+    file = tmp_path / "normalization.json"
+    of_judge = judge_provenance(JudgeConfig()) | change
+    provenance = reward_score.Provenance(model="m", split="train", decoding="greedy", **of_judge)
+    reward_score.Artifact.from_observations({("AVOS", "vs", "judge"): [0.1, 0.5]}, provenance).save(file)
+    reward = {"normalization": "logistic", "caption_mix": 0.5, "artifact": file, "judge": "openai"}
+    if message is None:
+        check_artifact(reward)
+    else:
+        with pytest.raises(JudgeNotReady, match=message):
+            check_artifact(reward)
+    assert ("does not say its judge_prompt" in capsys.readouterr().out) is (None in change.values())
 
 
 def test_percentiles_of_another_encoder_stop_the_run(drawn, tmp_path):
@@ -142,7 +166,9 @@ def test_percentiles_of_another_encoder_stop_the_run(drawn, tmp_path):
     provenance = reward_score.Provenance(model="m", split="train", decoding="greedy", similarity="mine")
     reward_score.Artifact.from_observations({("AVOS", "vs", "similarity"): [0.1, 0.5]}, provenance).save(file)
     normalized = [f"medgrpo.reward.artifact={file}", "medgrpo.reward.normalization=logistic"]
-    with pytest.raises(NormalizationError, match="encoder mine, .*all-MiniLM-L6-v2.*calibrate --similarity"):
+    with pytest.raises(
+        NormalizationError, match="encoder mine, .*all-MiniLM-L6-v2.*calibrate ... .medgrpo.reward.similarity="
+    ):
         check_judge(configuration(drawn, *normalized))
     check_judge(configuration(drawn, *normalized, "+medgrpo.reward.similarity=mine"))
     check_judge(configuration(drawn, *normalized, "medgrpo.reward.caption_mix=0"))
@@ -154,7 +180,8 @@ def test_an_artifact_of_before_other_judges_keeps_its_hash(tmp_path):
     artifact = reward_score.Artifact.from_observations({("AVOS", "vs", "judge"): [0.1, 0.5]}, provenance)
     artifact.save(file)
     content = json.loads(file.read_text())
-    del content["provenance"]["judge"]
+    for name in ("judge", "judge_prompt", "judge_temperature", "unjudged", "fingerprint"):
+        del content["provenance"][name]
     file.write_text(json.dumps(content))
     assert reward_score.Artifact.load(file).hash == artifact.hash
     other = provenance.model_copy(update={"judge": "comparative:gpt-4.1"})

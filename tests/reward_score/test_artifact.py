@@ -48,7 +48,7 @@ def test_save_and_load(tmp_path):
         (lambda content: content["provenance"].update(model="other"), "was changed"),
         (lambda content: content["entries"]["AVOS|tag|raw"].update(p50=0.9), "no normalization artifact"),
         (lambda content: content.update(extra=1), "no normalization artifact"),
-        (lambda content: content.update(version=2), "no normalization artifact"),
+        (lambda content: content.update(version=3), "no normalization artifact"),
         (lambda content: content.pop("hash"), "was changed"),
     ],
 )
@@ -105,7 +105,7 @@ def test_merge_keeps_what_it_does_not_change():
     assert merged.merge(second).hash == merged.hash == merged.merge(first).hash
 
 
-@pytest.mark.parametrize("name", ["model", "decoding", "judge", "similarity"])
+@pytest.mark.parametrize("name", ["model", "fingerprint", "decoding", "judge", "judge_prompt", "similarity"])
 def test_merge_refuses_what_was_measured_otherwise(name):
     other = Artifact.from_observations({KEY: [0.5]}, PROVENANCE.model_copy(update={name: "rl"}))
     with pytest.raises(NormalizationError, match=f"different {name}"):
