@@ -87,6 +87,10 @@ class JobLimiter:
     async def decide(self, group: str, scorer: ScorerKind) -> ScorerKind:
         return await self._ask(self._actor.decide.remote(group, scorer), 0)
 
+    async def fail(self, group: str) -> None:
+        """Count an answer of this group that has got no verdict; awaited, so that it counts for the answer's step."""
+        await self._ask(self._actor.fail.remote(group), 0)
+
     def condemn(self, message: str) -> None:
         """Have `step_metrics` stop the run with this message."""
         ray.get(self._actor.condemn.remote(message), timeout=_GRACE)
@@ -137,6 +141,19 @@ def step_metrics(actor: ray.actor.ActorHandle | None) -> dict[str, float]:
     if fatal is not None:
         raise JudgeAborted(fatal)
     return metrics
+
+
+def failed_by_group(actor: ray.actor.ActorHandle | None) -> dict[str, int]:
+    """Group -> its answers without a verdict since the last call; {} without an LLM judge.
+
+    To be called after `step_metrics`, which says what is wrong with a coordinator that does not answer.
+    """
+    if actor is None:
+        return {}
+    try:
+        return ray.get(actor.pop_failed.remote(), timeout=_GRACE)
+    except ray.exceptions.RayError:
+        return {}
 
 
 def job_options(reward: dict[str, Any], router_address: str | None) -> JudgeConfig | None:

@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import itertools
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Literal, NamedTuple, Protocol
 
 from reward_score.errors import JudgeUnavailable
@@ -85,6 +85,7 @@ class Coordinator:
         self._open_until: float | None = None
         self._groups: OrderedDict[str, ScorerKind] = OrderedDict()
         self._tally = Tally()
+        self._failed: Counter[str] = Counter()
         self._bad_steps = 0
         self._fatal: str | None = None
 
@@ -187,6 +188,15 @@ class Coordinator:
         while len(self._groups) > MAX_GROUPS:
             self._groups.popitem(last=False)
         return decision
+
+    async def fail(self, group: str) -> None:
+        """An answer of this group has got no verdict."""
+        self._failed[group] += 1
+
+    async def pop_failed(self) -> dict[str, int]:
+        """Group -> its answers without a verdict since the last call."""
+        failed, self._failed = self._failed, Counter()
+        return dict(failed)
 
     async def condemn(self, message: str) -> None:
         """Have the run stopped at the end of this step, with this message."""
