@@ -53,15 +53,20 @@ def step_metrics(answers: Sequence[Answer], asked: int) -> dict[str, float]:
     return metrics
 
 
-def dropped_by_pair(answers: Iterable[Answer], kept: Collection[str], group_size: int) -> dict[str, float]:
+def dropped_by_pair(
+    answers: Iterable[Answer], kept: Collection[str], group_size: int, unscored: Iterable[str] = ()
+) -> dict[str, float]:
     """Per (source, task) the answers that do not count, as ``medgrpo/<source>/<task>/dropped_trajectories``.
 
     Args:
-        answers: all that have a score. A prompt of which none has one is unknown here.
+        answers: all that have a score.
         kept: prompts (`uid`) that count.
         group_size: answers asked for per prompt.
+        unscored: data source of each prompt of which no answer has a score.
     """
     dropped, prompts = Counter(), set()
+    for data_source in unscored:
+        dropped[pair_of(data_source)] += group_size
     for answer in answers:
         if answer.uid not in prompts:
             prompts.add(answer.uid)
@@ -70,8 +75,26 @@ def dropped_by_pair(answers: Iterable[Answer], kept: Collection[str], group_size
     return {f"medgrpo/{pair}/dropped_trajectories": number for pair, number in dropped.items()}
 
 
+def judge_failures_by_pair(failed: Mapping[str, int], data_sources: Mapping[str, str]) -> dict[str, float]:
+    """Per (source, task) the answers without a verdict, as ``medgrpo/<source>/<task>/judge_failures``; 0 for the rest.
+
+    Args:
+        failed: prompt (`uid`) -> its answers without a verdict; those of prompts that are not trained on do not count.
+        data_sources: prompt (`uid`) -> its data source, of all prompts of the step.
+    """
+    failures = Counter()
+    for uid, data_source in data_sources.items():
+        failures[pair_of(data_source)] += failed.get(uid, 0)
+    return {f"medgrpo/{pair}/judge_failures": number for pair, number in failures.items()}
+
+
+def pair_of(data_source: str) -> str:
+    """``<source>/<task>`` of ``<benchmark>/<source>/<task>``."""
+    return data_source.split("/", 1)[-1]
+
+
 def _pair(answer: Answer) -> str:
-    return answer.data_source.split("/", 1)[-1]
+    return pair_of(answer.data_source)
 
 
 def _summary(answers: Sequence[Answer]) -> dict[str, float]:

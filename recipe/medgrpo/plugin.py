@@ -140,6 +140,21 @@ def give_gdpo_its_rewards(trainer_module) -> None:
     trainer_module.compute_advantage_for_multi_trajectories = compute_advantage_for_multi_trajectories
 
 
+def tell_sampler_the_sources(trainer_module) -> None:
+    """verl 0.9.1's V1 trainer registers a prompt by its id alone, so a sampler does not know which source and task lost
+    a prompt whose answers all failed.
+    """
+    original = trainer_module.PPOTrainer._submit_batch_to_rollout
+
+    @functools.wraps(original)
+    def _submit_batch_to_rollout(self, batch):
+        if submitted := getattr(self.replay_buffer, "submitted", None):
+            submitted(batch["uid"], batch["data_source"])
+        return original(self, batch)
+
+    trainer_module.PPOTrainer._submit_batch_to_rollout = _submit_batch_to_rollout
+
+
 def collapse_qwen3_vl_videos(rollout_utils) -> None:
     """verl 0.9.1 hands vLLM a Qwen3-VL clip with one placeholder per step and the times already written; vLLM expands
     the first placeholder into the whole clip and leaves the rest, so the rollout reads the times twice and the trainer
@@ -269,6 +284,7 @@ def register_verl() -> None:
     wrapt.register_post_import_hook(mend_text_only_micro_batch, "verl.models.transformers.qwen2_vl")
     wrapt.register_post_import_hook(mend_uniform_lengths, "verl.utils.tensordict_utils")
     wrapt.register_post_import_hook(give_gdpo_its_rewards, "verl.trainer.ppo.v1.trainer_base")
+    wrapt.register_post_import_hook(tell_sampler_the_sources, "verl.trainer.ppo.v1.trainer_base")
     wrapt.register_post_import_hook(collapse_qwen3_vl_videos, "verl.workers.rollout.utils")
     wrapt.register_post_import_hook(resume_sft_after_an_epoch, "verl.utils.checkpoint.checkpoint_handler")
     wrapt.register_post_import_hook(register_reward_manager, "verl.experimental.reward_loop.reward_manager.registry")

@@ -10,7 +10,7 @@ from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 import reward_score
 from recipe.medgrpo.judge_actor import JobLimiter, job_options
 from recipe.medgrpo.running_normalizer import NormalizerFollower
-from reward_score.errors import RewardError
+from reward_score.errors import JudgeUnavailable, RewardError
 from reward_score.judge import LLMJudge
 
 
@@ -55,7 +55,12 @@ class MedGRPORewardManager(RewardManagerBase):
             {**(fields.get("extra_info") or {}), "response_length": valid},
         )
         await self.follower.follow(fields.get("global_steps"))
-        [result] = await self.scorer.ascore([sample], partial(self._decide, fields.get("uid")))
+        group = fields.get("uid")
+        try:
+            [result] = await self.scorer.ascore([sample], partial(self._decide, group))
+        except JudgeUnavailable:
+            await self._count_failure(group)
+            raise
         return {"reward_score": result["score"], "reward_extra_info": result}
 
     async def _decide(self, group, scorer):
@@ -64,4 +69,11 @@ class MedGRPORewardManager(RewardManagerBase):
             return scorer
         if group is None:
             raise RewardError("on_failure=similarity_only needs the prompt's `uid`, which verl's V1 trainer gives")
-        return await self.limiter.decide(str(group), scorer)
+        decision = await self.limiter.decide(str(group), scorer)
+        if decision == scorer == "similarity":
+            await self._count_failure(group)
+        return decision
+
+    async def _count_failure(self, group):
+        if self.limiter is not None and group is not None:
+            await self.limiter.fail(str(group))

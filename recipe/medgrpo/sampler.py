@@ -8,6 +8,7 @@ step's rewards per (source, task), lets running normalization follow the policy,
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 
 import transfer_queue as tq
 from omegaconf import DictConfig, OmegaConf
@@ -16,7 +17,14 @@ from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 from recipe.medgrpo import judge_actor
-from recipe.medgrpo.monitor import AlarmOptions, Answer, CollapseAlarm, dropped_by_pair, step_metrics
+from recipe.medgrpo.monitor import (
+    AlarmOptions,
+    Answer,
+    CollapseAlarm,
+    dropped_by_pair,
+    judge_failures_by_pair,
+    step_metrics,
+)
 from recipe.medgrpo.running_normalizer import RunningNormalizer
 
 logger = logging.getLogger(__name__)
@@ -92,6 +100,15 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         # verl builds its sampler before the reward workers.
         self.judge = judge_actor.start(options.reward)
         self._replaced = 0
+        self._selected: list[str] = []
+        self._data_sources: dict[str, str] = {}
+
+    def submitted(self, uids: Iterable[str], data_sources: Iterable[str]) -> None:
+        """Prompts are about to be answered (`recipe.medgrpo.plugin.tell_sampler_the_sources`).
+
+        Of a prompt whose answers all fail nothing else reaches the sampler, so this alone says what it was.
+        """
+        self._data_sources |= dict(zip(uids, data_sources, strict=True))
 
     def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
         """A batch as verl's sampler selects it, without groups of fewer than two scored answers.
@@ -113,7 +130,13 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         batch = self._drop_small_groups(batch)
         kept = {_uid(key) for key in batch.keys}
         size = self.options.group_size
-        metrics |= dropped_by_pair(answers, kept, size)
+        unscored = set(self._selected) - {answer.uid for answer in answers}
+        unscored = [self._data_sources[uid] for uid in sorted(unscored & self._data_sources.keys())]
+        metrics |= dropped_by_pair(answers, kept, size, unscored)
+        if self.judge is not None:
+            metrics |= judge_failures_by_pair(judge_actor.failed_by_group(self.judge), self._data_sources)
+        # A synchronous step leaves no prompt to the next one.
+        self._data_sources = {}
         answers = [answer for answer in answers if answer.uid in kept]
         metrics |= step_metrics(answers, asked=batch_size * size)
         metrics["medgrpo/dropped_groups"] = batch_size - len(kept)
@@ -131,6 +154,10 @@ class MedGRPOReplayBuffer(ReplayBuffer):
                 "(sync_refill_failed_groups): the errors of the reward loop above say why"
             )
         return reasons
+
+    def _materialize_batch(self, partition_id: str, selected_prompt_uids: list[str], *args) -> KVBatchMeta:
+        self._selected = selected_prompt_uids
+        return super()._materialize_batch(partition_id, selected_prompt_uids, *args)
 
     def _drop_small_groups(self, batch: KVBatchMeta) -> KVBatchMeta:
         """Take groups out that have fewer than two answers; the trainer pads the batch with answers of no loss."""

@@ -219,3 +219,30 @@ def test_reward_manager_is_registered():
     from recipe.medgrpo.reward_manager import MedGRPORewardManager
 
     assert get_reward_manager_cls("medgrpo") is MedGRPORewardManager
+
+
+def test_the_sampler_is_told_the_source_of_each_prompt(monkeypatch):
+    from types import SimpleNamespace
+
+    from verl.trainer.ppo.v1 import trainer_base
+    from verl.utils import tensordict_utils
+
+    put, told = [], []
+    monkeypatch.setattr(trainer_base.tq, "kv_batch_put", lambda **kwargs: put.append(kwargs))
+    trainer = SimpleNamespace(
+        trainer_mode="sync",
+        global_steps=1,
+        agent_loop_manager=SimpleNamespace(generate_sequences=lambda batch: None),
+        replay_buffer=SimpleNamespace(submitted=lambda *columns: told.extend(map(list, columns))),
+    )
+    columns = {"uid": ["a", "b"], "data_source": ["medvidbench/CoPESD/tag", "medvidbench/AVOS/rc"]}
+    batch = tensordict_utils.get_tensordict(columns)
+    submit = trainer_base.PPOTrainer._submit_batch_to_rollout
+    submit.__wrapped__(trainer, batch)
+    assert not told and not put[0].get("fields") and not any("data_source" in tag for tag in put[0]["tags"]), (
+        "verl says where prompts come from: tell_sampler_the_sources can go"
+    )
+    assert submit(trainer, batch) == 2 and told == list(columns.values())
+    # verl's own sampler.
+    trainer.replay_buffer = None
+    assert submit(trainer, batch) == 2

@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -192,8 +193,12 @@ def test_one_answer_without_a_verdict_is_an_error_of_its_own(judged):
         return await (status(400) if "the the" in text else verdict(2))(request)
 
     answers = captions(20)
+    groups = ["a"] * 12 + ["b"] * 8
     with JudgeServer(picky) as server:
-        results, _ = judged(server, answers)
+        results, _ = judged(server, answers, groups)
+    failed = Counter(group for group, result in zip(groups, results, strict=True) if isinstance(result, Exception))
+    assert set(failed) == {"a", "b"}
+    assert judge_actor.failed_by_group(ray.get_actor(judge_actor._name())) == failed
     for answer, result in zip(answers, results, strict=True):
         if "the the" in answer:
             assert isinstance(result, JudgeUnavailable)
@@ -213,6 +218,11 @@ def test_a_group_never_has_two_scorers(judged):
     groups = [f"g{i // 8}" for i in range(48)]
     with JudgeServer(moody) as server:
         results, _ = judged(server, answers, groups, ["medgrpo.reward.on_failure=similarity_only"])
+    # Each answer without a verdict counts, whether it was dropped or its group went on without the judge; of a group
+    # that has, those with a verdict do not.
+    dropped = Counter(group for group, result in zip(groups, results, strict=True) if isinstance(result, Exception))
+    failed = judge_actor.failed_by_group(ray.get_actor(judge_actor._name()))
+    assert all(failed.get(group, 0) >= number for group, number in dropped.items())
     kinds = {}
     for group, result in zip(groups, results, strict=True):
         if isinstance(result, Exception):
@@ -226,6 +236,7 @@ def test_a_group_never_has_two_scorers(judged):
         kinds.setdefault(group, set()).add("similarity" if alone else "judge")
     assert len(kinds) == 6 and all(len(kind) == 1 for kind in kinds.values())
     assert {"judge"} in kinds.values() and {"similarity"} in kinds.values()
+    assert all(group in failed for group, kind in kinds.items() if kind == {"similarity"})
     assert step_metrics()["judge/similarity_only"] >= 7
 
 

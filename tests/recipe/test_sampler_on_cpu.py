@@ -139,13 +139,16 @@ def test_groups_that_cannot_be_compared_are_left_out(queue, plain):
     put("b", [0.5], "failure")
     put("c", [0.4, 0.4], "failure")
     put("d", [], "failure")
-    batch, metrics = build(plain).sample(1, "train", 4)
+    sampler = build(plain)
+    sampler.submitted(["a", "b", "c", "d"], ["medvidbench/CoPESD/tag"] * 3 + ["medvidbench/EgoSurgery/rc"])
+    batch, metrics = sampler.sample(1, "train", 4)
     assert sorted(batch.keys) == sorted(tq.kv_list()["train"]) == ["a_0_0", "a_1_0", "a_2_0", "c_0_0", "c_1_0"]
     assert [tag["response_len"] for tag in batch.tags] == [4 + int(key.split("_")[1]) for key in batch.keys]
     # b, of which one answer is left, and d, of which none is.
     assert metrics["medgrpo/dropped_groups"] == 2 and metrics["medgrpo/dropped_trajectories"] == 7
-    # Nobody knows the pair of d.
     assert metrics["medgrpo/CoPESD/tag/dropped_trajectories"] == 4
+    assert metrics["medgrpo/EgoSurgery/rc/dropped_trajectories"] == 3
+    assert not any(key.endswith("judge_failures") for key in metrics), "there is no LLM judge"
     assert metrics["medgrpo/CoPESD/tag/normalized/mean"] == pytest.approx(0.14)
     assert metrics["medgrpo/CoPESD/tag/raw/mean"] == pytest.approx(0.28)
     assert metrics["medgrpo/CoPESD/tag/zero_std_groups"] == 0.5
@@ -215,8 +218,12 @@ def test_the_sampler_owns_the_judges_limiter_and_stops_the_run_without_it(queue,
     sampler = build(configuration("judge=openai", *reward, f"trainer.default_local_dir='{tmp_path}'"))
     assert ray.get_actor(judge_actor._name()) == sampler.judge
     put("a", [0.1, 0.2, 0.3], "finished")
+    sampler.submitted(["a"], ["medvidbench/CoPESD/rc"])
+    for uid in ("a", "a", "of_validation"):
+        ray.get(sampler.judge.fail.remote(uid))
     batch, metrics = sampler.sample(1, "train", 1)
-    assert metrics["judge/asked"] == 0
+    assert metrics["judge/asked"] == 0 and metrics["medgrpo/CoPESD/rc/judge_failures"] == 2
+    assert judge_actor.failed_by_group(sampler.judge) == {}
     tq.kv_clear(keys=batch.keys, partition_id="train")
     ray.kill(sampler.judge)
     put("b", [0.1, 0.2, 0.3], "finished")
