@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from reward_score.errors import BadOption
@@ -84,19 +85,17 @@ def _configured(overrides: list[str]) -> JudgeConfig | str:
     try:
         with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
             reward = compose("medgrpo", overrides).medgrpo.reward
-    except HydraException as error:
+        if reward.caption_mix == 1 and not OmegaConf.select(reward, "vqa.weights.alignment", default=0) > 0:
+            return "caption_mix=1: this training asks no judge"
+        # Before anything else is resolved: the script of a training names this judge's model where verl starts it.
+        if OmegaConf.select(reward, "judge.backend") == "local" and not OmegaConf.select(reward, "judge.base_url"):
+            return "judge=local: verl serves it within the training alone, whose reward workers ask it when they start"
+        options = OmegaConf.to_container(reward, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
         # It quotes values, and then lists the packages that it searched.
         text = str(error).split("\nConfig search path")[0]
         raise BadOption("overrides: " + re.sub(r"=\S+", "=...", text)) from None
-    aligned = OmegaConf.select(reward, "vqa.weights.alignment", default=0) > 0
-    if reward.caption_mix == 1 and not aligned:
-        return "caption_mix=1: this training asks no judge"
-    # Only this part: others may have no value before the training (medgrpo.reward.artifact).
-    if OmegaConf.select(reward, "judge.backend") == "local":
-        return (
-            "judge=local: verl serves this judge within the training alone; its reward workers ask it when they start"
-        )
-    config = read_judge(OmegaConf.to_container(reward, resolve=True)["judge"])
+    config = read_judge(options["judge"])
     return config if isinstance(config, JudgeConfig) else f"judge={config.name}: nobody to ask, it needs no network"
 
 

@@ -41,6 +41,14 @@ def test_without_overrides_it_asks_the_papers_judge(probe, server, monkeypatch):
     assert status == 2 and "medgrpo.reward.judge.model=NAME" in err and len(server.requests) == 2
 
 
+def test_the_trainings_own_model_is_asked_where_the_user_serves_it(probe, server):
+    at = f"+medgrpo.reward.judge.base_url={server.url}"
+    assert "comparative:mine" in probe("judge=local", at, "medgrpo.reward.judge.model=mine")[1]
+    status, _, err = probe("judge=local", at)
+    assert status == 2 and "options of the judge: model: " in err
+    assert [request["model"] for request in server.requests] == ["mine"]
+
+
 def test_no_verdict_is_status_2_and_a_message(probe, server, monkeypatch, key):
     at = f"medgrpo.reward.judge.base_url={server.url}"
     server.default = echo_key()
@@ -60,7 +68,7 @@ def test_no_verdict_is_status_2_and_a_message(probe, server, monkeypatch, key):
     ("overrides", "message"),
     [
         (["judge=lexical"], "judge=lexical: nobody to ask"),
-        (["judge=local"], "verl serves this judge within the training alone"),
+        (["judge=local"], "verl serves it within the training alone"),
         (["judge=openai", "medgrpo.reward.caption_mix=1"], "caption_mix=1: this training asks no judge"),
     ],
 )
@@ -72,6 +80,7 @@ def test_where_there_is_nobody_to_ask_a_script_may_go_on(probe, overrides, messa
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("medgrpo.reward.judge.model=${nowhere}", "overrides: Interpolation key 'nowhere' not found"),
         ("judge=opnai", "Could not find 'judge/opnai'"),
         ("medgrpo.reward.judge.api_key=SECRET", "Could not override 'medgrpo.reward.judge.api_key'"),
         ("+medgrpo.reward.judge.api_key=SECRET", "options of the judge: api_key: Extra inputs"),
