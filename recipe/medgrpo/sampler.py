@@ -21,6 +21,7 @@ from recipe.medgrpo.monitor import (
     AlarmOptions,
     Answer,
     CollapseAlarm,
+    CollapseError,
     dropped_by_pair,
     judge_failures_by_pair,
     step_metrics,
@@ -33,6 +34,9 @@ logger = logging.getLogger(__name__)
 MIN_SURVIVORS = 2
 #: Batches of prompts that may be replaced in one step because none of their answers has a score.
 MAX_REPLACED = 3
+#: Batches of prompts that may be thrown away in one step because their answers are all rewarded alike, where
+#: ``algorithm.filter_groups.max_num_gen_batches`` sets no limit. With ten, 9 of 10 prompts may be without a gradient.
+MAX_FILTERED = 10
 
 
 class SamplerError(RuntimeError):
@@ -47,6 +51,7 @@ class SamplerOptions(BaseModel):
         group_size: answers asked for per prompt.
         train_batch_size: prompts per step.
         filter_groups: verl's ``algorithm.filter_groups``, which verl itself does not hand to a custom sampler.
+            Its ``max_num_gen_batches``, which verl's own V1 sampler ignores, ends a step (0: `MAX_FILTERED`).
         sync_refill_failed_groups: verl's ``trainer.v1.sampler.sync_refill_failed_groups``, likewise: prompts of which
             no answer has a score are replaced.
         alarm: see `recipe.medgrpo.monitor.AlarmOptions`.
@@ -99,7 +104,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         self.normalizer = RunningNormalizer.start(options.reward, options.checkpoints)
         # verl builds its sampler before the reward workers.
         self.judge = judge_actor.start(options.reward)
-        self._replaced = 0
+        self._replaced = self._filtered = 0
         self._selected: list[str] = []
         self._data_sources: dict[str, str] = {}
 
@@ -115,11 +120,12 @@ class MedGRPOReplayBuffer(ReplayBuffer):
 
         Raises:
             SamplerError: no group of the step is left.
-            JudgeAborted, CollapseError: the judge, or the policy, has failed for so long that the run stops.
+            JudgeAborted, CollapseError: the judge, or the policy, has failed for so long that the run stops; the latter
+                also where ``algorithm.filter_groups`` finds no batch of prompts that give a gradient.
         """
         if partition_id == "val":
             return super().sample(global_steps, partition_id, batch_size)
-        self._replaced = 0
+        self._replaced = self._filtered = 0
         try:
             batch, metrics = super().sample(global_steps, partition_id, batch_size)
         finally:
@@ -145,13 +151,25 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         return batch, metrics
 
     def _terminal_eviction_reasons(self, global_steps: int, partition_id: str) -> tuple[set, set, set, Counter]:
-        """verl's choice of the prompts to replace, with an end: a judge that is gone fails the replacements too."""
+        """verl's choice of the prompts to replace, with an end: a judge that is gone fails the replacements too, and a
+        policy that has collapsed answers them all alike."""
         reasons = super()._terminal_eviction_reasons(global_steps, partition_id)
         self._replaced += len(reasons[2])
         if self._replaced > MAX_REPLACED * self.options.train_batch_size:
             raise SamplerError(
                 f"{self._replaced} prompts of this step have no scored answer, replacements included "
                 "(sync_refill_failed_groups): the errors of the reward loop above say why"
+            )
+        self._filtered += len(reasons[1])
+        batch_size = self.options.train_batch_size
+        limit = max(0, self.options.filter_groups["max_num_gen_batches"]) or MAX_FILTERED
+        usable = len(self._sampleable_terminal_keys(partition_id, reasons))
+        if self._filtered >= limit * batch_size and usable < batch_size:
+            raise CollapseError(
+                f"step {global_steps}: {self._filtered} prompts were thrown away because all their answers have one "
+                f"{self.filter_groups_metric}, {limit} batches or more, and {usable} of {batch_size} are left "
+                "(algorithm.filter_groups.max_num_gen_batches). The last checkpoint is kept; "
+                f"rollouts/{global_steps - 1}.jsonl has answers"
             )
         return reasons
 

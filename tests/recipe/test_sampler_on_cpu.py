@@ -17,7 +17,7 @@ from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
 import reward_score
 from recipe.medgrpo import judge_actor
-from recipe.medgrpo.monitor import Answer
+from recipe.medgrpo.monitor import Answer, CollapseError
 from recipe.medgrpo.running_normalizer import NormalizerCheckpoint, NormalizerFollower, RunningNormalizer
 from recipe.medgrpo.sampler import MedGRPOReplayBuffer, SamplerError
 from reward_score.errors import NormalizationError
@@ -211,6 +211,31 @@ def test_replacing_ends_where_replacements_have_no_score_either(queue, plain):
     with pytest.raises(SamplerError, match="8 prompts of this step have no scored answer"):
         build(plain, refill).sample(1, "train", 2)
     assert len(refill.asked) == 6
+
+
+@pytest.mark.parametrize("limit, batches", [(0, 10), (2, 2)])
+def test_filtering_ends_where_all_answers_are_alike(queue, plain, limit, batches):
+    plain.data.train_batch_size = 2
+    plain.algorithm.filter_groups.enable = True
+    plain.algorithm.filter_groups.metric = "reward"
+    plain.algorithm.filter_groups.max_num_gen_batches = limit
+    for uid in "ab":
+        put(uid, [0.5, 0.5, 0.5], "finished")
+    refill = Refill([0.5, 0.5, 0.5])
+    with pytest.raises(CollapseError, match=f"{2 * batches} prompts were thrown away.*0 of 2 are left"):
+        build(plain, refill).sample(1, "train", 2)
+    assert len(refill.asked) == 2 * (batches - 1)
+
+
+def test_a_batch_that_was_found_is_taken_whatever_was_thrown_away(queue, plain):
+    plain.data.train_batch_size = 1
+    plain.algorithm.filter_groups.enable = True
+    plain.algorithm.filter_groups.metric = "reward"
+    plain.algorithm.filter_groups.max_num_gen_batches = 1
+    put("a", [0.5, 0.5, 0.5], "finished")
+    put("b", [0.1, 0.2, 0.3], "finished")
+    batch, _ = build(plain).sample(1, "train", 1)
+    assert {key.split("_")[0] for key in batch.keys} == {"b"}
 
 
 def test_the_sampler_owns_the_judges_limiter_and_stops_the_run_without_it(queue, tmp_path):
