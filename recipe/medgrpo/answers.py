@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -57,21 +58,47 @@ class Answer:
     finish_reason: str
 
 
-def check_inputs(model: Path, data: Path, n: int, temperature: float) -> None:
+def model_folder(model: Path) -> Path:
+    """The folder of a Hugging Face checkpoint; one named as on the hub (``Qwen/...``) is downloaded.
+
+    Errors:
+        AnswersError: there is no such checkpoint, or it cannot be downloaded.
+    """
+    if (model / "config.json").is_file():
+        return model
+    if model.exists():
+        raise AnswersError(
+            f"{model}: no config.json, so no Hugging Face checkpoint (--model); make one of verl's sharded checkpoints "
+            "with `python -m verl.model_merger merge`"
+        )
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(model)):
+        raise AnswersError(f"{model}: no such folder (--model)")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(str(model)))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise AnswersError(
+            f"{model}: no such folder (--model), and as a name on the Hugging Face hub it cannot be fetched: {reason} "
+            f"Without a network, fetch it elsewhere (`hf download {model} --local-dir FOLDER`) and name that folder"
+        ) from None
+
+
+def check_inputs(model: Path, data: Path, n: int, temperature: float) -> Path:
     """Refuse at once what would otherwise fail after minutes of loading.
+
+    Returns:
+        The model's folder, see :func:`model_folder`.
 
     Errors:
         AnswersError: no such data, no Hugging Face checkpoint, or several samples at temperature 0.
     """
     if not data.is_file():
         raise AnswersError(f"{data}: no such Parquet file (--data)")
-    if not (model / "config.json").is_file():
-        raise AnswersError(
-            f"{model}: no config.json, so no Hugging Face checkpoint (--model); make one of verl's sharded checkpoints "
-            "with `python -m verl.model_merger merge`"
-        )
     if n > 1 and temperature == 0:
         raise AnswersError(f"{n} answers per row at temperature 0 would all be the same; give a --temperature")
+    return model_folder(model)
 
 
 def source_and_task(data_source: str, where: str) -> tuple[str, str]:

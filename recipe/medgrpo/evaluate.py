@@ -52,7 +52,9 @@ from reward_score.submission import Record
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, required=True, help="checkpoint in Hugging Face format")
+    parser.add_argument(
+        "--model", type=Path, required=True, help="checkpoint: a folder in Hugging Face format, or a name on the hub"
+    )
     parser.add_argument("--data", type=Path, required=True, help="held-out rows (Parquet)")
     parser.add_argument("--out", type=Path, required=True, help="folder for answers, results and summary")
     parser.add_argument(
@@ -72,11 +74,11 @@ def run(args: argparse.Namespace) -> int:
 
     options = reward_options(args.overrides)
     judge = PatientJudge(options.judge)
-    check_inputs(args.model, args.data, args.n, args.temperature)
+    folder = check_inputs(args.model, args.data, args.n, args.temperature)
     artifact = None if args.normalization is None else load_artifact(args.normalization, options)
     files = EvalDir(args.out)
     generate(
-        args.model,
+        folder,
         args.data,
         files.answers,
         n=args.n,
