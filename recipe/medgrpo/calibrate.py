@@ -24,7 +24,7 @@ from reward_score.normalization import MIN_OBSERVATIONS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, required=True, help="the SFT checkpoint, in Hugging Face format")
+    parser.add_argument("--model", type=Path, required=True, help="the SFT checkpoint: a folder, or a name on the hub")
     parser.add_argument("--data", type=Path, required=True, help="rows to answer: those that RL will train on")
     parser.add_argument("--out", type=Path, required=True, help="artifact to write (JSON); a picture goes beside it")
     parser.add_argument("--max-per-pair", type=int, default=500, help="rows per (source, task)")
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from recipe.medgrpo.generate import generate
+    from recipe.medgrpo.generate import generate, weights_fingerprint
 
     options = reward_options(args.overrides)
     judge = PatientJudge(options.judge)
@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
         reward_tasks=options.reward_tasks, judge=judge, similarity=options.similarity, caption_mix=options.caption_mix
     )
     tasks = sorted(scorer.reward_tasks, key=task_rank)
-    check_inputs(args.model, args.data, args.samples, args.temperature)
+    folder = check_inputs(args.model, args.data, args.samples, args.temperature)
     answers_file = generate(
-        args.model,
+        folder,
         args.data,
         args.out.with_suffix(".answers.jsonl"),
         n=args.samples,
@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
             decoding=describe_decoding(meta["decoding"]),
             similarity=options.similarity,
             unjudged=unjudged,
+            fingerprint=weights_fingerprint(folder),
             **judge.provenance,
         ),
     )

@@ -19,6 +19,7 @@ from verl.utils.device import auto_set_device
 
 import reward_score
 from recipe.medgrpo import plugin
+from recipe.medgrpo.generate import weights_fingerprint
 from recipe.medgrpo.judge_check import check_judge
 from recipe.medgrpo.probe import check_longest
 from recipe.medgrpo.self_check import check_before_training
@@ -37,7 +38,8 @@ def check_plugin() -> None:
 
 
 def check_normalization(config: DictConfig) -> None:
-    """Raise unless the artifact covers all pairs of the data, and is the one that a resumed run was started with.
+    """Raise unless the artifact covers all pairs of the data, was measured on the model that the training starts from,
+    and is the one that a resumed run was started with.
 
     The artifact is copied beside the checkpoints.
     """
@@ -51,14 +53,7 @@ def check_normalization(config: DictConfig) -> None:
         return
     kept = Path(config.trainer.default_local_dir) / "normalization.json"
     artifact = reward_score.Artifact.load(options["artifact"])
-    measured, model = artifact.provenance.model, config.actor_rollout_ref.model.path
-    if Path(measured).resolve() != Path(model).resolve():
-        # No error: a folder may have been moved, and a name may stand for the same weights.
-        print(
-            f"WARNING: the normalization {options['artifact']} was measured on {measured}, but training starts from "
-            f"{model}. If these are different weights, a median answer no longer gets 0.5: calibrate with this model",
-            flush=True,
-        )
+    _check_model(config, artifact)
     resumes = config.trainer.resume_mode != "disable" and find_latest_ckpt_path(str(kept.parent)) is not None
     if resumes and kept.exists() and (old := reward_score.Artifact.load(kept)).hash != artifact.hash:
         raise SetupError(
@@ -70,6 +65,28 @@ def check_normalization(config: DictConfig) -> None:
     shutil.copyfile(options["artifact"], kept.with_suffix(".tmp"))
     kept.with_suffix(".tmp").replace(kept)
     print(f"normalization {artifact.hash[:12]} from {options['artifact']}")
+
+
+def _check_model(config: DictConfig, artifact: reward_score.Artifact) -> None:
+    """Raise if the artifact was measured on other weights than the training starts from."""
+    file, model = config.medgrpo.reward.artifact, config.actor_rollout_ref.model.path
+    measured = artifact.provenance
+    own = weights_fingerprint(Path(model)) if measured.fingerprint else None
+    if own is None:
+        # Not to be had of a name on the hub, and of an artifact of version 1.
+        if Path(measured.model).resolve() != Path(model).resolve():
+            print(
+                f"WARNING: the normalization {file} was measured on {measured.model}, but training starts from {model}."
+                " If these are different weights, a median answer no longer gets 0.5: calibrate with this model",
+                flush=True,
+            )
+        return
+    if own != measured.fingerprint and not config.medgrpo.accept_other_model:
+        raise SetupError(
+            f"the normalization {file} was measured on {measured.model} (weights {measured.fingerprint[:12]}), but "
+            f"training starts from {model} (weights {own[:12]}), so a median answer would not get 0.5: calibrate with "
+            "this model (`medgrpo calibrate --model`), or set medgrpo.accept_other_model=true if that is meant"
+        )
 
 
 def _absolute(value):

@@ -99,6 +99,8 @@ def test_missing_inputs_are_refused_before_anything_is_loaded(world, model, call
         call(calibrate, "--model", model, "--data", tmp_path / "none.parquet", *out)
     with pytest.raises(AnswersError, match="no config.json.*model_merger"):
         call(calibrate, "--model", tmp_path, "--data", world.train, *out)
+    with pytest.raises(AnswersError, match="none: no such folder"):
+        call(calibrate, "--model", tmp_path / "none", "--data", world.train, *out)
     with pytest.raises(AnswersError, match="give a --temperature"):
         call(calibrate, "--model", model, "--data", world.train, *out, "--samples", "4")
 

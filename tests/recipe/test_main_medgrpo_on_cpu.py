@@ -12,6 +12,7 @@ import yaml
 from hydra import compose, initialize_config_module
 
 import reward_score
+from recipe.medgrpo.generate import weights_fingerprint
 from recipe.medgrpo.main_medgrpo import SetupError, check_normalization, check_plugin, keep_logs_together
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -58,13 +59,13 @@ def test_gpu_script_dry_run_prints_the_configuration():
     assert printed["trainer"]["n_gpus_per_node"] == 8
 
 
-def artifact_of(pairs, path, shift=0.0):
+def artifact_of(pairs, path, shift=0.0, **more):
     values = [shift + 0.01 * step for step in range(40)]
     observed = {}
     for source, task in pairs:
         for component in ("similarity", "judge") if task in ("vs", "rc") else ("raw",):
             observed[source, task, component] = values
-    provenance = reward_score.Provenance(model="m", split="train", decoding="greedy")
+    provenance = reward_score.Provenance(model="m", split="train", decoding="greedy", **more)
     return reward_score.Artifact.from_observations(observed, provenance).save(path)
 
 
@@ -125,6 +126,26 @@ def test_an_artifact_of_another_model_is_said(prepared, capsys, model, warned):
     config.actor_rollout_ref.model.path = model
     check_normalization(config)
     assert ("WARNING: the normalization" in capsys.readouterr().out) is warned
+
+
+def test_an_artifact_of_other_weights_is_refused(prepared, tmp_path):
+    config, pairs = prepared
+    sft = tmp_path / "sft"
+    sft.mkdir()
+    (sft / "model.safetensors").write_bytes(b"trained")
+    measured = artifact_of(pairs, tmp_path / "measured.json", fingerprint=weights_fingerprint(sft))
+    config.medgrpo.reward.artifact, config.actor_rollout_ref.model.path = str(measured), str(sft)
+    check_normalization(config)
+    # The same weights elsewhere, and younger.
+    moved = sft.rename(tmp_path / "moved")
+    os.utime(moved / "model.safetensors", (1, 1))
+    config.actor_rollout_ref.model.path = str(moved)
+    check_normalization(config)
+    (moved / "model.safetensors").write_bytes(b"another")
+    with pytest.raises(SetupError, match="measured on m .*medgrpo.accept_other_model=true"):
+        check_normalization(config)
+    config.medgrpo.accept_other_model = True
+    check_normalization(config)
 
 
 def test_a_missing_pair_is_named_before_the_first_step(prepared, tmp_path):
