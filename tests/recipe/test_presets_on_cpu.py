@@ -3,6 +3,7 @@
 """Every preset composes, passes verl's own validation, and says what its paper says."""
 
 import functools
+import inspect
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import yaml
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
+from verl.trainer.ppo.v1 import trainer_base
 from verl.utils.config import validate_config
 
 import recipe.medgrpo.config
@@ -251,3 +253,11 @@ def test_without_a_gpu_the_script_says_so_at_once(script, tmp_path):
     environment = {**os.environ, "PATH": "/usr/bin:/bin", "DRY_RUN": ""}
     done = subprocess.run(["bash", REPOSITORY / "examples" / script], env=environment, capture_output=True, text=True)
     assert done.returncode == 1 and "No NVIDIA GPU" in done.stderr
+
+
+def test_entropy_is_logged_without_its_cost_in_the_update():
+    actor = composed("medgrpo").actor_rollout_ref.actor
+    assert not actor.calculate_entropy and actor.entropy_coeff == 0
+    # tests/test_distributed_on_cpu.py compares the figure of real runs; this says early why there is one.
+    source = inspect.getsource(trainer_base.PPOTrainer._compute_old_log_prob)
+    assert '"calculate_entropy": True' in source and '"actor/entropy": entropy_agg' in source
