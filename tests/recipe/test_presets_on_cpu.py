@@ -126,7 +126,7 @@ SHARED = {
     "algorithm.adv_estimator": "grpo", "algorithm.use_kl_in_reward": False, "data.max_prompt_length": 1024,
     "data.truncation": "error", "data.filter_overlong_prompts": True, f"{ACTOR}.optim.betas": [0.9, 0.999],
     f"{ACTOR}.optim.lr_warmup_steps_ratio": 0.0, f"{ACTOR}.optim.min_lr_ratio": 0.0, f"{ACTOR}.grad_clip": 1.0,
-    f"{ACTOR}.freeze_vision_tower": False, f"{ACTOR}.entropy_coeff": 0, f"{ROLLOUT}.temperature": 1.0,
+    f"{ACTOR}.entropy_coeff": 0, f"{ROLLOUT}.temperature": 1.0,
     f"{ROLLOUT}.top_p": 1.0, f"{ROLLOUT}.val_kwargs.do_sample": False, f"{ROLLOUT}.val_kwargs.temperature": 0,
     f"{ROLLOUT}.val_kwargs.n": 1, "trainer.total_epochs": 1, "data.tasks": ["mcq"],
 }  # fmt: skip
