@@ -189,7 +189,9 @@ def resume_sft_after_an_epoch(checkpoint_handler) -> None:
 
 
 def register_reward_manager(registry_module) -> None:
-    """``reward.reward_manager.name=medgrpo``: verl 0.9.1 fills its registry at import and has no other hook."""
+    """``reward.reward_manager.name=medgrpo``: verl 0.9.1 knows its own managers alone by a name; its other way
+    (``source=importlib``) would need two more keys wherever the manager is chosen.
+    """
     from recipe.medgrpo.reward_manager import MedGRPORewardManager
 
     registry_module.register("medgrpo")(MedGRPORewardManager)

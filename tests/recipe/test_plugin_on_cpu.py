@@ -7,6 +7,7 @@ a fresh interpreter with ``VERL_USE_EXTERNAL_PLUGINS=none``.
 """
 
 import importlib.metadata
+import importlib.util
 import inspect
 import os
 import subprocess
@@ -18,10 +19,19 @@ import torch
 pytestmark = pytest.mark.skipif(os.environ.get("VERL_PLATFORM") != "cpu", reason="VERL_PLATFORM=cpu is not set")
 
 
-def stock(code: str) -> subprocess.CompletedProcess:
+def untouched(name: str):
+    """A second copy of a module, to which no patch is applied."""
+    found = importlib.util.find_spec(name)
+    spec = importlib.util.spec_from_file_location(f"untouched_{name.rpartition('.')[2]}", found.origin)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def stock(code: str, *arguments: str) -> subprocess.CompletedProcess:
     """Run ``code`` in verl as it is without this recipe."""
     environment = {**os.environ, "VERL_USE_EXTERNAL_PLUGINS": "none", "VERL_PLATFORM": ""}
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True)
 
 
 def test_verl_loads_the_plugin_and_the_platform():
@@ -48,15 +58,31 @@ def test_stock_verl_has_no_cpu_engine():
     assert result.stdout.strip().endswith("False"), f"register_cpu_engine can go: {result.stdout} {result.stderr}"
 
 
-def test_a_reference_model_needs_no_pinned_memory():
+def test_a_reference_model_needs_no_pinned_memory(tmp_path):
     from torch.distributed.fsdp import CPUOffloadPolicy
     from verl.workers.engine.fsdp import transformer_impl
 
     assert CPUOffloadPolicy(pin_memory=True).pin_memory
     assert not transformer_impl.CPUOffloadPolicy(pin_memory=True).pin_memory
+    asked = inspect.getsource(transformer_impl.FSDPEngine._build_fsdp_module)
+    assert "CPUOffloadPolicy(pin_memory=True)" in asked, "verl does not always pin: offload_without_pinning can go"
+    code = (
+        "import sys, torch\n"
+        "from torch.distributed.device_mesh import init_device_mesh\n"
+        "from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard\n"
+        f"torch.distributed.init_process_group('gloo', init_method='file://{tmp_path}/store', rank=0, world_size=1)\n"
+        "model = torch.nn.Linear(2, 2)\n"
+        "mesh = init_device_mesh('cpu', (1,))\n"
+        "fully_shard(model, mesh=mesh, offload_policy=CPUOffloadPolicy(pin_memory=sys.argv[1:] == ['pin']))\n"
+        "model(torch.ones(1, 2))\n"
+    )
+    result = stock(code)
+    assert result.returncode == 0, result.stderr
     if not torch.cuda.is_available():
-        with pytest.raises(RuntimeError):
-            torch.zeros(1).pin_memory()
+        (tmp_path / "store").unlink(missing_ok=True)
+        assert "RuntimeError" in stock(code, "pin").stderr, (
+            "pinning works without a GPU: offload_without_pinning can go"
+        )
 
 
 def test_engine_is_registered_for_cpu():
@@ -83,8 +109,9 @@ def test_backend_string_is_one_that_torch_accepts(monkeypatch):
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: False)
     distributed.initialize_global_process_group_ray()
     assert torch.distributed.BackendConfig(seen["backend"]).get_device_backend_map()["cpu"] == "gloo"
-    with pytest.raises(ValueError):
-        torch.distributed.BackendConfig("cpu:gloo,cpu:gloo")
+    untouched("verl.utils.distributed").initialize_global_process_group_ray()
+    with pytest.raises(ValueError):  # else: use_gloo can go
+        torch.distributed.BackendConfig(seen["backend"])
 
 
 def test_positions_are_bound_to_the_processor(tiny_model):
@@ -187,12 +214,13 @@ def test_received_weights_do_not_hold_the_shared_memory():
         del buffer
         received.close()  # stock: BufferError, "cannot close exported pointers exist"
         assert weight.tolist() == [0, 1, 2, 3]
-        raw = torch.frombuffer(memory.buf[:8], dtype=torch.uint8)
-        view = raw[0:4].to("cpu")
-        del raw
-        with pytest.raises(BufferError):
-            memory.close()
-        del view
+        buffer, received = untouched(transfer.__name__).rebuild_shared_memory(memory.name, 8)
+        weight = buffer[0:4].to("cpu")
+        del buffer
+        with pytest.raises(BufferError):  # else: copy_received_weights can go
+            received.close()
+        del weight
+        received.close()
     finally:
         memory.close()
         memory.unlink()
@@ -213,12 +241,42 @@ def test_vllm_linear_keeps_its_weight():
     assert layer.weight is not weight, "vLLM keeps the weight itself: keep_weights_loadable can go"
 
 
+def test_vllms_own_processor_loses_the_fps(tiny_model):
+    from recipe.medgrpo import plugin
+
+    plugin.register_vllm()
+    import numpy as np
+    from vllm.config import ModelConfig
+    from vllm.model_executor.models.qwen2_5_vl import Qwen2_5_VLForConditionalGeneration
+    from vllm.multimodal import MULTIMODAL_REGISTRY
+
+    timed = MULTIMODAL_REGISTRY.create_processor(ModelConfig(model=str(tiny_model), dtype="float32", max_model_len=512))
+    # The class behind ours, which vLLM would take without the plugin.
+    stock = Qwen2_5_VLForConditionalGeneration._processor_factory.build_processor(timed.info.ctx)
+    clip = np.zeros((4, 56, 56, 3), dtype=np.uint8)
+    clip = clip, {"fps": 0.5, "frames_indices": [0, 1, 2, 3], "total_num_frames": 4}
+
+    def seconds(processor):
+        items = processor.info.parse_mm_data({"video": [clip]})
+        text = "<|vision_start|><|video_pad|><|vision_end|>"
+        found = processor(text, items, hf_processor_mm_kwargs={"do_resize": False})
+        return float(found["mm_kwargs"]["video"][0]["second_per_grid_ts"].data)
+
+    assert seconds(timed) == pytest.approx(2 / 0.5)
+    assert seconds(stock) != pytest.approx(2 / 0.5), "vLLM keeps the fps itself: vllm_qwen2_5_vl.py can go"
+
+
 def test_reward_manager_is_registered():
     from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
 
     from recipe.medgrpo.reward_manager import MedGRPORewardManager
 
     assert get_reward_manager_cls("medgrpo") is MedGRPORewardManager
+    result = stock(
+        "from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls\n"
+        "get_reward_manager_cls('medgrpo')"
+    )
+    assert "ValueError: Unknown reward manager: medgrpo" in result.stderr, "register_reward_manager can go"
 
 
 def test_the_sampler_is_told_the_source_of_each_prompt(monkeypatch):
