@@ -3,8 +3,8 @@
 """Before the first step: the longest prompt of the training data, checked against every limit and processed once.
 
 The row that would end the run at step 300 ends it here, with its name and the setting to change. Only the processor
-runs, on the CPU: there is no forward or backward pass, so that GPU memory is not tried. `medgrpo estimate` gives a rough
-figure of it, no more.
+runs, on the CPU: there is no forward or backward pass, so that GPU memory is not tried. `medgrpo estimate` gives a
+rough figure of it, no more.
 """
 
 from __future__ import annotations
