@@ -304,3 +304,30 @@ def test_the_sampler_is_told_the_source_of_each_prompt(monkeypatch):
     # verl's own sampler.
     trainer.replay_buffer = None
     assert submit(trainer, batch) == 2
+
+
+def test_stock_verl_processes_a_medium_at_each_use(tiny_model, monkeypatch):
+    """For a medium that no cache holds the patched processors are transformers' own."""
+    from types import SimpleNamespace
+
+    from PIL import Image
+    from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
+    from verl.utils import hf_processor, hf_tokenizer
+
+    processor = hf_processor(str(tiny_model))
+    worker = SimpleNamespace(
+        processor=processor,
+        tokenizer=hf_tokenizer(str(tiny_model)),
+        _get_mm_processor_kwargs=lambda audios: {"do_resize": False},
+    )
+    cls, calls = type(processor.image_processor), []
+    preprocess = cls.preprocess
+    monkeypatch.setattr(cls, "preprocess", lambda *args, **kwargs: calls.append(1) or preprocess(*args, **kwargs))
+    image = Image.new("RGB", (56, 56))
+    ids = processor(text=["<|vision_start|><|image_pad|><|vision_end|>"], images=[image], return_tensors="pt")
+    output = SimpleNamespace(multi_modal_data={"images": [image]}, mm_processor_kwargs=None)
+    calls.clear()
+    # Once for the reward and once for the training inputs, as verl's V1 agent loop does for every answer.
+    for _ in range(2):
+        assert "pixel_values" in AgentLoopWorker._compute_multi_modal_inputs(worker, output, ids["input_ids"])
+    assert len(calls) == 2, "verl keeps what it has processed: share_processed_images and share_processed_videos can go"
