@@ -4,6 +4,8 @@
 #   python -m data_preprocess.pmc_vqa --root PMC-VQA --out data/pmc_vqa --version 2 --split-unit published --subset 10000 7000
 # Then:
 #   DATA=... [PRESET=zhu_ecr] bash examples/run_medical_vqa_drgrpo_qwen2vl_2b.sh [hydra overrides]
+# Stages: rl, then evaluate on the test ($OUT/eval). A second call skips what is done and resumes what was interrupted;
+# other settings with the same OUT are refused (ACCEPT_CHANGE=1 goes on from its checkpoints all the same).
 # DRY_RUN=1 prints the composed configuration and stops.
 set -euo pipefail
 
@@ -12,10 +14,11 @@ PRESET=${PRESET:-zhu_drgrpo}                      # zhu_{grpo,grpo_scratch,align
 MODEL=${MODEL:-}                                  # name or folder; empty: the preset's
 JUDGE=${JUDGE:-lexical}                           # expert of zhu_align; paper: BioMistral, with JUDGE=local (docs/papers.md)
 OUT=${OUT:-checkpoints/zhu/$PRESET}
-N_GPUS=${N_GPUS:-4}                               # paper
+N_GPUS=${N_GPUS:-4}                               # paper; JUDGE=local takes one more. It divides 64, a step's answers
 
-# shellcheck source=examples/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=examples/vqa.sh
+source "$(dirname "${BASH_SOURCE[0]}")/vqa.sh"
+refuse_overrides PRESET=preset JUDGE=judge OUT=trainer.default_local_dir MODEL=actor_rollout_ref.model.path -- "$@"
 DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") MODEL=$(absolute_folder "$MODEL")
 need_gpus
 
@@ -48,5 +51,5 @@ TRAINER=(
   hydra.run.dir="$(hydra "$OUT")"
 )
 
-exec python3 -m recipe.medgrpo.main_medgrpo ${DRY_RUN:+--cfg job --resolve} preset="$PRESET" \
+train_and_evaluate preset="$PRESET" \
   "${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@"

@@ -3,6 +3,8 @@
 #   DATA=... MODALITY=MRI [PRESET=medr1_nothink] bash examples/run_medr1_qwen2vl_2b.sh [hydra overrides]
 #   DATA=... QUESTION_TYPE='Lesion Grading' bash examples/run_medr1_qwen2vl_2b.sh
 # The paper trains one model per modality (8) and one per question type (5): give one of the two variables, not both.
+# Stages: rl, then evaluate on all of the test ($OUT/eval). A second call skips what is done and resumes what was
+# interrupted; other settings with the same OUT are refused (ACCEPT_CHANGE=1 goes on from its checkpoints all the same).
 # DRY_RUN=1 prints the composed configuration and stops.
 set -euo pipefail
 
@@ -16,8 +18,8 @@ OUT=${OUT:-}                                      # default: checkpoints/medr1/$
 N_GPUS=${N_GPUS:-2}                               # paper
 BATCH=${BATCH:-4}                                 # prompts a step, as published; 64 is the practical size
 
-# shellcheck source=examples/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=examples/vqa.sh
+source "$(dirname "${BASH_SOURCE[0]}")/vqa.sh"
 
 [ -z "$MODALITY" ] || [ -z "$QUESTION_TYPE" ] || die "Both MODALITY and QUESTION_TYPE are set: give one of them"
 # Both would hold, and the run would silently learn from the rows that meet both.
@@ -25,6 +27,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 if [ -n "$QUESTION_TYPE" ]; then FIELD=question_type PART=$QUESTION_TYPE; else FIELD=modality PART=${MODALITY:-CT}; fi
 OUT=${OUT:-checkpoints/medr1/$PRESET/${PART// /_}}
 DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") MODEL=$(absolute_folder "$MODEL")
+refuse_overrides PRESET=preset OUT=trainer.default_local_dir MODEL=actor_rollout_ref.model.path -- "$@"
 need_gpus
 
 DATA_ARGS=(
@@ -55,5 +58,5 @@ TRAINER=(
   hydra.run.dir="$(hydra "$OUT")"
 )
 
-exec python3 -m recipe.medgrpo.main_medgrpo ${DRY_RUN:+--cfg job --resolve} preset="$PRESET" \
+train_and_evaluate preset="$PRESET" \
   "${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${TRAINER[@]}" "$@"

@@ -7,10 +7,11 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
@@ -32,23 +33,34 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def reward_options(overrides: Sequence[str]) -> ScoreConfig:
-    """``medgrpo.reward`` of the training with these overrides.
+@contextmanager
+def composed_reward(overrides: Sequence[str]) -> Iterator[DictConfig]:
+    """``medgrpo.reward`` of the training with these overrides, for a block that resolves it.
 
     Raises:
-        BadOption: they make no sense, or name a judge that only the training itself serves.
+        BadOption: they make no sense.
     """
     from hydra import compose, initialize_config_module
     from hydra.errors import HydraException
 
     try:
         with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-            reward = compose("medgrpo", list(overrides)).medgrpo.reward
-        options: dict[str, Any] = OmegaConf.to_container(reward, resolve=True)
+            config = compose("medgrpo", list(overrides))
+        yield config.medgrpo.reward
     except (HydraException, OmegaConfBaseException) as error:
         # It quotes values, and then lists the packages that it searched.
         text = str(error).split("\nConfig search path")[0]
         raise BadOption("overrides: " + re.sub(r"=\S+", "=...", text)) from None
+
+
+def reward_options(overrides: Sequence[str]) -> ScoreConfig:
+    """The resolved ``medgrpo.reward`` of the training with these overrides.
+
+    Raises:
+        BadOption: they make no sense, or name a judge that only the training itself serves.
+    """
+    with composed_reward(overrides) as reward:
+        options: dict[str, Any] = OmegaConf.to_container(reward, resolve=True)
     try:
         config = ScoreConfig(**options)
     except ValidationError as error:

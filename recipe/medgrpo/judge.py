@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import time
 from datetime import datetime
 from pathlib import Path
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from recipe.medgrpo.caption_scorers import composed_reward
 from reward_score.errors import BadOption
 from reward_score.judge import DIMENSIONS, JudgeConfig, LLMJudge, cache, read_judge
 from reward_score.judge.config import DEFAULT_CACHE
@@ -79,22 +78,13 @@ def _configured(overrides: list[str]) -> JudgeConfig | str:
     Raises:
         BadOption: they make no sense.
     """
-    from hydra import compose, initialize_config_module
-    from hydra.errors import HydraException
-
-    try:
-        with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-            reward = compose("medgrpo", overrides).medgrpo.reward
+    with composed_reward(overrides) as reward:
         if reward.caption_mix == 1 and not OmegaConf.select(reward, "vqa.weights.alignment", default=0) > 0:
             return "caption_mix=1: this training asks no judge"
         # Before anything else is resolved: the script of a training names this judge's model where verl starts it.
         if OmegaConf.select(reward, "judge.backend") == "local" and not OmegaConf.select(reward, "judge.base_url"):
             return "judge=local: verl serves it within the training alone, whose reward workers ask it when they start"
         options = OmegaConf.to_container(reward, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        # It quotes values, and then lists the packages that it searched.
-        text = str(error).split("\nConfig search path")[0]
-        raise BadOption("overrides: " + re.sub(r"=\S+", "=...", text)) from None
     config = read_judge(options["judge"])
     return config if isinstance(config, JudgeConfig) else f"judge={config.name}: nobody to ask, it needs no network"
 

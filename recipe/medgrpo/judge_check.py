@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ class Estimate(NamedTuple):
         per_step: verdicts in a step, if none is cached; a dense caption counts once, although it has several pairs.
         steps: of the run.
         input_tokens, output_tokens: per verdict.
-        cost: USD for the whole run.
+        cost: USD for the whole run; NaN if the model's prices are unknown.
         minutes_per_step: the least that the limits per minute allow; 0 without limits.
     """
 
@@ -50,10 +51,11 @@ class Estimate(NamedTuple):
 
     def __str__(self) -> str:
         verdicts = self.per_step * self.steps
+        unknown = "cost unknown (set price_input and price_output)"
         text = (
             f"about {self.per_step:,.0f} verdicts a step, {verdicts:,.0f} in {self.steps:,} steps, "
             f"{verdicts * self.input_tokens / 1e6:,.1f} M tokens in, {verdicts * self.output_tokens / 1e6:,.1f} M out, "
-            f"{self.cost:,.2f} USD, without what the cache saves"
+            f"{unknown if math.isnan(self.cost) else f'{self.cost:,.2f} USD'}, without what the cache saves"
         )
         limits = f"; the limits allow a step every {self.minutes_per_step:.1f} minutes" if self.minutes_per_step else ""
         return text + limits

@@ -63,7 +63,9 @@ def pick(before: Evaluation, after: Evaluation, tasks: Sequence[str]) -> dict[st
     old, new = (_first_answers(side) for side in (before, after))
     chosen: dict[str, list[tuple[str, int]]] = {}
     for task in tasks:
-        change = sorted((new[i]["score"] - old[i]["score"], i) for i in old if old[i]["task"] == task)
+        # An answer that the judge gave no verdict on has no score.
+        scored = [i for i in old if old[i]["task"] == task and None not in (old[i]["score"], new[i]["score"])]
+        change = sorted((new[i]["score"] - old[i]["score"], i) for i in scored)
         if not change:
             continue
         picks = dict(zip(KINDS, (change[-1], change[len(change) // 2], change[0]), strict=True))

@@ -324,6 +324,8 @@ def test_examples_are_chosen_by_rule():
     chosen = {"tag": [("largest gain", 0), ("typical", 1), ("largest loss", 2)]}
     assert report_examples.pick(before, after, ["tag", "vs"]) == chosen
     assert report_examples.pick(before, before, ["tag"]) == {"tag": [("typical", 1)]}
+    unjudged = _evaluation([(0, None), (1, 0.5), (2, 0.1)])
+    assert report_examples.pick(before, unjudged, ["tag"]) == {"tag": [("typical", 1), ("largest loss", 2)]}
 
 
 def test_examples_show_frames_and_spans(finished_run):

@@ -3,9 +3,10 @@
 """Scripts of the image papers and of SLURM: what they start, with stand-ins for the programs."""
 
 import subprocess
+import sys
 
 import pytest
-from scripts import CLEAN, EXAMPLES, QWEN3, executable
+from scripts import CLEAN, EXAMPLES, MEDR1, QWEN3, ZHU, executable
 
 
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("run_*.sh")), ids=lambda path: path.name)
@@ -47,7 +48,8 @@ def cluster(tmp_path):
 
 def test_steps_get_the_jobs_cores_and_ray_the_nodes_gpus(cluster):
     calls = cluster("rl.sbatch", SLURM_GPUS_ON_NODE="4", N_GPUS="2")
-    assert all("cpus=24" in line for line in calls["srun"].splitlines())
+    steps = [line for line in calls["srun"].splitlines() if line.startswith("srun ")]
+    assert len(steps) == 2 and all(line.startswith("srun cpus=24 ") for line in steps)
     assert calls["ray"].rstrip().endswith("--num-gpus=4") and "N_GPUS=2" in calls["run_rl.sh"]
 
 
@@ -55,3 +57,76 @@ def test_steps_get_the_jobs_cores_and_ray_the_nodes_gpus(cluster):
 def test_sft_on_slurm_uses_the_gpus_of_the_job(cluster, variables, gpus):
     calls = cluster("sft.sbatch", **variables)
     assert f"cpus=24 N_GPUS={gpus}" in calls["run_sft_qwen2_5vl_7b.sh"]
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A script on a machine whose GPU, trainer and commands are stand-ins; returns its result and what it started."""
+    bin, calls = tmp_path / "bin", tmp_path / "calls"
+    executable(bin / "nvidia-smi", "")
+    note = f'echo "$(basename "$0") $*" >> "{calls}"\n'
+    executable(bin / "medgrpo", note)
+    executable(
+        bin / "python3",
+        f'[ "$1" != -c ] && [ "$2" != recipe.medgrpo.stage ] || exec "{sys.executable}" "$@"\n{note}'
+        f'[ -z "$FAILS" ] || exit 1\necho 7 > "{tmp_path}/out/latest_checkpointed_iteration.txt"\n',
+    )
+    (tmp_path / "data").mkdir()
+    for name in ("train", "test"):
+        (tmp_path / f"data/{name}.parquet").touch()
+
+    def call(script, *overrides, **variables):
+        paths = {"DATA": f"{tmp_path}/data", "OUT": f"{tmp_path}/out", "PATH": f"{bin}:{CLEAN['PATH']}"}
+        environment = {**CLEAN, **paths, "PYTHONPATH": str(EXAMPLES.parent), **variables}
+        done = subprocess.run(["bash", EXAMPLES / script, *overrides], env=environment, capture_output=True, text=True)
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        calls.unlink(missing_ok=True)
+        return done, lines
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "script, variables, overrides, wording",
+    [
+        (MEDR1, {}, [], "--template medr1_eval_think --max-tokens 256"),
+        (MEDR1, {"PRESET": "medr1_nothink"}, [], "--template medr1_eval_nothink --max-tokens 256"),
+        (MEDR1, {"PRESET": "medr1_think_after"}, [], "--template medr1_think_after --max-tokens 256"),
+        (ZHU, {}, [], "--template r1 --max-tokens 512"),
+        (ZHU, {"PRESET": "zhu_ecr"}, [], "--template r1 --max-tokens 1024"),
+        (ZHU, {}, ["data.max_response_length=300"], "--template r1 --max-tokens 300"),
+    ],
+)
+def test_training_then_evaluation_with_the_presets_wording(machine, tmp_path, script, variables, overrides, wording):
+    done, (estimate, rl, evaluate) = machine(script, *overrides, **variables)
+    assert done.returncode == 0, done.stderr
+    assert rl.startswith("python3 -m recipe.medgrpo.main_medgrpo preset=")
+    assert estimate == "medgrpo estimate " + rl.partition("main_medgrpo ")[2]
+    model = f"--model {tmp_path}/out/global_step_7/actor/huggingface"
+    assert evaluate.startswith("medgrpo evaluate ") and evaluate.endswith(f"{model} {wording}")
+    assert f"--data {tmp_path}/data/test.parquet --out {tmp_path}/out/eval" in evaluate
+    done, lines = machine(script, *overrides, **variables)
+    assert done.returncode == 0 and lines == [estimate], "a second call does nothing again"
+
+
+def test_a_run_of_other_settings_is_refused_once_it_has_a_checkpoint(machine):
+    assert machine(MEDR1, BATCH="4")[0].returncode == 0
+    done, lines = machine(MEDR1, BATCH="64")
+    assert done.returncode and len(lines) == 1 and "give the former settings" in done.stderr
+    done, lines = machine(MEDR1, BATCH="64", ACCEPT_CHANGE="1")
+    assert done.returncode == 0 and len(lines) == 3
+
+
+def test_a_failed_training_is_not_evaluated(machine):
+    done, lines = machine(ZHU, FAILS="1")
+    assert done.returncode and len(lines) == 2 and "stage rl failed" in done.stderr
+
+
+@pytest.mark.parametrize("script", [MEDR1, ZHU])
+def test_what_both_stages_need_is_set_once_and_data_are_named(machine, tmp_path, script):
+    for override in ("preset=zhu_ecr", "trainer.default_local_dir=x", "++actor_rollout_ref.model.path=x"):
+        done, lines = machine(script, override)
+        assert done.returncode and not lines and "in the environment instead" in done.stderr
+    (tmp_path / "data/test.parquet").unlink()
+    done, lines = machine(script)
+    assert done.returncode and not lines and "test.parquet is missing: make it with data_preprocess" in done.stderr
