@@ -1,7 +1,7 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""A Qwen2.5-VL, or a Qwen2-VL, of one to five million random parameters, with its own tokenizer, for runs without a
-GPU or a download.
+"""A Qwen2.5-VL, Qwen2-VL or Qwen3-VL of one to five million random parameters, with its own tokenizer, for runs without
+a GPU or a download.
 
 Real architecture, real processor, real file formats: transformers, verl and vLLM load it like the 7B model.
 """
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from recipe.medgrpo.prompts import TEMPLATES
 
-FAMILIES = ("qwen2_5_vl", "qwen2_vl")
+FAMILIES = ("qwen2_5_vl", "qwen2_vl", "qwen3_vl")
 SPECIAL_TOKENS = (
     "<|endoftext|>",
     "<|im_start|>",
@@ -67,11 +67,16 @@ def build_tokenizer(texts: list[str], vocab_size: int):
     )
 
 
+def patch_size(family: str) -> int:
+    """Side of a patch, in pixels; data_preprocess must be told (``--patch``)."""
+    return 16 if family == "qwen3_vl" else 14
+
+
 def _vision_config(family: str, hidden_size: int) -> dict:
     common = {
         "depth": 2,
         "num_heads": hidden_size // 64,
-        "patch_size": 14,
+        "patch_size": patch_size(family),
         "spatial_merge_size": 2,
         "temporal_patch_size": 2,
         "initializer_range": INITIALIZER_RANGE,
@@ -79,14 +84,19 @@ def _vision_config(family: str, hidden_size: int) -> dict:
     if family == "qwen2_vl":
         # Here `hidden_size` is the width of the language model, to which the tower's own is mapped.
         return common | {"embed_dim": hidden_size, "hidden_size": hidden_size, "mlp_ratio": 2}
-    return common | {
-        "hidden_size": hidden_size,
-        "intermediate_size": 2 * hidden_size,
-        "out_hidden_size": hidden_size,
-        "tokens_per_second": 2,
-        "window_size": 112,
-        "fullatt_block_indexes": [1],
-    }
+    common |= {"hidden_size": hidden_size, "intermediate_size": 2 * hidden_size, "out_hidden_size": hidden_size}
+    if family == "qwen3_vl":
+        # The tower's first layer, too, is added to the language model's; a grid of 16 x 16 learned places.
+        return common | {"deepstack_visual_indexes": [0], "num_position_embeddings": 256}
+    return common | {"tokens_per_second": 2, "window_size": 112, "fullatt_block_indexes": [1]}
+
+
+def _text_config(family: str) -> dict:
+    """What differs in the language model: M-RoPE's axes (of 32 frequencies) alternate in Qwen3-VL."""
+    rope = {"rope_type": "default", "rope_theta": 10000.0}
+    if family == "qwen3_vl":
+        return {"head_dim": 64, "rope_parameters": rope | {"mrope_section": [12, 10, 10], "mrope_interleaved": True}}
+    return {"rope_parameters": rope | {"mrope_section": [8, 12, 12]}}
 
 
 def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 128, layers: int = 4, seed: int = 0,
@@ -102,12 +112,13 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
     """
     import torch
     import transformers
-    from transformers import Qwen2VLImageProcessor, Qwen2VLVideoProcessor
 
-    prefix = {"qwen2_5_vl": "Qwen2_5_VL", "qwen2_vl": "Qwen2VL"}[family]
+    prefix = {"qwen2_5_vl": "Qwen2_5_VL", "qwen2_vl": "Qwen2VL", "qwen3_vl": "Qwen3VL"}[family]
     config_class, model_class, processor_class = (
         getattr(transformers, prefix + name) for name in ("Config", "ForConditionalGeneration", "Processor")
     )
+    # The two older families share one; all have the image processor of the first.
+    video_class = transformers.Qwen3VLVideoProcessor if family == "qwen3_vl" else transformers.Qwen2VLVideoProcessor
     # Question templates would otherwise cost a token per letter.
     templates = list(TEMPLATES.values()) if family == "qwen2_vl" else []
     tokenizer = build_tokenizer(_corpus(data) + templates, vocab_size)
@@ -121,12 +132,12 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
             "num_attention_heads": hidden_size // 64,
             "num_key_value_heads": hidden_size // 128,
             "max_position_embeddings": 32768,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]},
             "tie_word_embeddings": True,
             "initializer_range": INITIALIZER_RANGE,
             "bos_token_id": ids["<|endoftext|>"],
             "eos_token_id": ids["<|im_end|>"],
             "pad_token_id": ids["<|endoftext|>"],
+            **_text_config(family),
         },
         vision_config=_vision_config(family, hidden_size),
         image_token_id=ids["<|image_pad|>"],
@@ -143,9 +154,9 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out)
     processor_class(
-        image_processor=Qwen2VLImageProcessor(),
+        image_processor=transformers.Qwen2VLImageProcessor(patch_size=patch_size(family)),
         tokenizer=tokenizer,
-        video_processor=Qwen2VLVideoProcessor(),
+        video_processor=video_class(),
         chat_template=CHAT_TEMPLATE,
     ).save_pretrained(out)
     return sum(parameter.numel() for parameter in model.parameters()), len(tokenizer)

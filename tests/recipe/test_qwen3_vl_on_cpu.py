@@ -16,32 +16,9 @@ FPS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 24, 29.97, 60)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Config, tokenizer and processor of a small Qwen3-VL; weights are not needed here."""
-    from transformers import Qwen2VLImageProcessor, Qwen3VLConfig, Qwen3VLProcessor, Qwen3VLVideoProcessor
-
-    tokenizer = tiny_model.build_tokenizer(["Where is it at <0.5 seconds>? 1.0-2.0 seconds."] * 3, 400)
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in tiny_model.SPECIAL_TOKENS}
+def folder(drawn, tmp_path_factory):
     out = tmp_path_factory.mktemp("qwen3_vl")
-    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [12, 10, 10], "mrope_interleaved": True}
-    text = {"hidden_size": 128, "intermediate_size": 128, "num_hidden_layers": 1, "head_dim": 64}
-    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": len(tokenizer), "rope_parameters": rope}
-    vision = {"depth": 1, "hidden_size": 128, "intermediate_size": 128, "num_heads": 2, "out_hidden_size": 128}
-    Qwen3VLConfig(
-        text_config=text | heads | {"max_position_embeddings": 32768},
-        vision_config=vision | {"deepstack_visual_indexes": [0]},
-        image_token_id=ids["<|image_pad|>"],
-        video_token_id=ids["<|video_pad|>"],
-        vision_start_token_id=ids["<|vision_start|>"],
-        vision_end_token_id=ids["<|vision_end|>"],
-        architectures=["Qwen3VLForConditionalGeneration"],
-    ).save_pretrained(out)
-    Qwen3VLProcessor(
-        image_processor=Qwen2VLImageProcessor(patch_size=16),
-        tokenizer=tokenizer,
-        video_processor=Qwen3VLVideoProcessor(),
-        chat_template=tiny_model.CHAT_TEMPLATE,
-    ).save_pretrained(out)
+    tiny_model.build(out, drawn / "train.parquet", layers=1, family="qwen3_vl")
     return out
 
 
