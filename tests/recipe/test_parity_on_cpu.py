@@ -1,6 +1,7 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Log-probabilities of the same tokens in vLLM and in the trainer's model, at every frame rate of the benchmark.
+"""Log-probabilities of the same tokens in vLLM and in the trainer's model, for every family, at every frame rate of the
+benchmark.
 
 Weights are random, with queries and keys enlarged so that a token's position decides whom it attends to: the usual
 small random weights cannot tell one position from another.
@@ -15,7 +16,7 @@ import torch
 from PIL import Image
 
 from data_preprocess.video_tokens import pixel_budget
-from recipe.medgrpo import dataset, plugin, rope
+from recipe.medgrpo import dataset, plugin, rope, tiny_model
 
 pytestmark = pytest.mark.e2e
 
@@ -23,39 +24,51 @@ FPS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 29.97)
 TOKENS = 24
 
 
-@pytest.fixture(scope="module")
-def sharp_model(tiny_model, tmp_path_factory):
-    import shutil
+#: What sets the size of queries and keys: Qwen3-VL normalizes them, so its projections do not.
+SIZES = {"qwen3_vl": ("q_norm.weight", "k_norm.weight")}
 
+
+@pytest.fixture(scope="module", params=tiny_model.FAMILIES)
+def family(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def sharp_model(family, drawn, tmp_path_factory):
     from safetensors.torch import load_file, save_file
 
-    folder = tmp_path_factory.mktemp("sharp") / "model"
-    shutil.copytree(tiny_model, folder)
+    folder = tmp_path_factory.mktemp("sharp") / family
+    tiny_model.build(folder, drawn / "train.parquet", family=family)
     weights = load_file(folder / "model.safetensors")
-    for name in weights:
-        if "language_model" in name and name.endswith(("q_proj.weight", "k_proj.weight")):
-            weights[name] = weights[name] * 2.5
-    assert any("q_proj" in name for name in weights)
+    names = SIZES.get(family, ("q_proj.weight", "k_proj.weight"))
+    chosen = [name for name in weights if name.endswith(names)]
+    assert len(chosen) == 8
+    for name in chosen:
+        weights[name] = weights[name] * 2.5
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
 
 @pytest.fixture(scope="module")
-def messages(tmp_path_factory):
-    """One clip at every frame rate, then an odd clip, a single frame, two clips, and an image beside a clip."""
+def messages(family, tmp_path_factory):
+    """One clip at every frame rate, an odd clip, a single frame, two clips, an image beside a clip, an image alone."""
     folder, rng = tmp_path_factory.mktemp("frames"), np.random.default_rng(0)
     frames = [str(folder / f"{i}.png") for i in range(8)]
     for path in frames:
         Image.fromarray(rng.integers(0, 255, (112, 112, 3), dtype=np.uint8)).save(path)
 
-    def video(count, fps):
-        return {"type": "video", "video": frames[:count], "sample_fps": fps, "raw_fps": fps, **pixel_budget()}
+    patch = tiny_model.patch_size(family)
 
-    image = {"type": "image", "image": frames[0], "min_pixels": 4 * 784, "max_pixels": 16 * 784}
+    def video(count, fps):
+        budget = pixel_budget(patch=patch)
+        return {"type": "video", "video": frames[:count], "sample_fps": fps, "raw_fps": fps, **budget}
+
+    token = (2 * patch) ** 2
+    image = {"type": "image", "image": frames[0], "min_pixels": 4 * token, "max_pixels": 16 * token}
     text = {"type": "text", "text": "When is the grasper seen?"}
     contents = [[video(8, fps), text] for fps in FPS]
     contents += [[video(5, 0.5), text], [video(1, 1), text]]
-    contents += [[video(4, 0.5), text, video(6, 3), text], [image, text, video(8, 0.25), text]]
+    contents += [[video(4, 0.5), text, video(6, 3), text], [image, text, video(8, 0.25), text], [image, text]]
     return [[{"role": "user", "content": content}] for content in contents]
 
 
@@ -82,7 +95,7 @@ def sampled(sharp_model, messages):
     parameters = SamplingParams(temperature=1.0, max_tokens=TOKENS, logprobs=0, ignore_eos=True, logit_bias=never)
     encoded, prompts = [], []
     for turns in messages:
-        images, videos = dataset.load_media(turns, 14)
+        images, videos = dataset.load_media(turns, processor.image_processor.patch_size)
         inputs = dataset.encode(processor, turns, images, videos)
         media = {"image": images, "video": videos}
         prompts.append(
@@ -106,12 +119,10 @@ def sampled(sharp_model, messages):
 @pytest.fixture(scope="module")
 def trainer(sharp_model):
     """The model as verl's FSDP worker runs it: Hugging Face's classes under verl's own patches."""
-    from transformers import Qwen2_5_VLForConditionalGeneration
+    from transformers import AutoModelForImageTextToText
     from verl.models.transformers.monkey_patch import apply_monkey_patch
 
-    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-        sharp_model, dtype=torch.float32, attn_implementation="sdpa"
-    )
+    model = AutoModelForImageTextToText.from_pretrained(sharp_model, dtype=torch.float32, attn_implementation="sdpa")
     apply_monkey_patch(model, use_remove_padding=False, ulysses_sp_size=1)
     return model.eval()
 
@@ -125,35 +136,57 @@ def positions_of(processor, ids, inputs) -> torch.Tensor:
     return found.transpose(0, 1)
 
 
+def counted(processor, ids, inputs) -> torch.Tensor:
+    """Positions of a text of this length; shape (4, 1, L)."""
+    return torch.arange(ids.shape[1]).expand(4, 1, -1)
+
+
 @torch.no_grad()
-def log_probs_of(model, processor, inputs, answer) -> torch.Tensor:
+def log_probs_of(model, processor, inputs, answer, positions=positions_of) -> torch.Tensor:
     ids = torch.cat([inputs["input_ids"], torch.tensor([answer])], dim=1)
     media = {key: inputs[key] for key in ("pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")
              if key in inputs}  # fmt: skip
-    positions = positions_of(processor, ids, inputs)
-    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), position_ids=positions, **media).logits[0]
+    places = positions(processor, ids, inputs)
+    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), position_ids=places, **media).logits[0]
     steps = logits[-len(answer) - 1 : -1].log_softmax(-1)
     return steps.gather(1, torch.tensor(answer)[:, None])[:, 0]
 
 
-def test_rollout_and_trainer_agree_everywhere(sampled, trainer):
-    processor, found = sampled
-    worst = [
-        (log_probs_of(trainer, processor, inputs, answer) - rolled).abs().max().item()
+def differences(model, processor, found, **options) -> list[float]:
+    """Largest difference of a token's log-probability, for each prompt."""
+    return [
+        (log_probs_of(model, processor, inputs, answer, **options) - rolled).abs().max().item()
         for inputs, answer, rolled in found
     ]
+
+
+def test_rollout_and_trainer_agree_everywhere(sampled, trainer):
+    processor, found = sampled
+    worst = differences(trainer, processor, found)
     assert max(worst) < 1e-3, worst
 
 
-def test_without_the_fix_they_do_not(sampled, trainer, sharp_model):
-    """verl 0.9.1 as it is: its own binding, called without the clip's time step."""
+def test_the_comparison_sees_positions(sampled, trainer):
+    processor, found = sampled
+    smallest = differences(trainer, processor, found, positions=counted)
+    assert min(smallest) > 0.02, smallest
+
+
+@pytest.mark.parametrize("family", ["qwen3_vl"], indirect=True)
+def test_the_comparison_sees_deepstack(sampled, trainer, monkeypatch):
+    """The features of the vision tower's inner layers, which both sides add to the language model's."""
+    processor, found = sampled
+    monkeypatch.setattr(trainer.model.visual, "deepstack_visual_indexes", [])
+    smallest = differences(trainer, processor, found)
+    assert min(smallest) > 0.02, smallest
+
+
+def test_stock_positions(sampled, trainer, sharp_model, family):
+    """verl 0.9.1 as it is, its own binding called without the clip's time step, is wrong for Qwen2.5-VL alone."""
     from verl.utils import hf_processor
 
     stock = hf_processor.__wrapped__(str(sharp_model))
     assert getattr(stock.get_rope_index, "func", None) is not rope.get_rope_index
     _, found = sampled
-    differences = {
-        fps: (log_probs_of(trainer, stock, inputs, answer) - rolled).abs().max().item()
-        for fps, (inputs, answer, rolled) in zip(FPS, found[: len(FPS)], strict=True)
-    }
-    assert min(differences.values()) > 0.02, differences
+    measured = differences(trainer, stock, found[: len(FPS)])
+    assert min(measured) > 0.02 if family == "qwen2_5_vl" else max(measured) < 1e-3, measured
