@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ OK, WARNING, ERROR = "ok", "warning", "error"
 GIB = 2**30
 #: What a run takes at least (GiB): the CPU run's processes held about 14 at their peak; checkpoints and decoded clips.
 MEMORY_GB, DISK_GB, SHARED_MEMORY_GB = 16, 10, 1
+#: The same of the disk where there is a GPU: two checkpoints each of SFT and RL of a 7B model, 14 bytes per parameter.
+GPU_DISK_GB = 430
+#: The oldest NVIDIA driver that runs CUDA 13, which requirements/gpu.txt brings.
+DRIVER = 580
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,21 @@ def versions() -> list[Finding]:
     found += [judge(package, installed(package.name)) for package in PACKAGES]
     name = next((name for name in VLLM if installed(name)), "vllm")
     found.append(judge(Package(name, VLLM[name], (OLD_VLLM,)), installed(name)))
-    return found + accelerator(name) + [plugin_of_verl(), ffmpeg(), llm_judge()]
+    return found + driver() + accelerator(name) + [plugin_of_verl(), ffmpeg(), llm_judge()]
+
+
+def driver() -> list[Finding]:
+    """The NVIDIA driver and the GPUs' memory; nothing where there is no driver."""
+    query = ["nvidia-smi", "--query-gpu=driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        lines = subprocess.run(query, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+        version, memory = lines[0].split(", ")
+        new_enough = int(version.split(".")[0]) >= DRIVER
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return []
+    advice = "" if new_enough else f"requirements/gpu.txt is built for CUDA 13: driver {DRIVER} or newer"
+    found = f"{version}, {len(lines)} x {memory}"
+    return [Finding("NVIDIA driver", found, OK if new_enough else ERROR, advice)]
 
 
 def accelerator(vllm_name: str) -> list[Finding]:
@@ -150,12 +169,12 @@ def llm_judge() -> Finding:
     return Finding("LLM judge", found, WARNING if missing else OK, advice)
 
 
-def room(folder: Path) -> list[Finding]:
-    """Free memory, disk and shared memory."""
+def room(folder: Path, disk_gb: float = DISK_GB) -> list[Finding]:
+    """Free memory, disk and shared memory; ``disk_gb`` GiB of disk are wanted."""
     shared = Path("/dev/shm")
     amounts = [
         ("memory", psutil.virtual_memory().available, MEMORY_GB, "end other programs, or use a larger machine"),
-        (f"disk at {folder}", shutil.disk_usage(folder).free, DISK_GB, "free some, or set RUN to another disk"),
+        (f"disk at {folder}", shutil.disk_usage(folder).free, disk_gb, "free some, or set RUN to another disk"),
     ]
     if shared.is_dir():
         advice = "Ray's object store lies there; in Docker: --shm-size=8g"
@@ -184,7 +203,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    findings = versions() + room(args.folder)
+    findings = versions()
+    findings += room(args.folder, GPU_DISK_GB if any(one.name == "NVIDIA driver" for one in findings) else DISK_GB)
     if args.model and args.data:
         findings.append(positions(args.model, args.data))
     else:

@@ -86,3 +86,14 @@ def test_packages_of_the_judge(monkeypatch):
     monkeypatch.setattr(doctor, "installed", lambda name: None if name == "tenacity" else "1")
     finding = doctor.llm_judge()
     assert finding.verdict == WARNING and "pip install tenacity" in finding.advice
+
+
+@pytest.mark.parametrize("version, verdict", [("580.65.06", OK), ("570.124.06", ERROR), ("[N/A]", None)])
+def test_the_driver_must_run_cuda_13(monkeypatch, tmp_path, version, verdict):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\nprintf '{version}, 81559 MiB\\n{version}, 81559 MiB\\n'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = doctor.driver()
+    assert [one.verdict for one in found] == ([verdict] if verdict else [])
+    assert all(one.found == f"{version}, 2 x 81559 MiB" for one in found)
