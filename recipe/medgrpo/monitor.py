@@ -45,7 +45,7 @@ def step_metrics(answers: Sequence[Answer], asked: int) -> dict[str, float]:
     """
     by_pair = defaultdict(list)
     for answer in answers:
-        by_pair[_pair(answer)].append(answer)
+        by_pair[pair_of(answer.data_source)].append(answer)
     metrics = {"medgrpo/dropped_trajectories": asked - len(answers), "medgrpo/dropped_share": 1 - len(answers) / asked}
     metrics["medgrpo/sampled_entropy"] = statistics.fmean(answer.entropy for answer in answers)
     for prefix, group in (("medgrpo", answers), *((f"medgrpo/{pair}", by_pair[pair]) for pair in sorted(by_pair))):
@@ -70,8 +70,8 @@ def dropped_by_pair(
     for answer in answers:
         if answer.uid not in prompts:
             prompts.add(answer.uid)
-            dropped[_pair(answer)] += group_size
-        dropped[_pair(answer)] -= answer.uid in kept
+            dropped[pair_of(answer.data_source)] += group_size
+        dropped[pair_of(answer.data_source)] -= answer.uid in kept
     return {f"medgrpo/{pair}/dropped_trajectories": number for pair, number in dropped.items()}
 
 
@@ -91,10 +91,6 @@ def judge_failures_by_pair(failed: Mapping[str, int], data_sources: Mapping[str,
 def pair_of(data_source: str) -> str:
     """``<source>/<task>`` of ``<benchmark>/<source>/<task>``."""
     return data_source.split("/", 1)[-1]
-
-
-def _pair(answer: Answer) -> str:
-    return pair_of(answer.data_source)
 
 
 def _summary(answers: Sequence[Answer]) -> dict[str, float]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -180,7 +181,14 @@ def kept_rollouts(run: RunDir) -> dict[int, Path]:
     verl 0.9.1 dumps and logs a step after its checkpoint: a trainer killed in between never comes back to that step.
     """
     files = sorted(run.rollouts.glob("*.jsonl"), key=lambda path: int(path.stem))
-    return {int(path.stem): path for path in files if path.read_bytes().endswith(b"\n")}
+    return {int(path.stem): path for path in files if _ends_a_line(path)}
+
+
+def _ends_a_line(path: Path) -> bool:
+    # The last byte alone: a long run has gigabytes of answers.
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+        return file.read() == b"\n"
 
 
 def lost_steps(run: RunDir, metrics: dict[int, dict[str, float]]) -> list[int]:
