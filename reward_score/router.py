@@ -11,7 +11,7 @@ import asyncio
 import math
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -53,6 +53,8 @@ SCORE_KEYS = (
     "rule",
     "format",
     "parsed",
+    "concise",
+    "cut",
     "similarity",
     "similarity_normalized",
     "judge",
@@ -75,6 +77,8 @@ class RawScore:
         components: value in [0, 1] of each of the task's components: ``raw`` (by rule), ``similarity``, ``judge``.
         dimensions: the judge's mean grades (1-5) by dimension; {} if no caption was judged.
         parts: see `Rating`; their reward is a weighted sum, and ``raw`` is then not normalized.
+        concise: factor for surplus, already part of format and components (`reward_score.surplus`).
+        cut: whether the answer reached its token limit without ending.
     """
 
     source: str
@@ -83,6 +87,8 @@ class RawScore:
     components: dict[str, float]
     dimensions: dict[str, float]
     parts: dict[str, float] = field(default_factory=dict)
+    concise: float = 1.0
+    cut: bool = False
 
 
 class Scorer:
@@ -206,9 +212,9 @@ class Scorer:
             components: dict[str, float] = {}
             dimensions: dict[str, float] = {}
             if rating.raw is not None:
-                components["raw"] = rating.raw
+                components["raw"] = rating.raw * rating.concise
             if "similarity" in TASKS[sample.task].COMPONENTS:
-                expected = max(1, rating.n_pairs)
+                expected = max(1, rating.n_pairs) / rating.concise
                 if similarities is not None:
                     components["similarity"] = sum(next(similarity) for _ in rating.pairs) / expected
                 if verdicts is not None:
@@ -219,15 +225,20 @@ class Scorer:
             parts = dict(rating.parts)
             if rating.claim is not None:
                 parts["alignment"] = float(next(opinion).normalized >= self.config.vqa.alignment_threshold)
-            results.append(RawScore(sample.source, sample.task, rating.format, components, dimensions, parts))
+            own = sample.source, sample.task, rating.format * rating.concise, components, dimensions, parts
+            results.append(RawScore(*own, rating.concise, sample.cut))
         return results
 
     def _rate(self, sample: Sample) -> Rating:
         try:
             own = (self.config.vqa,) if sample.task in VQA_TASKS else ()
-            return _module(sample.task).rate(sample, self.config.format_fallback, *own)
+            rating = _module(sample.task).rate(sample, self.config.format_fallback, *own)
         except BadGroundTruth as error:
             raise BadGroundTruth(f"{sample.row}: {error}") from None
+        if rating.raw is not None:
+            return rating.failed() if sample.cut else rating
+        factor = sample.overlong_factor(self.config.overlong_buffer)
+        return replace(rating, format=rating.format * factor) if factor > 0 else rating.failed()
 
     def finish(self, raws: Sequence[RawScore]) -> list[dict[str, float]]:
         """Rewards from raw components: normalized, mixed, times format; one dict with SCORE_KEYS each.
@@ -238,11 +249,11 @@ class Scorer:
         return [self._finish(raw) for raw in raws]
 
     def _finish(self, raw: RawScore) -> dict[str, float]:
-        result = dict.fromkeys(SCORE_KEYS, math.nan)
+        result = dict.fromkeys(SCORE_KEYS, math.nan) | {"concise": raw.concise, "cut": float(raw.cut)}
         plain = raw.components
         if raw.parts:
             accuracy = plain["raw"]
-            total = vqa.reward(raw.parts, self.config.vqa.weights)
+            total = vqa.reward(raw.parts, self.config.vqa.weights, raw.concise)
             own = {"score": total, "raw": accuracy, "normalized": accuracy, "format": raw.format}
             return result | own | {"parsed": float(raw.format > 0)} | raw.parts
         normal = {name: self._normalize(value, raw, name) for name, value in plain.items()}
