@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from recipe.medgrpo.monitor import AlarmOptions, Answer, CollapseAlarm, CollapseError, dropped_by_pair, step_metrics
 
 
-def answer(uid, source, raw, score, parsed=1.0, length=10, entropy=1.0):
-    scores = {"raw": raw, "normalized": raw / 2, "score": score, "parsed": parsed}
+def answer(uid, source, raw, score, parsed=1.0, length=10, entropy=1.0, cut=0.0):
+    scores = {"raw": raw, "normalized": raw / 2, "score": score, "parsed": parsed, "cut": cut}
     return Answer(uid, f"medvidbench/{source}", scores, length, entropy)
 
 
@@ -21,7 +21,7 @@ def test_metrics_by_hand():
         answer("a", "CoPESD/tag", 0.6, 0.8, length=30),
         answer("b", "CoPESD/tag", 0.4, 0.5),
         answer("b", "CoPESD/tag", 0.4, 0.5),
-        answer("c", "NurViD/stg", 0.0, 0.0, parsed=0.0, entropy=3.0),
+        answer("c", "NurViD/stg", 0.0, 0.0, parsed=0.0, entropy=3.0, cut=1.0),
     ]
     metrics = step_metrics(answers, asked=8)
     assert metrics["medgrpo/dropped_trajectories"] == 3 and metrics["medgrpo/dropped_share"] == 3 / 8
@@ -35,6 +35,7 @@ def test_metrics_by_hand():
     assert metrics["medgrpo/CoPESD/tag/zero_std_groups"] == 0.5
     assert metrics["medgrpo/CoPESD/tag/response_length"] == 15
     assert metrics["medgrpo/NurViD/stg/parse_rate"] == 0 and metrics["medgrpo/parse_rate"] == 0.8
+    assert metrics["medgrpo/NurViD/stg/cut_share"] == 1 and metrics["medgrpo/cut_share"] == 0.2
     assert metrics["medgrpo/CoPESD/tag/answers"] == 4 and metrics["medgrpo/answers"] == 5
 
 
@@ -65,6 +66,10 @@ def healthy(**changed):
         ({"sampled_entropy": 0.01}, "entropy 0.010 is below 0.1"),
         ({"sampled_entropy": 9.0}, "entropy 9.000 is above 4"),
         ({"dropped_share": 0.6}, "60% of the answers could not be scored"),
+        (
+            {"NurViD/stg/cut_share": 0.7, "cut_share": 0.1},
+            "70% of the answers of NurViD/stg reach data.max_response_length",
+        ),
     ],
 )
 def test_stops_after_the_steps_in_a_row(bad, message):

@@ -3,6 +3,7 @@
 """Our reward in verl's own reward loop, by both doors: the registered manager, and the function alone."""
 
 import asyncio
+import itertools
 import math
 import os
 import time
@@ -47,9 +48,9 @@ def configuration(tiny_model, *overrides):
         )
 
 
-def trajectory(tokenizer, data_source, answer, padding=5, **more):
-    """One answered prompt as verl's agent loop hands it to the reward loop."""
-    ids = tokenizer(answer + tokenizer.eos_token)["input_ids"]
+def trajectory(tokenizer, data_source, answer, padding=5, end=None, **more):
+    """One answered prompt as verl's agent loop hands it to the reward loop; `end` is the text that ends the answer."""
+    ids = tokenizer(answer + (tokenizer.eos_token if end is None else end))["input_ids"]
     responses = torch.tensor([ids + [tokenizer.pad_token_id] * padding])
     mask = torch.tensor([[1, 1, 1] + [1] * len(ids) + [0] * padding])
     batch = TensorDict({"responses": responses, "attention_mask": mask}, batch_size=1)
@@ -65,13 +66,19 @@ def trajectory(tokenizer, data_source, answer, padding=5, **more):
     )
 
 
-def run(config, tiny_model, data_source=ROW["data_source"], answer=ROW["answer"]):
+def run(config, tiny_model, data_source=ROW["data_source"], answer=ROW["answer"], end=None):
     async def score():
         return await RewardLoopWorker(config).compute_score(
-            trajectory(hf_tokenizer(str(tiny_model)), data_source, answer)
+            trajectory(hf_tokenizer(str(tiny_model)), data_source, answer, end=end)
         )
 
     return asyncio.run(score())
+
+
+@pytest.mark.parametrize(("end", "cut"), [("", 1), (None, 0), ("<|endoftext|>", 0)])
+def test_an_answer_without_an_end_was_cut(tiny_model, end, cut):
+    result = run(configuration(tiny_model), tiny_model, end=end)["reward_extra_info"]
+    assert (result["cut"], result["score"] > 0) == (cut, not cut)
 
 
 def test_registered_manager(tiny_model):
@@ -175,7 +182,8 @@ def step_metrics():
 
 def captions(number):
     # Words of the drawn world, which is all that the tiny model's tokenizer knows.
-    return [" ".join(["seconds"] * (1 + i % 9) + ["the"] * (1 + i // 9)) for i in range(number)]
+    words = ("seconds", "the", "scores", "clip", "image", "is", "in", "of")
+    return [" ".join(pair) for pair in itertools.permutations(words, 2)][:number]
 
 
 def test_as_many_verdicts_are_under_way_as_answers_come_in(judged):
@@ -190,7 +198,7 @@ def test_as_many_verdicts_are_under_way_as_answers_come_in(judged):
 def test_one_answer_without_a_verdict_is_an_error_of_its_own(judged):
     async def picky(request):
         text = (await request.json())["messages"][1]["content"]
-        return await (status(400) if "the the" in text else verdict(2))(request)
+        return await (status(400) if "clip" in text else verdict(2))(request)
 
     answers = captions(20)
     groups = ["a"] * 12 + ["b"] * 8
@@ -200,7 +208,7 @@ def test_one_answer_without_a_verdict_is_an_error_of_its_own(judged):
     assert set(failed) == {"a", "b"}
     assert judge_actor.failed_by_group(ray.get_actor(judge_actor._name())) == failed
     for answer, result in zip(answers, results, strict=True):
-        if "the the" in answer:
+        if "clip" in answer:
             assert isinstance(result, JudgeUnavailable)
         else:
             assert result["reward_extra_info"]["judge"] == 0.25
