@@ -12,10 +12,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory) -> Path:
     """Folder with train.parquet and val.parquet of a small drawn world."""
-    from data_preprocess import medvidbench, synthetic
+    from data_preprocess import medvidbench
+    from data_preprocess.synthetic import clips
 
     root = tmp_path_factory.mktemp("drawn world")
-    file = synthetic.generate(root / "world", clips_per_source=6, progress=False)
+    file = clips.generate(root / "world", clips_per_source=6, progress=False)
     medvidbench.main(["--json", str(file), "--frames-root", str(root / "world/frames"), "--out", str(root / "data")])
     return root / "data"
 

@@ -39,11 +39,12 @@ SIZE = (
 @pytest.fixture(scope="module")
 def imaging(tmp_path_factory):
     """Rows of the drawn imaging world, and a random Qwen2-VL that reads them."""
-    from data_preprocess import omnimedvqa, synthetic_imaging
+    from data_preprocess import omnimedvqa
+    from data_preprocess.synthetic.imaging import generate
     from recipe.medgrpo.tiny_model import build
 
     root = tmp_path_factory.mktemp("imaging")
-    synthetic_imaging.generate(root / "world", images_per_modality=5)
+    generate(root / "world", images_per_modality=5)
     omnimedvqa.main(["--root", str(root / "world"), "--out", str(root / "data")])
     build(root / "model", root / "data/train.parquet", layers=2, family="qwen2_vl")
     return root / "data", root / "model"

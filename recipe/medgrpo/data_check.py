@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 import reward_score
-from data_preprocess.failures import Failure, InputError
-from data_preprocess.frames import FrameError, FrameStore
-from data_preprocess.row import IMAGE_ROW_SCHEMA, ROW_SCHEMA
-from data_preprocess.video_tokens import image_size, patch_of, video_size
+from data_preprocess.common.errors import Failure, InputError
+from data_preprocess.media.frames import FrameError, FrameStore
+from data_preprocess.media.token_count import image_size, patch_of, video_size
+from data_preprocess.schema import IMAGE_ROW_SCHEMA, ROW_SCHEMA
 
 HIGHEST_FPS = 120
 _READERS = 16

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from data_preprocess.failures import InputError, write_failures
+from data_preprocess.common.errors import InputError, write_failures
 from recipe.medgrpo.data_check import Checked, check
 from recipe.medgrpo.data_overlap import find_overlap
 from recipe.medgrpo.tables import compact_table

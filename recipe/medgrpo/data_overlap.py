@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_preprocess.failures import InputError
-from data_preprocess.row import option_line
-from data_preprocess.whole_file import whole_file
+from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.common.errors import InputError
+from data_preprocess.schema import option_line
 from recipe.medgrpo.data_check import empty_fields, media_files, open_rows
 
 _CONTENT_ID = re.compile(r"[0-9a-f]{16}")

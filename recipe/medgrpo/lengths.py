@@ -70,7 +70,7 @@ def prompt_length(messages: list[dict], media_tokens: int, processor) -> int:
 
 
 def _text_ids(messages: list[dict], processor) -> list[int]:
-    from data_preprocess.video_tokens import timestamps
+    from data_preprocess.media.token_count import timestamps
 
     text = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     if type(processor).__name__ == "Qwen3VLProcessor":

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from data_preprocess.omnimedvqa import MODALITIES
-from data_preprocess.whole_file import whole_file
+from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.images.labels import MODALITIES
 from recipe.medgrpo.answers import AnswersError
 from recipe.medgrpo.run_dir import EvalDir, read_jsonl
 from recipe.medgrpo.tables import compact_table

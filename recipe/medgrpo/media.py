@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from data_preprocess import mp4
-from data_preprocess.frames import FrameError, read_frame
-from data_preprocess.whole_file import whole_file
+from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.media import mp4
+from data_preprocess.media.frames import FrameError, read_frame
 
 #: Keys of a row's media entry that decide its pixels and times, beside its paths.
 SPEC = ("sample_fps", "raw_fps", "min_pixels", "max_pixels", "total_pixels", "resized_height", "resized_width")

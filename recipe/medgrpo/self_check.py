@@ -169,7 +169,7 @@ def run_in_process(request: dict) -> str:
 
 
 def main(request: dict) -> int:
-    from data_preprocess.frames import FrameError
+    from data_preprocess.media.frames import FrameError
     from recipe.medgrpo.media import MediaOptions
 
     rows = choose_rows(request["files"], request.get("tasks"))

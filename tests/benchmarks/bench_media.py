@@ -32,7 +32,7 @@ from verl.utils import hf_processor, hf_tokenizer
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
 
-from data_preprocess.video_tokens import pixel_budget, video_size
+from data_preprocess.media.token_count import pixel_budget, video_size
 from recipe.medgrpo import dataset, lengths, media, tiny_model
 
 FRAMES, HEIGHT, WIDTH = 32, 480, 854

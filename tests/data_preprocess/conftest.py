@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from data_preprocess import medvidbench, synthetic
+from data_preprocess import medvidbench
+from data_preprocess.synthetic import clips
 
 BOX = [8, 8, 40, 32]
 
@@ -23,7 +24,7 @@ BOX = [8, 8, 40, 32]
 def small_world(tmp_path_factory) -> Path:
     """Six clips (two source videos) for each source; its JSON is ``small_world / synthetic.JSON_NAME``."""
     out = tmp_path_factory.mktemp("world")
-    synthetic.generate(out, clips_per_source=6, progress=False)
+    clips.generate(out, clips_per_source=6, progress=False)
     return out
 
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_preprocess.frames import FrameError, FrameStore, draw_region, place_region, read_frame, region_line
-from data_preprocess.video_tokens import video_size
+from data_preprocess.media.frames import FrameError, FrameStore, read_frame
+from data_preprocess.media.token_count import video_size
+from data_preprocess.video.region_box import draw_region, place_region, region_line
 
 LIMITS = {"min_pixels": 6272, "max_pixels": 37632}
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_preprocess import archive, omnimedvqa, path_vqa, pmc_vqa, slake, vqa_rad
+from data_preprocess import omnimedvqa, path_vqa, pmc_vqa, slake, vqa_rad
+from data_preprocess.common import download
 from data_preprocess.omnimedvqa import split_problem
 
 HEADER_1 = ["Figure_path", "Question", "Answer", "Choice A", "Choice B", "Choice C", "Choice D", "Answer_label"]
@@ -79,9 +80,9 @@ def test_the_hub_is_asked_for_one_version_only(folder, monkeypatch, version):
 
     def fetch(repository, root, patterns):
         asked.extend(patterns)
-        raise archive.InputError("no network")
+        raise download.InputError("no network")
 
-    monkeypatch.setattr(archive, "fetch", fetch)
+    monkeypatch.setattr(download, "fetch", fetch)
     options = ["--hub", "--version", version] + (["--clean-test"] if version == 1 else [])
     assert folder.run(pmc_vqa, *options) == 1
     assert (

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from data_preprocess import omnimedvqa, path_vqa, pmc_vqa, slake, vqa_rad
-from data_preprocess.row import IMAGE_ROW_SCHEMA
-from data_preprocess.video_tokens import image_size
+from data_preprocess.images import labels
+from data_preprocess.media.token_count import image_size
+from data_preprocess.schema import IMAGE_ROW_SCHEMA
 
 REAL_SPLITS = Path("/work/shared/data/med_r1_splits/modality")
 
@@ -61,7 +62,7 @@ def test_omnimedvqa_defects_are_mended_and_counted(folder, capsys):
     assert (failure["record"], failure["field"], failure["kind"]) == (3, "gt_answer", "defect")
 
 
-@pytest.mark.parametrize(("stem", "short"), omnimedvqa.MODALITIES.items())
+@pytest.mark.parametrize(("stem", "short"), labels.MODALITIES.items())
 def test_modalities(stem, short):
     assert omnimedvqa.short_modality(stem) == omnimedvqa.short_modality(stem.upper()) == short
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from data_preprocess.failures import RecordError
-from data_preprocess.item import Item, checked, inside, texts
+from data_preprocess.common.errors import RecordError
+from data_preprocess.images.question import Item, checked, inside, texts
 
 GOOD = Item(Path("/x/a.png"), "CT", "mcq", "Which?", "Eye", ("Heart", "Eye"), split="train")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_preprocess.failures import InputError
-from data_preprocess.json_stream import parse, read_json_list, scan
+from data_preprocess.common.errors import InputError
+from data_preprocess.common.json_stream import parse, read_json_list, scan
 
 LEAF = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.text(alphabet='a"\\{}[], \né😀', max_size=8)

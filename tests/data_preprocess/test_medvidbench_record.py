@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from data_preprocess.failures import RecordError
-from data_preprocess.medvidbench_record import parse_record
+from data_preprocess.common.errors import RecordError
+from data_preprocess.video.record import parse_record
 
 BOX = [8, 8, 40, 32]
 

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from data_preprocess import mp4
-from data_preprocess.frames import FrameError
+from data_preprocess.media import mp4
+from data_preprocess.media.frames import FrameError
 
 pytest.importorskip("decord")
 

@@ -5,8 +5,8 @@
 import pyarrow.parquet as pq
 import pytest
 
-from data_preprocess import medvidbench_rows
-from data_preprocess.video_tokens import pixel_budget, video_size
+from data_preprocess.media.token_count import pixel_budget, video_size
+from data_preprocess.video import rows as video_rows
 
 # Frames of 64 x 48: a pair has 12 tokens in MedVidBench's budget, three frames 24.
 WHOLE = video_size(3, 48, 64).num_tokens
@@ -35,9 +35,9 @@ def test_nothing_is_too_long_by_default(run, bench):
 
 def test_clips_beyond_the_recipes_limits_are_counted(run, monkeypatch):
     note = f"note: 2 records: more than {WHOLE - 1} tokens of media, too little room for text"
-    monkeypatch.setattr(medvidbench_rows, "ROOMY", WHOLE)
+    monkeypatch.setattr(video_rows, "ROOMY", WHOLE)
     assert "too little room" not in run()[1].out
-    monkeypatch.setattr(medvidbench_rows, "ROOMY", WHOLE - 1)
+    monkeypatch.setattr(video_rows, "ROOMY", WHOLE - 1)
     status, printed = run()
     assert status == 0 and note in printed.out and f"--max-clip-tokens {WHOLE - 1} leaves such clips" in printed.out
     assert "too little room" not in run("--max-clip-tokens", str(WHOLE - 1), "--overlong", "fewer_frames")[1].out

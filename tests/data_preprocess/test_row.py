@@ -7,7 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from data_preprocess.row import ROW_SCHEMA, SOURCES, TASKS, Clip, RowWriter, build_row, canonical_source, task_of
+from data_preprocess.parquet_writer import RowWriter
+from data_preprocess.schema import ROW_SCHEMA, TASKS, Clip, build_row
+from data_preprocess.video.medvidbench_names import SOURCES, canonical_source, task_of
 
 
 def row(index=0, frames=("/f/0.jpg",), **changes):

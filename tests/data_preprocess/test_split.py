@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_preprocess.split import validation_videos
+from data_preprocess.common.holdout import validation_videos
 
 videos = st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 30).map(str)), min_size=1)
 

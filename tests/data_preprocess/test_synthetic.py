@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_preprocess import synthetic
-from data_preprocess.row import SOURCES as NAMES
-from data_preprocess.row import canonical_source, task_of
-from data_preprocess.synthetic_scene import render, sample_scene
-from data_preprocess.synthetic_world import FRAME_HEIGHT, FRAME_WIDTH, GRID, SOURCES, VOCABULARY
+from data_preprocess.synthetic import clips
+from data_preprocess.synthetic.scene import render, sample_scene
+from data_preprocess.synthetic.world import FRAME_HEIGHT, FRAME_WIDTH, GRID, SOURCES, VOCABULARY
+from data_preprocess.video.medvidbench_names import SOURCES as NAMES
+from data_preprocess.video.medvidbench_names import canonical_source, task_of
 
 QA_TYPES = {
     *("tal", "stg", "next_action", "cvs_assessment", "skill_assessment"),
@@ -35,7 +35,7 @@ FORMATS = {
 
 @pytest.fixture(scope="module")
 def records(small_world):
-    return json.loads((small_world / synthetic.JSON_NAME).read_text())
+    return json.loads((small_world / clips.JSON_NAME).read_text())
 
 
 def of_task(records, task):
@@ -59,7 +59,7 @@ def digest(folder):
 
 
 def test_the_smallest_world_holds_every_source_task_and_qa_type(tmp_path):
-    records = json.loads(synthetic.generate(tmp_path, clips_per_source=1, progress=False).read_text())
+    records = json.loads(clips.generate(tmp_path, clips_per_source=1, progress=False).read_text())
     pairs = {(canonical_source(record["data_source"]), task_of(record["qa_type"])) for record in records}
     assert pairs == {(source.name, task) for source in SOURCES for task in source.records}
     assert len(records) == len(pairs) == 25
@@ -187,13 +187,13 @@ def test_scores_match_the_answer(records):
 
 def test_same_seed_same_bytes(tmp_path):
     for name, seed in (("one", 3), ("two", 3), ("other", 4)):
-        synthetic.generate(tmp_path / name, seed=seed, clips_per_source=1, progress=False)
+        clips.generate(tmp_path / name, seed=seed, clips_per_source=1, progress=False)
     assert digest(tmp_path / "one") == digest(tmp_path / "two") != digest(tmp_path / "other")
 
 
 def test_a_larger_world_keeps_the_frames_of_a_smaller_one(tmp_path):
-    synthetic.generate(tmp_path / "one", clips_per_source=1, progress=False)
-    synthetic.generate(tmp_path / "two", clips_per_source=2, progress=False)
+    clips.generate(tmp_path / "one", clips_per_source=1, progress=False)
+    clips.generate(tmp_path / "two", clips_per_source=2, progress=False)
     small, large = digest(tmp_path / "one" / "frames"), digest(tmp_path / "two" / "frames")
     assert small.items() < large.items()
 
@@ -221,7 +221,7 @@ def test_sources_differ_in_difficulty():
 
 
 def test_the_command(tmp_path, capsys):
-    assert synthetic.main(["--out", str(tmp_path), "--clips-per-source", "1"]) == 0
-    assert capsys.readouterr().out.strip() == str(tmp_path / synthetic.JSON_NAME)
+    assert clips.main(["--out", str(tmp_path), "--clips-per-source", "1"]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / clips.JSON_NAME)
     with pytest.raises(SystemExit):
-        synthetic.main(["--out", str(tmp_path), "--clips-per-source", "0"])
+        clips.main(["--out", str(tmp_path), "--clips-per-source", "0"])

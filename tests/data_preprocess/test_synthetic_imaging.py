@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from data_preprocess import omnimedvqa, synthetic_imaging
+from data_preprocess import omnimedvqa
+from data_preprocess.images import labels
+from data_preprocess.synthetic import imaging as synthetic_imaging
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +28,8 @@ def records(root):
 def test_raw_format(imaging):
     found = records(imaging)
     assert len(found) == 8 * 5 * 5
-    assert {record.get("modality_type", record.get("modality")) for record in found} == set(omnimedvqa.MODALITIES)
-    assert {record["question_type"] for record in found} == set(synthetic_imaging.QUESTION_TYPES)
+    assert {record.get("modality_type", record.get("modality")) for record in found} == set(labels.MODALITIES)
+    assert {record["question_type"] for record in found} == set(labels.QUESTION_TYPES)
     assert sum("modality" in record for record in found) == 1
     for record in found:
         assert (imaging / record["image_path"]).is_file() and record["image_path"].startswith("Images/")
@@ -40,7 +42,7 @@ def test_the_real_preprocessor_reads_all_of_it(imaging, tmp_path):
     assert omnimedvqa.main(["--root", str(imaging), "--out", str(tmp_path)]) == 0
     rows = [row for name in ("train", "test") for row in pq.read_table(tmp_path / f"{name}.parquet").to_pylist()]
     assert len(rows) == len(records(imaging))
-    assert {row["data_source"] for row in rows} == {f"omnimedvqa/{m}/mcq" for m in omnimedvqa.MODALITIES.values()}
+    assert {row["data_source"] for row in rows} == {f"omnimedvqa/{m}/mcq" for m in labels.MODALITIES.values()}
     for row in rows:
         options = json.loads(row["extra_info"]["options"])
         assert options["ABCD".index(row["reward_model"]["ground_truth"])] == row["extra_info"]["answer_text"]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_preprocess.video_tokens import (
+from data_preprocess.media.token_count import (
     FACTOR,
     MAX_PIXELS,
     MIN_PIXELS,

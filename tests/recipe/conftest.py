@@ -14,7 +14,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 import reward_score
-from data_preprocess.row import Clip, RowWriter, build_row
+from data_preprocess.parquet_writer import RowWriter
+from data_preprocess.schema import Clip, build_row
 from recipe.medgrpo import calibrate, evaluate
 from recipe.medgrpo.answers import read_rows
 from recipe.medgrpo.run_dir import RunDir

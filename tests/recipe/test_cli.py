@@ -58,7 +58,7 @@ def test_foreign_errors_keep_their_traceback(monkeypatch):
 
 
 def test_errors_of_all_three_packages_are_own():
-    from data_preprocess.failures import InputError
+    from data_preprocess.common.errors import InputError
     from reward_score.errors import NormalizationError
 
     assert cli.is_own_error(InputError("x")) and cli.is_own_error(NormalizationError("x"))

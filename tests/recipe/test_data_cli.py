@@ -11,9 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from data_preprocess import medvidbench, omnimedvqa, synthetic, synthetic_imaging
-from data_preprocess.row import IMAGE_ROW_SCHEMA, ROW_SCHEMA, Clip, Picture, RowWriter, build_image_row, build_row
-from data_preprocess.video_tokens import MAX_PIXELS, MIN_PIXELS, TOTAL_PIXELS, image_size, pixel_budget, video_size
+from data_preprocess import medvidbench, omnimedvqa
+from data_preprocess.media.token_count import MAX_PIXELS, MIN_PIXELS, TOTAL_PIXELS, image_size, pixel_budget, video_size
+from data_preprocess.parquet_writer import RowWriter
+from data_preprocess.schema import IMAGE_ROW_SCHEMA, ROW_SCHEMA, Clip, Picture, build_image_row, build_row
+from data_preprocess.synthetic import clips, imaging
 from recipe.medgrpo.cli import main
 
 LIMITS = {"min_pixels": 3136, "max_pixels": 401408}
@@ -78,14 +80,14 @@ def test_good_images(tmp_path):
 
 def test_a_drawn_world_passes(tmp_path):
     """All tasks and sources, captions with an action's name ahead among them."""
-    file = synthetic.generate(tmp_path, clips_per_source=2, progress=False)
+    file = clips.generate(tmp_path, clips_per_source=2, progress=False)
     options = ["--json", file, "--frames-root", tmp_path / "frames", "--out", tmp_path / "out", "--val-ratio", 0]
     assert medvidbench.main([*map(str, options)]) == 0
     assert check(tmp_path / "out" / "train.parquet") == (0, [])
 
 
 def test_a_drawn_imaging_world_passes(tmp_path):
-    synthetic_imaging.generate(tmp_path, images_per_modality=2)
+    imaging.generate(tmp_path, images_per_modality=2)
     assert omnimedvqa.main(["--root", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     for split in ("train", "test"):
         assert check(tmp_path / "out" / f"{split}.parquet") == (0, [])

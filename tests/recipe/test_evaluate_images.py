@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from data_preprocess import omnimedvqa, synthetic_imaging
+from data_preprocess import omnimedvqa
+from data_preprocess.synthetic import imaging
 from recipe.medgrpo import evaluate, matrices
 from recipe.medgrpo.answers import read_rows
 
@@ -15,7 +16,7 @@ from recipe.medgrpo.answers import read_rows
 @pytest.fixture(scope="module")
 def test_file(tmp_path_factory):
     root = tmp_path_factory.mktemp("imaging")
-    synthetic_imaging.generate(root / "world", images_per_modality=10)
+    imaging.generate(root / "world", images_per_modality=10)
     omnimedvqa.main(["--root", str(root / "world"), "--out", str(root / "data")])
     return root / "data" / "test.parquet"
 

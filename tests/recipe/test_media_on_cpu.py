@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
-from data_preprocess.frames import FrameError
-from data_preprocess.video_tokens import pixel_budget
+from data_preprocess.media.frames import FrameError
+from data_preprocess.media.token_count import pixel_budget
 from recipe.medgrpo import dataset, media
 from recipe.medgrpo.media import MediaCache, MediaOptions
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from data_preprocess.video_tokens import pixel_budget
+from data_preprocess.media.token_count import pixel_budget
 from recipe.medgrpo import dataset, plugin, rope, tiny_model
 
 pytestmark = pytest.mark.e2e

@@ -10,7 +10,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from data_preprocess import omnimedvqa, synthetic_imaging
+from data_preprocess import omnimedvqa
+from data_preprocess.synthetic import imaging
 from recipe.medgrpo import dataset, lengths, self_check, tiny_model
 from recipe.medgrpo.prompts import apply_template
 
@@ -18,7 +19,7 @@ from recipe.medgrpo.prompts import apply_template
 @pytest.fixture(scope="module")
 def rows_file(tmp_path_factory):
     root = tmp_path_factory.mktemp("imaging")
-    synthetic_imaging.generate(root / "world", images_per_modality=5)
+    imaging.generate(root / "world", images_per_modality=5)
     omnimedvqa.main(["--root", str(root / "world"), "--out", str(root / "data")])
     return root / "data" / "train.parquet"
 

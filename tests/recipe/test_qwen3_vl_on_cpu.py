@@ -9,7 +9,7 @@ from PIL import Image
 from verl.utils import hf_processor
 from verl.workers.rollout.utils import qwen2_5_vl_dedup_image_tokens
 
-from data_preprocess.video_tokens import pixel_budget, video_size
+from data_preprocess.media.token_count import pixel_budget, video_size
 from recipe.medgrpo import dataset, lengths, plugin, tiny_model
 
 FPS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 24, 29.97, 60)

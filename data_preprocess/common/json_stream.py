@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
-from data_preprocess.failures import InputError, RecordError
+from data_preprocess.common.errors import InputError, RecordError
 
 BLOCK = 16 << 20
 _QUOTE, _BACKSLASH, _OPEN, _CLOSE = b'"\\{}'

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_preprocess.frames import FrameError
+from data_preprocess.media.frames import FrameError
 
 
 def frame_indices(
@@ -48,7 +48,7 @@ def decode(
         raise FrameError(f"{path} does not exist")
     with tempfile.TemporaryDirectory(prefix="medgrpo_mp4_") as folder:
         out = Path(folder) / "frames.npy"
-        command = [sys.executable, "-m", "data_preprocess.mp4", path, str(out), repr(fps), repr(start)]
+        command = [sys.executable, "-m", "data_preprocess.media.mp4", path, str(out), repr(fps), repr(start)]
         command += [] if end is None else [repr(end)]
         try:
             child = subprocess.run(command, capture_output=True, text=True, timeout=deadline_s)

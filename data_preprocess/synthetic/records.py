@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_preprocess.synthetic_scene import Scene, timeline
-from data_preprocess.synthetic_world import VOCABULARY, Action
+from data_preprocess.synthetic.scene import Scene, timeline
+from data_preprocess.synthetic.world import VOCABULARY, Action
 
 CAPTION_TASKS = {"vs": "video_summary", "rc": "region_caption", "dvc": "dense_captioning"}
 QA_TYPES = {"tag": "tal", "stg": "stg", "nap": "next_action", "sa": "skill_assessment", "cvs": "cvs_assessment"}

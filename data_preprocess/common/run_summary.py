@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from data_preprocess.failures import Failure, InputError, RecordError
+from data_preprocess.common.errors import Failure, InputError, RecordError
 
 FAILURES_SHOWN = 20
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from data_preprocess.whole_file import whole_file
+from data_preprocess.common.atomic_file import whole_file
 
 
 class InputError(Exception):

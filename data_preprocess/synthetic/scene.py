@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageDraw
 
-from data_preprocess.synthetic_world import (
+from data_preprocess.synthetic.world import (
     CONTACT_LIGHT,
     CVS_CRITERIA,
     FRAME_HEIGHT,

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_preprocess.failures import RecordError
-from data_preprocess.json_stream import check_characters
-from data_preprocess.row import IMAGE_TASKS, PLACEHOLDER
+from data_preprocess.common.errors import RecordError
+from data_preprocess.common.json_stream import check_characters
+from data_preprocess.schema import IMAGE_TASKS, PLACEHOLDER
 
 SPLITS = ("train", "val", "test", "")
 _LETTERS = 26

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_preprocess.failures import InputError
-from data_preprocess.whole_file import whole_file
+from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.common.errors import InputError
 
 
 def unpack(path: Path, folder: Path, wanted: Callable[[str], str | None] = lambda member: member) -> int:

@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""The row schemas of this project, one for clips and one for pictures, and the writer that leaves no half Parquet file.
+"""The row schemas of this project, one for clips and one for pictures.
 
 A row serves verl's SFT trainer (``messages`` and media) and its RL trainer (``prompt``, media, ``reward_model``,
 ``extra_info``) alike. Rows hold paths, never pixels. ``data_source`` is ``<benchmark>/<source>/<task>``.
@@ -19,16 +19,12 @@ A row serves verl's SFT trainer (``messages`` and media) and its RL trainer (``p
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 # Words that verl replaces by media: text of the data must hold none of them.
 PLACEHOLDER = re.compile("<(?:video|image|audio)>")
@@ -36,31 +32,6 @@ PLACEHOLDER = re.compile("<(?:video|image|audio)>")
 IMAGE_TASKS = ("mcq", "closed", "open")
 TASKS = ("tag", "stg", "vs", "rc", "dvc", "nap", "sa", "cvs")
 
-# `qa_type` of the released data and the other spellings that the benchmark's evaluators accept (MedVidBench card).
-TASK_OF_QA_TYPE = {
-    "tal": "tag",
-    "tag": "tag",
-    "stg": "stg",
-    "video_summary": "vs",
-    "vs": "vs",
-    "region_caption": "rc",
-    "rc": "rc",
-    "dense_captioning": "dvc",
-    "dense_caption": "dvc",
-    "dc": "dvc",
-    "dvc": "dvc",
-    "next_action": "nap",
-    "nap": "nap",
-    "skill_assessment": "sa",
-    "sa": "sa",
-    "cvs_assessment": "cvs",
-    "cvs": "cvs",
-}
-# Which model wrote the reference caption; the task is the same.
-CAPTION_AUTHORS = ("_gpt", "_gemini")
-
-SOURCES = ("AVOS", "CholecT50", "CholecTrack20", "Cholec80-CVS", "CoPESD", "EgoSurgery", "JIGSAWS", "NurViD")
-_SOURCE_OF_LETTERS = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in SOURCES}
 
 _STRING, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
 _message = pa.struct([("role", _STRING), ("content", _STRING)])
@@ -128,19 +99,6 @@ IMAGE_ROW_SCHEMA = _schema(
 )
 
 
-def canonical_source(name: str) -> str:
-    """The one spelling of a known source (``Cholec80_CVS``, ``jigsaws``, ...); an unknown name is returned as it is."""
-    return _SOURCE_OF_LETTERS.get(re.sub(r"[^a-z0-9]", "", name.lower()), name)
-
-
-def task_of(qa_type: str) -> str | None:
-    """Task of a ``qa_type`` with ``_gpt``/``_gemini`` variants merged, or None for one never seen."""
-    plain = qa_type.strip().lower()
-    for author in CAPTION_AUTHORS:
-        plain = plain.removesuffix(author)
-    return TASK_OF_QA_TYPE.get(plain)
-
-
 @dataclass(frozen=True)
 class Clip:
     """A clip as the model gets it.
@@ -149,7 +107,7 @@ class Clip:
         frames: absolute paths of the frame images, in order.
         fps: frames per second of this list; frame i lies at i / fps seconds.
         height, width: pixels of a frame file, before any resize; None where no frame was opened.
-        min_pixels, max_pixels, total_pixels: limits per frame, per frame, and for the clip (``video_tokens.py``).
+        min_pixels, max_pixels, total_pixels: limits per frame, per frame, and for the clip (``media/token_count.py``).
         num_tokens: tokens of the clip in the prompt, or None.
     """
 
@@ -305,58 +263,3 @@ def build_image_row(
             "dataset": dataset,
         },
     }
-
-
-class RowWriter(contextlib.AbstractContextManager):
-    """Streams rows into a Parquet file that appears under its name only when it is whole.
-
-    Rows are held for one row group at a time. Leaving the ``with`` block normally renames the temporary file to
-    ``path`` (replacing an older one); leaving it through an exception removes the temporary file and leaves ``path`` as
-    it was.
-    """
-
-    def __init__(self, path: str | os.PathLike, *, schema: pa.Schema = ROW_SCHEMA, rows_per_group: int = 1024):
-        self.path = Path(path)
-        self.schema = schema
-        self.count = 0
-        self._rows_per_group = rows_per_group
-        self._pending: list[Mapping] = []
-        self._closed = False
-        # The process id keeps two commands that write to one folder from sharing a temporary file.
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        self._writer = pq.ParquetWriter(self._temporary, schema, compression="zstd")
-
-    def write(self, row: Mapping) -> None:
-        self._pending.append(row)
-        self.count += 1
-        if len(self._pending) >= self._rows_per_group:
-            self._flush()
-
-    def write_table(self, table: pa.Table) -> None:
-        """Write rows of the writer's schema as a row group of their own."""
-        self._flush()
-        self._writer.write_table(table)
-        self.count += table.num_rows
-
-    def _flush(self) -> None:
-        if self._pending:
-            self._writer.write_table(pa.Table.from_pylist(self._pending, schema=self.schema))
-            self._pending = []
-
-    def close(self) -> None:
-        """Write what is pending; the file takes its name when the ``with`` block ends."""
-        if not self._closed:
-            self._flush()
-            self._writer.close()
-            self._closed = True
-
-    def __exit__(self, kind, error, traceback) -> None:
-        try:
-            if kind is None:
-                self.close()
-                os.replace(self._temporary, self.path)
-            else:
-                with contextlib.suppress(OSError):
-                    self._writer.close()
-        finally:
-            self._temporary.unlink(missing_ok=True)

@@ -15,8 +15,9 @@ import math
 import re
 from dataclasses import dataclass
 
-from data_preprocess.failures import RecordError
-from data_preprocess.row import PLACEHOLDER, canonical_source, task_of
+from data_preprocess.common.errors import RecordError
+from data_preprocess.schema import PLACEHOLDER
+from data_preprocess.video.medvidbench_names import canonical_source, task_of
 
 _NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
 _BOX_IN_TEXT = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]")

@@ -4,7 +4,7 @@
 
     python -m data_preprocess.synthetic --out DIR
 
-All 8 tasks, 11 ``qa_type`` values and 8 sources; how hard each source is stands in ``synthetic_world.py``. The paths in
+All 8 tasks, 11 ``qa_type`` values and 8 sources; how hard each source is stands in ``world.py``. The paths in
 the JSON carry MedVidBench's prefix, so that ``data_preprocess.medvidbench --frames-root DIR/frames`` reads it like the
 real data. The same seed gives the same bytes.
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -22,11 +21,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data_preprocess.frames import OFFICIAL_PREFIX
-from data_preprocess.synthetic_records import AUTHORS, build_record
-from data_preprocess.synthetic_scene import render, sample_scene
-from data_preprocess.synthetic_world import SOURCES, VOCABULARY, Source
-from data_preprocess.whole_file import whole_file
+from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.media.frames import OFFICIAL_PREFIX
+from data_preprocess.synthetic.records import AUTHORS, build_record
+from data_preprocess.synthetic.scene import render, sample_scene
+from data_preprocess.synthetic.world import SOURCES, VOCABULARY, Source
 
 JSON_NAME = "medvidbench_synthetic.json"
 CLIPS_PER_VIDEO = 3
@@ -116,7 +115,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         cli.error("--clips-per-source must be at least 1")
     print(generate(arguments.out, seed=arguments.seed, clips_per_source=arguments.clips_per_source))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

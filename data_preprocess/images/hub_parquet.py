@@ -12,10 +12,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_preprocess.failures import InputError, RecordError
-from data_preprocess.folder import find
-from data_preprocess.image_set import Reading, require_parts
-from data_preprocess.item import Item, text
+from data_preprocess.common.errors import InputError, RecordError
+from data_preprocess.common.find_files import find
+from data_preprocess.images.convert import Reading, require_parts
+from data_preprocess.images.question import Item, text
 
 _SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
 _ROWS = 64

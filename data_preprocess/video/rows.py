@@ -23,21 +23,15 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from data_preprocess.failures import RecordError
-from data_preprocess.frames import OFFICIAL_PREFIX, FrameStore, draw_region, has_area, place_region, region_copy
-from data_preprocess.json_stream import Entry, check_characters, parse
-from data_preprocess.medvidbench_record import (
-    Record,
-    fingerprint,
-    frame_list,
-    parse_record,
-    qa_task,
-    source_name,
-    video_name,
-)
-from data_preprocess.one_shot import system_message
-from data_preprocess.row import ROW_SCHEMA, SOURCES, Clip, build_row, canonical_source
-from data_preprocess.video_tokens import PATCH, fit_clip, pixel_budget
+from data_preprocess.common.errors import RecordError
+from data_preprocess.common.json_stream import Entry, check_characters, parse
+from data_preprocess.media.frames import OFFICIAL_PREFIX, FrameStore
+from data_preprocess.media.token_count import PATCH, fit_clip, pixel_budget
+from data_preprocess.schema import ROW_SCHEMA, Clip, build_row
+from data_preprocess.video.medvidbench_names import SOURCES, canonical_source
+from data_preprocess.video.one_shot_prompt import system_message
+from data_preprocess.video.record import Record, fingerprint, frame_list, parse_record, qa_task, source_name, video_name
+from data_preprocess.video.region_box import draw_region, has_area, place_region, region_copy
 
 BENCHMARK = "medvidbench"
 # What becomes of a record: the place of its split among the splits, or one of these.

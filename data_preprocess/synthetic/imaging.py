@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small drawn world of single images in OmniMedVQA's raw format: 8 modalities, 5 question types.
 
-    python -m data_preprocess.synthetic_imaging --out DIR
+    python -m data_preprocess.synthetic.imaging --out DIR
 
 ``data_preprocess.omnimedvqa --root DIR`` reads it like the real data. What is asked can be seen: the modality is the
 picture's palette, the organ its shape, the finding a spot's colour, its grade the spot's size, its side where it lies.
@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from data_preprocess.omnimedvqa import MODALITIES, QUESTION_TYPES
-from data_preprocess.whole_file import whole_file
+from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.images.labels import MODALITIES, QUESTION_TYPES
 
 #: Pixels of an image; 9 tokens of Qwen2-VL.
 SIZE = 84
@@ -133,7 +133,7 @@ def generate(out: Path, *, seed: int = 0, images_per_modality: int = 20) -> Path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    name = "data_preprocess.synthetic_imaging"
+    name = "data_preprocess.synthetic.imaging"
     cli = argparse.ArgumentParser(prog=f"python -m {name}", description=__doc__.split("\n")[0])
     cli.add_argument("--out", type=Path, required=True, help="folder for the images and the JSON files")
     cli.add_argument("--seed", type=int, default=0, help="(%(default)s)")

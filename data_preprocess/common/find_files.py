@@ -8,7 +8,7 @@ import fnmatch
 import os
 from pathlib import Path
 
-from data_preprocess.failures import InputError
+from data_preprocess.common.errors import InputError
 
 
 def _refuse(error: OSError) -> None:

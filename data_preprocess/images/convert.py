@@ -21,16 +21,17 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from data_preprocess import archive
-from data_preprocess.arguments import at_least
-from data_preprocess.failures import InputError, RecordError, write_failures
-from data_preprocess.frames import FrameError, read_frame
-from data_preprocess.item import Item, KnownDefect, checked, is_yes_no
-from data_preprocess.row import IMAGE_ROW_SCHEMA, Picture, RowWriter, build_image_row
-from data_preprocess.split import validation_videos
-from data_preprocess.summary import Summary, TooManyFailures, run_and_tell
-from data_preprocess.video_tokens import image_size
-from data_preprocess.whole_file import whole_file
+from data_preprocess.common import download
+from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.common.cli_types import at_least
+from data_preprocess.common.errors import InputError, RecordError, write_failures
+from data_preprocess.common.holdout import validation_videos
+from data_preprocess.common.run_summary import Summary, TooManyFailures, run_and_tell
+from data_preprocess.images.question import Item, KnownDefect, checked, is_yes_no
+from data_preprocess.media.frames import FrameError, read_frame
+from data_preprocess.media.token_count import image_size
+from data_preprocess.parquet_writer import RowWriter
+from data_preprocess.schema import IMAGE_ROW_SCHEMA, Picture, build_image_row
 
 # Med-R1's processor bounds: 4 to 512 merged patches of 28 x 28 pixels.
 MIN_PIXELS, MAX_PIXELS = 3136, 401_408
@@ -138,7 +139,7 @@ def convert(
         OSError: the output cannot be written.
     """
     if args.hub:
-        archive.fetch(args.hub, args.root, args.hub_files)
+        download.fetch(args.hub, args.root, args.hub_files)
     if not args.root.is_dir():
         raise InputError(f"{args.root} is not a folder. Give the folder of the published files with --root")
     reading = Reading(args.root, args.out / "images", args)
