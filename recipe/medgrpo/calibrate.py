@@ -19,8 +19,8 @@ import reward_score
 from recipe.medgrpo.answers import Answer, check_inputs, describe_decoding, read_answers, read_rows, task_rank
 from recipe.medgrpo.caption_scorers import PatientJudge, add_overrides, is_judged, reward_options
 from recipe.medgrpo.tables import compact_table
-from reward_score.artifact import ALL_SOURCES
-from reward_score.normalization import MIN_OBSERVATIONS
+from reward_score.normalization.artifact import ALL_SOURCES
+from reward_score.normalization.normalizer import MIN_OBSERVATIONS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

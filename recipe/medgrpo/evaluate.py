@@ -42,13 +42,13 @@ from recipe.medgrpo.generate import add_wording
 from recipe.medgrpo.run_dir import EvalDir, write_json
 from recipe.medgrpo.tables import compact_table
 from reward_score.config import ScoreConfig
+from reward_score.ground_truth import load_struc_info
 from reward_score.judge import Judge
 from reward_score.leaderboard import score_records
-from reward_score.multiple_choice import read_options
-from reward_score.router import VQA_TASKS
-from reward_score.sample import load_struc_info
+from reward_score.leaderboard.submission import Record
 from reward_score.similarity import DEFAULT_ENCODER
-from reward_score.submission import Record
+from reward_score.tasks.multiple_choice import read_options
+from reward_score.tasks.registry import VQA_TASKS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

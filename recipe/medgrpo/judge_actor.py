@@ -16,8 +16,8 @@ import ray
 
 from reward_score.errors import JudgeUnavailable
 from reward_score.judge import JudgeConfig
-from reward_score.judge.coordinator import Coordinator, ScorerKind
-from reward_score.judge.tally import Tally
+from reward_score.judge.job_limits import Coordinator, ScorerKind
+from reward_score.judge.usage import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def start(reward: dict[str, Any]) -> ray.actor.ActorHandle | None:
 
 
 class JobLimiter:
-    """The job's coordinator as a `reward_score.judge.coordinator.Limiter`; needs Ray.
+    """The job's coordinator as a `reward_score.judge.job_limits.Limiter`; needs Ray.
 
     Args:
         config: the judge's options; those of the process that came first count for the job.

@@ -17,8 +17,8 @@ from recipe.medgrpo.caption_scorers import judge_provenance
 from recipe.medgrpo.judge_actor import job_options
 from reward_score.errors import NormalizationError, RewardError
 from reward_score.judge import JudgeConfig, LLMJudge, prompt, read_judge
-from reward_score.router import VQA_TASKS
 from reward_score.similarity import DEFAULT_ENCODER
+from reward_score.tasks.registry import VQA_TASKS
 
 #: Rows whose reference is read for the estimate.
 _SAMPLE = 256

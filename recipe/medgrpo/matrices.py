@@ -28,8 +28,8 @@ from data_preprocess.images.labels import MODALITIES
 from recipe.medgrpo.answers import AnswersError
 from recipe.medgrpo.run_dir import EvalDir, read_jsonl
 from recipe.medgrpo.tables import compact_table
-from reward_score.router import VQA_TASKS
-from reward_score.tagged import CLOSE, OPEN, answer_word, unwrapped
+from reward_score.tasks.answer_tags import CLOSE, OPEN, answer_word, unwrapped
+from reward_score.tasks.registry import VQA_TASKS
 
 EXTRACTIONS = ("strict", "lenient")
 QUESTION_TYPES = {

@@ -26,7 +26,7 @@ from recipe.medgrpo.answers import (
     task_rank,
 )
 from recipe.medgrpo.run_dir import EvalDir, RunDir, RunDirError, read_json, read_jsonl
-from reward_score.router import TASKS, VQA_TASKS
+from reward_score.tasks.registry import TASKS, VQA_TASKS
 
 CORRELATION = "training/rollout_actor_probs_pearson_corr"
 DIFFERENCE = "training/rollout_probs_diff_mean"

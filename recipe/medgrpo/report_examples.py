@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageDraw
 
 from recipe.medgrpo.report_data import Evaluation
-from reward_score import stg, tag
+from reward_score.tasks import stg, tag
 
 THUMBNAILS = 4
 THUMBNAIL_HEIGHT = 96

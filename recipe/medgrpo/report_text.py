@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 import reward_score
 from recipe.medgrpo.answers import describe_decoding
 from recipe.medgrpo.report_data import MAX_DIFFERENCE, MIN_CORRELATION, Agreement, Evaluation, Rollout
-from reward_score.artifact import ALL_SOURCES
+from reward_score.normalization.artifact import ALL_SOURCES
 
 #: Largest difference between a logged reward and the same by reward_score that float32 explains.
 REWARD_TOLERANCE = 1e-4

@@ -14,7 +14,7 @@ from rich.console import Console
 from recipe.medgrpo.answers import AnswersError, read_answers, read_rows
 from recipe.medgrpo.run_dir import read_jsonl
 from reward_score.leaderboard import check_submission, write_submission
-from reward_score.submission import read_json, require_records
+from reward_score.leaderboard.submission import read_json, require_records
 
 
 class Entry(NamedTuple):

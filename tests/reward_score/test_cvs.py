@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from reward_score import cvs
 from reward_score.errors import BadGroundTruth
+from reward_score.tasks import cvs
 
 
 @pytest.mark.parametrize(

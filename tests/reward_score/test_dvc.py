@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from reward_score import dvc
 from reward_score.errors import BadGroundTruth
+from reward_score.tasks import dvc
 
 EVENTS = [
     {"start": 0.0, "end": 10.0, "caption": "cutting: The scissors cut the skin."},

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from reward_score.geometry import box_iou, is_proper_box, merge_spans, span_iou, union_iou
+from reward_score.tasks.geometry import box_iou, is_proper_box, merge_spans, span_iou, union_iou
 
 
 def test_span_iou():

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from reward_score import dvc
 from reward_score.errors import BadGroundTruth, BadSubmission
 from reward_score.judge import LexicalJudge
-from reward_score.leaderboard import METRIC_NAMES, score_files, score_records
-from reward_score.submission import merge
+from reward_score.leaderboard.metrics import METRIC_NAMES, score_files, score_records
+from reward_score.leaderboard.submission import merge
+from reward_score.tasks import dvc
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "leaderboard_vectors.json").read_text(encoding="utf-8"))
 TOLERANCE = 2e-6

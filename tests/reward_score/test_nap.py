@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from reward_score import nap
 from reward_score.errors import BadGroundTruth
+from reward_score.tasks import nap
 
 
 def test_reward_is_an_exact_match_but_for_case_spacing_and_hyphens(score):

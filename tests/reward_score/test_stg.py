@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from reward_score import stg
 from reward_score.errors import BadGroundTruth
+from reward_score.tasks import stg
 
 BOX = [10, 10, 20, 20]
 GRID = {f"{i}.0": BOX for i in range(10)}

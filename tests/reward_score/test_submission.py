@@ -5,7 +5,7 @@ import json
 import pytest
 
 from reward_score.errors import BadSubmission
-from reward_score.submission import (
+from reward_score.leaderboard.submission import (
     check_submission,
     merge,
     predictions_of,

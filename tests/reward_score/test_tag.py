@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from reward_score import tag
 from reward_score.errors import BadGroundTruth
+from reward_score.tasks import tag
 
 SPANS = [{"action": "tying", "spans": [{"start": 66.0, "end": 66.0}]}]
 

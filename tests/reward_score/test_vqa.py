@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_score import SCORE_KEYS, Scorer, compute_score, make_sample, tagged
+from reward_score import SCORE_KEYS, Scorer, compute_score, make_sample
 from reward_score.errors import BadGroundTruth, BadOption, RewardError
 from reward_score.judge import DIMENSIONS, LLMJudge, Verdict
-from reward_score.multiple_choice import lenient
-from reward_score.open_answer import right
+from reward_score.tasks import answer_tags
+from reward_score.tasks.multiple_choice import lenient
+from reward_score.tasks.open_answer import right
 
 MCQ = "omnimedvqa/CT/mcq"
 OPTIONS = ["MRI", "Ultrasound", "CT", "X-ray"]
@@ -56,7 +57,7 @@ def test_vectors_of_the_published_code(text, accuracy, think, nothink, word, tru
     for form, kept in (("think", think), ("nothink", nothink)):
         found = vqa(text, truth, form=form, weights=both)
         assert (found["accuracy"], found["tags"], found["score"]) == (accuracy, kept, accuracy + kept)
-    assert tagged.answer_word(text) == word
+    assert answer_tags.answer_word(text) == word
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from reward_score.errors import JudgeUnavailable
 from reward_score.judge import JudgeConfig
-from reward_score.judge.coordinator import CircuitOpen, Coordinator, NoPermission
-from reward_score.judge.tally import Tally
+from reward_score.judge.job_limits import CircuitOpen, Coordinator, NoPermission
+from reward_score.judge.usage import Tally
 
 
 def run(scenario, **options):
@@ -195,7 +195,7 @@ def test_a_groups_first_scorer_holds(monkeypatch):
         metrics, _ = await shared.end_step()
         assert metrics["judge/similarity_only"] == 2
 
-    monkeypatch.setattr("reward_score.judge.coordinator.MAX_GROUPS", 10)
+    monkeypatch.setattr("reward_score.judge.job_limits.MAX_GROUPS", 10)
     run(scenario)
 
 

@@ -12,9 +12,9 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from reward_score.cvs import require_numbers, whole_number
 from reward_score.errors import BadGroundTruth
-from reward_score.sample import Rating, Sample, load_struc_info
+from reward_score.ground_truth import load_struc_info, require_numbers, whole_number
+from reward_score.sample import Rating, Sample
 
 COMPONENTS = ("raw",)
 

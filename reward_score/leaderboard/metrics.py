@@ -13,22 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reward_score import cvs, dvc, nap, sa, stg, tag
 from reward_score.errors import BadGroundTruth, JudgeUnavailable
+from reward_score.ground_truth import read_fps
 from reward_score.judge import DIMENSIONS, Judge, Verdict
-from reward_score.sample import CaptionPair, read_fps
-from reward_score.similarity import Encoder, SentenceEncoder
-from reward_score.submission import (
+from reward_score.leaderboard.submission import (
     Record,
-    check_submission,
     merge,
     predictions_of,
     qa_type_mismatches,
     read_json,
-    write_submission,
 )
-
-__all__ = ["LeaderboardResult", "check_submission", "score_files", "score_records", "write_submission"]
+from reward_score.sample import CaptionPair
+from reward_score.similarity import Encoder, SentenceEncoder
+from reward_score.tasks import cvs, dvc, nap, sa, stg, tag
 
 METRIC_NAMES = ("TAG_mIoU@0.3", "TAG_mIoU@0.5", "STG_mIoU", "DVC_F1", "NAP_acc", "SA_acc", "CVS_acc")
 JUDGED_TASKS = ("dvc", "vs", "rc")

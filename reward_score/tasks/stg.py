@@ -18,8 +18,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from reward_score.errors import BadGroundTruth
-from reward_score.geometry import Box, box_iou, is_proper_box
-from reward_score.sample import Rating, Sample, load_struc_info
+from reward_score.ground_truth import load_struc_info
+from reward_score.sample import Rating, Sample
+from reward_score.tasks.geometry import Box, box_iou, is_proper_box
 
 COMPONENTS = ("raw",)
 

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from reward_score import tagged
 from reward_score.errors import BadGroundTruth, RewardError
 from reward_score.sample import CaptionPair, Rating, Sample
-from reward_score.tagged import Form
+from reward_score.tasks import answer_tags
+from reward_score.tasks.answer_tags import Form
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -79,11 +79,11 @@ def rate_tagged(sample: Sample, options: VQAOptions, accuracy: bool, lenient: bo
     text, weights = sample.answer, options.weights
     if options.nothink_strict:
         # The form alone would let text pass between a first and a second pair of tags.
-        alone = tagged.has_form(text.strip(), "nothink") and tagged.exactly_one_of_each(text, "nothink")
+        alone = answer_tags.has_form(text.strip(), "nothink") and answer_tags.exactly_one_of_each(text, "nothink")
         accuracy = accuracy and alone
-    form = tagged.has_form(text, options.form)
+    form = answer_tags.has_form(text, options.form)
     if options.strict_tags:
-        form = form and tagged.exactly_one_of_each(text, options.form)
+        form = form and answer_tags.exactly_one_of_each(text, options.form)
     parts = {"accuracy": float(accuracy), "accuracy_lenient": float(lenient), "tags": float(form)}
     length = _length(sample, options)
     if length is not None:
@@ -95,7 +95,7 @@ def rate_tagged(sample: Sample, options: VQAOptions, accuracy: bool, lenient: bo
         )
     claim = None
     if weights.alignment:
-        thought = tagged.reasoning(text)
+        thought = answer_tags.reasoning(text)
         # Silence is not sound reasoning, and needs no expert.
         if any(character.isalnum() for character in thought):
             claim = CaptionPair(thought, f"{sample.question} Correct answer: {sample.answer_text or sample.reference}")
@@ -121,7 +121,7 @@ def gold(sample: Sample) -> str:
     Raises:
         BadGroundTruth: it is empty.
     """
-    text = tagged.unwrapped(sample.reference)
+    text = answer_tags.unwrapped(sample.reference)
     if not text:
         raise BadGroundTruth("the reference answer is empty")
     return text

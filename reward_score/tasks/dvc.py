@@ -4,12 +4,12 @@
 
 Answer: one line per event, ``36.0-49.0 seconds: place an underpad: <sentences>``, in seconds from the first frame.
 
-Reward: half the temporal F1, half the captions (`reward_score.caption`), each normalized on its own. It differs
+Reward: half the temporal F1, half the captions (`reward_score.tasks.caption`), each normalized on its own. It differs
 knowingly from the leaderboard: events are matched one to one (there, several fragments may cover the same event);
 an event without a partner counts as a caption of 0 (there, only matched pairs are judged, so leaving hard events out
 pays); nothing is cut to frames, zero-length events are widened by half a frame period (in an answer only where they
 meet one of the reference's); and an answer without any event scores 0 (there, it is skipped). The format factor also
-falls with captions far longer than the reference's, by the rule of `reward_score.caption`, averaged over the events.
+falls with captions far longer than the reference's, by the rule of `tasks.caption`, averaged over the events.
 """
 
 import math
@@ -17,10 +17,11 @@ import re
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from reward_score.caption import length_factor, words
 from reward_score.errors import BadGroundTruth
-from reward_score.geometry import Span, merge_spans, span_iou, widen, widen_answer
-from reward_score.sample import CaptionPair, Rating, Sample, load_struc_info, read_span
+from reward_score.ground_truth import load_struc_info, read_span
+from reward_score.sample import CaptionPair, Rating, Sample
+from reward_score.tasks.caption import length_factor, words
+from reward_score.tasks.geometry import Span, merge_spans, span_iou, widen, widen_answer
 
 COMPONENTS = ("raw", "similarity", "judge")
 THRESHOLDS = (0.3, 0.5, 0.7)

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from reward_score.errors import BadGroundTruth
-from reward_score.sample import Rating, Sample, first_dict, load_struc_info
+from reward_score.ground_truth import first_dict, load_struc_info
+from reward_score.sample import Rating, Sample
 
 COMPONENTS = ("raw",)
 

@@ -16,8 +16,9 @@ from functools import lru_cache
 from typing import Any
 
 from reward_score.errors import BadGroundTruth
-from reward_score.geometry import Span, span_iou, union_iou, widen, widen_answer
-from reward_score.sample import Rating, Sample, load_struc_info, read_span
+from reward_score.ground_truth import load_struc_info, read_span
+from reward_score.sample import Rating, Sample
+from reward_score.tasks.geometry import Span, span_iou, union_iou, widen, widen_answer
 
 COMPONENTS = ("raw",)
 THRESHOLDS = (0.3, 0.5)

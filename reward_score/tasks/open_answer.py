@@ -10,10 +10,10 @@ which must agree, else all but the reasoning; a text is right if it holds the re
 
 import re
 
-from reward_score import tagged
 from reward_score.errors import BadGroundTruth
 from reward_score.sample import Rating, Sample
-from reward_score.vqa import DEFAULT, VQAOptions, gold, rate_tagged
+from reward_score.tasks import answer_tags
+from reward_score.tasks.vqa_reward import DEFAULT, VQAOptions, gold, rate_tagged
 
 COMPONENTS = ()
 
@@ -53,13 +53,13 @@ def rate(sample: Sample, fallback: float, options: VQAOptions = DEFAULT) -> Rati
 
     Raises:
         BadGroundTruth: the reference has no word.
-        RewardError: see `reward_score.vqa.rate_tagged`.
+        RewardError: see `reward_score.tasks.vqa_reward.rate_tagged`.
     """
     reference = gold(sample)
     if not _words(reference):
         raise BadGroundTruth(f"the reference answer {reference!r} has no word")
-    answer = tagged.unwrapped(sample.answer)
+    answer = answer_tags.unwrapped(sample.answer)
     accuracy = right(answer, reference)
-    offered = tagged.offered(sample.answer)
+    offered = answer_tags.offered(sample.answer)
     lenient = bool(offered) and all(holds(one, reference) for one in offered)
     return rate_tagged(sample, options, accuracy, lenient, bool(_words(answer)))

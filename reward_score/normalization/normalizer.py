@@ -24,8 +24,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from reward_score.artifact import ALL_SOURCES, Artifact, Entry, Key
 from reward_score.errors import BadOption, NormalizationError
+from reward_score.normalization.artifact import ALL_SOURCES, Artifact, Entry, Key
 
 Method = Literal["none", "logistic", "linear", "zscore", "ema", "rank"]
 METHODS: tuple[str, ...] = get_args(Method)

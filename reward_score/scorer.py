@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a row to its score: which task scores it, and how components become a reward.
+"""From samples to rewards.
 
 Two steps, kept apart because calibration needs only the first: (1) `Scorer.raw`, the raw components of each answer in
 [0, 1]; (2) `Scorer.finish`, normalization and mixing. Reward = format x normalized, so an answer that cannot be parsed
@@ -8,81 +8,26 @@ is exactly 0 for every source.
 """
 
 import asyncio
-import math
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
 
-from reward_score import caption, cvs, dvc, multiple_choice, nap, open_answer, sa, stg, tag, vqa
-from reward_score.artifact import Artifact, Key
 from reward_score.config import ScoreConfig
-from reward_score.errors import BadGroundTruth, BadOption, JudgeUnavailable, TaskWithoutReward, UnknownTask
+from reward_score.errors import BadGroundTruth, BadOption, JudgeUnavailable, TaskWithoutReward
 from reward_score.judge import DIMENSIONS, LLMJudge, Verdict, make_judge
 from reward_score.judge.config import complaints
-from reward_score.judge.coordinator import ScorerKind
-from reward_score.normalization import Normalizer
+from reward_score.judge.job_limits import ScorerKind
+from reward_score.normalization.artifact import Artifact, Key
+from reward_score.normalization.normalizer import Normalizer
+from reward_score.reward import RawScore, finish
 from reward_score.sample import CaptionPair, Rating, Sample, make_sample, split_data_source
 from reward_score.similarity import SentenceEncoder
-
-TASKS: dict[str, ModuleType] = {
-    "tag": tag,
-    "stg": stg,
-    "vs": caption,
-    "rc": caption,
-    "dvc": dvc,
-    "nap": nap,
-    "sa": sa,
-    "cvs": cvs,
-    "mcq": multiple_choice,
-    "closed": open_answer,
-    "open": open_answer,
-}
-
-#: Tasks whose reward is a weighted sum that is not normalized: `reward_score.vqa`.
-VQA_TASKS = ("mcq", "closed", "open")
-
-SCORE_KEYS = (
-    "score",
-    "raw",
-    "normalized",
-    "rule",
-    "format",
-    "parsed",
-    "similarity",
-    "similarity_normalized",
-    "judge",
-    "judge_normalized",
-    *(f"judge_{dimension}" for dimension in DIMENSIONS),
-    *vqa.KEYS,
-)
-
+from reward_score.tasks.registry import TASKS, VQA_TASKS, task_module
 
 Decide = Callable[[ScorerKind], Awaitable[ScorerKind]]
-
-
-@dataclass(slots=True)
-class RawScore:
-    """One answer's raw components, before any normalization.
-
-    Args:
-        source, task: of the row.
-        format: factor in [0, 1]; 0 if nothing could be parsed, and then all components are 0.
-        components: value in [0, 1] of each of the task's components: ``raw`` (by rule), ``similarity``, ``judge``.
-        dimensions: the judge's mean grades (1-5) by dimension; {} if no caption was judged.
-        parts: see `Rating`; their reward is a weighted sum, and ``raw`` is then not normalized.
-    """
-
-    source: str
-    task: str
-    format: float
-    components: dict[str, float]
-    dimensions: dict[str, float]
-    parts: dict[str, float] = field(default_factory=dict)
 
 
 class Scorer:
@@ -129,7 +74,7 @@ class Scorer:
             UnknownTask: no such task.
         """
         unused = {0.0: "similarity", 1.0: "judge"}.get(self.config.caption_mix)
-        return tuple(name for name in _module(task).COMPONENTS if name != unused)
+        return tuple(name for name in task_module(task).COMPONENTS if name != unused)
 
     def check(self, data_sources: Iterable[str]) -> None:
         """Make sure before the first step that every row can be rewarded.
@@ -148,7 +93,7 @@ class Scorer:
         self.normalizer.check(keys)
 
     def _require_reward(self, task: str, row: str) -> None:
-        _module(task)
+        task_module(task)
         if task not in self.reward_tasks:
             raise TaskWithoutReward(
                 f"{row}: task {task!r} has no reward; reward_tasks is {', '.join(sorted(self.reward_tasks))}. "
@@ -225,7 +170,7 @@ class Scorer:
     def _rate(self, sample: Sample) -> Rating:
         try:
             own = (self.config.vqa,) if sample.task in VQA_TASKS else ()
-            return _module(sample.task).rate(sample, self.config.format_fallback, *own)
+            return task_module(sample.task).rate(sample, self.config.format_fallback, *own)
         except BadGroundTruth as error:
             raise BadGroundTruth(f"{sample.row}: {error}") from None
 
@@ -235,41 +180,7 @@ class Scorer:
         Raises:
             NormalizationError: the artifact lacks a row's pair.
         """
-        return [self._finish(raw) for raw in raws]
-
-    def _finish(self, raw: RawScore) -> dict[str, float]:
-        result = dict.fromkeys(SCORE_KEYS, math.nan)
-        plain = raw.components
-        if raw.parts:
-            accuracy = plain["raw"]
-            total = vqa.reward(raw.parts, self.config.vqa.weights)
-            own = {"score": total, "raw": accuracy, "normalized": accuracy, "format": raw.format}
-            return result | own | {"parsed": float(raw.format > 0)} | raw.parts
-        normal = {name: self._normalize(value, raw, name) for name, value in plain.items()}
-        result["raw"], result["normalized"] = self._mix(plain), self._mix(normal)
-        result["rule"] = plain.get("raw", math.nan)
-        result["format"], result["parsed"] = raw.format, float(raw.format > 0)
-        result["score"] = raw.format * result["normalized"] if raw.format > 0 else 0.0
-        for name in ("similarity", "judge"):
-            if name in plain:
-                result[name], result[f"{name}_normalized"] = plain[name], normal[name]
-        for name, grade in raw.dimensions.items():
-            result[f"judge_{name}"] = grade
-        return result
-
-    def _normalize(self, value: float, raw: RawScore, component: str) -> float:
-        if component == "judge" and self.config.judge_norm == "linear":
-            return value
-        return self.normalizer(value, raw.source, raw.task, component)
-
-    def _mix(self, values: Mapping[str, float]) -> float:
-        """Rule and captions half and half where a task has both; captions are mixed by `caption_mix`."""
-        if values.keys() == {"raw"}:
-            return values["raw"]
-        # Without a judge's part (on_failure=similarity_only) similarity has all the weight.
-        mix = self.config.caption_mix if "judge" in values else 1.0
-        captions = mix * values.get("similarity", 0.0) + (1 - mix) * values.get("judge", 0.0)
-        return (values["raw"] + captions) / 2 if "raw" in values else captions
+        return [finish(raw, self.config, self.normalizer) for raw in raws]
 
     def score(self, samples: Sequence[Sample]) -> list[dict[str, float]]:
         """Rewards of a batch: `raw`, then `finish`. With ``on_failure=similarity_only`` the batch is one group: a
@@ -337,21 +248,6 @@ async def _call(worker: Any, method: str, pairs: Sequence[CaptionPair], wanted: 
     if coroutine := getattr(worker, f"a{method}", None):
         return await coroutine(pairs)
     return await asyncio.to_thread(getattr(worker, method), pairs)
-
-
-def _module(task: str) -> ModuleType:
-    if task not in TASKS:
-        raise UnknownTask(f"task {task!r} is unknown; known: {', '.join(TASKS)}")
-    return TASKS[task]
-
-
-def observations(raws: Iterable[RawScore]) -> dict[Key, list[float]]:
-    """Raw components by (source, task, component), for `Artifact.from_observations` and `Normalizer.observe`."""
-    result: dict[Key, list[float]] = {}
-    for raw in raws:
-        for name, value in raw.components.items():
-            result.setdefault((raw.source, raw.task, name), []).append(value)
-    return result
 
 
 @lru_cache(maxsize=16)

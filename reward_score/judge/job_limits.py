@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from reward_score.errors import JudgeUnavailable
 from reward_score.judge.config import JudgeConfig
-from reward_score.judge.tally import Tally
+from reward_score.judge.usage import Tally
 
 ScorerKind = Literal["judge", "similarity"]
 

@@ -11,10 +11,10 @@ import json
 import re
 from functools import lru_cache
 
-from reward_score import tagged
 from reward_score.errors import BadGroundTruth
 from reward_score.sample import Rating, Sample
-from reward_score.vqa import DEFAULT, VQAOptions, gold, rate_tagged
+from reward_score.tasks import answer_tags
+from reward_score.tasks.vqa_reward import DEFAULT, VQAOptions, gold, rate_tagged
 
 COMPONENTS = ()
 
@@ -57,13 +57,13 @@ def read_options(text: str) -> tuple[str, ...]:
 
 def strict(text: str) -> str:
     """The letter that counts in training: content of the first answer tags, else the whole answer."""
-    return tagged.unwrapped(text)
+    return answer_tags.unwrapped(text)
 
 
 def lenient(text: str, options: tuple[str, ...] = ()) -> str | None:
     """The letter that a reader of good will takes from an answer, in capitals; None if there is none, or several."""
     texts = [_bare(option) for option in options]
-    read = {_read(answer, texts) for answer in tagged.offered(text)}
+    read = {_read(answer, texts) for answer in answer_tags.offered(text)}
     return read.pop() if len(read) == 1 else None
 
 
@@ -106,12 +106,12 @@ def rate(sample: Sample, fallback: float, options: VQAOptions = DEFAULT) -> Rati
 
     Raises:
         BadGroundTruth: the reference is no letter of the options.
-        RewardError: see `reward_score.vqa.rate_tagged`.
+        RewardError: see `reward_score.tasks.vqa_reward.rate_tagged`.
     """
     letter, texts = gold(sample), read_options(sample.options)
     if not _LETTER.fullmatch(letter) or (texts and ord(letter) - ord("A") >= len(texts)):
         raise BadGroundTruth(f"the reference {letter!r} is not the letter of one of {len(texts) or _MANY} options")
     chosen, read = strict(sample.answer), lenient(sample.answer, texts)
     right = chosen == letter
-    readable = right or read is not None or tagged.answer_word(sample.answer) is not None
+    readable = right or read is not None or answer_tags.answer_word(sample.answer) is not None
     return rate_tagged(sample, options, right, read == letter, readable)

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from reward_score.errors import BadGroundTruth
-from reward_score.sample import Rating, Sample, load_struc_info
+from reward_score.ground_truth import load_struc_info, require_numbers, whole_number
+from reward_score.sample import Rating, Sample
 
 COMPONENTS = ("raw",)
 PARTS = ("two_structures", "cystic_plate", "hepatocystic_triangle")
@@ -25,17 +26,6 @@ _PATTERNS = (
 )
 _CANONICAL = re.compile(r"Two structures: [0-2], Cystic plate: [0-2], Hepatocystic triangle: [0-2]\.?")
 _RATINGS = ((1, "poor"), (3, "fair"), (5, "good"))
-
-
-def whole_number(digits: str) -> int:
-    """Integer of a run of digits; beyond 18 digits it only stays larger than any score (Python refuses > 4,300)."""
-    return int(digits.lstrip("0")[:18] or "0")
-
-
-def require_numbers(scores: dict[str, Any], name: str) -> None:
-    """Raise BadGroundTruth if a reference's scores, the record's dict `name`, are not all numbers."""
-    if not all(isinstance(score, int | float) for score in scores.values()):
-        raise BadGroundTruth(f"{name} must be numbers: {str(scores)[:200]}")
 
 
 def parse(text: str) -> dict[str, int]:
