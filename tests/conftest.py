@@ -24,7 +24,7 @@ def drawn(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(drawn, tmp_path_factory) -> Path:
     """A random Qwen2.5-VL whose tokenizer knows the drawn world."""
-    from recipe.medgrpo.tiny_model import build
+    from recipe.medgrpo.cpu.tiny_model import build
 
     out = tmp_path_factory.mktemp("tiny model")
     build(out, drawn / "train.parquet")

@@ -41,7 +41,7 @@ def imaging(tmp_path_factory):
     """Rows of the drawn imaging world, and a random Qwen2-VL that reads them."""
     from data_preprocess import omnimedvqa
     from data_preprocess.synthetic.imaging import generate
-    from recipe.medgrpo.tiny_model import build
+    from recipe.medgrpo.cpu.tiny_model import build
 
     root = tmp_path_factory.mktemp("imaging")
     generate(root / "world", images_per_modality=5)
@@ -133,8 +133,9 @@ def train(config, logs):
     from verl.utils.config import validate_config
 
     from recipe.medgrpo import main_medgrpo
+    from recipe.medgrpo.preflight import normalization
 
-    main_medgrpo.check_normalization(config)
+    normalization.check_normalization(config)
     main_medgrpo.check_judge(config)
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     run_ppo(config, task_runner_class=TaskRunnerV1)

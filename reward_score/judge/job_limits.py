@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all judges of one job share: the limiter, the circuit breaker, the counts, and which scorer a group has.
 
-In training one Ray actor holds the `Coordinator` for all processes of the job (recipe.medgrpo.judge_actor); elsewhere
-the process has its own. It knows no network: it says when a request may go, and is told how it ended.
+In training one Ray actor holds the `Coordinator` for all processes of the job (trainer/judge_limiter.py of the
+recipe); elsewhere the process has its own. It knows no network: it says when a request may go, and is told how it
+ended.
 """
 
 import asyncio

@@ -55,7 +55,7 @@ def make_inputs(root: Path) -> tuple[Path, Path, Path]:
     import reward_score
     from data_preprocess import medvidbench
     from data_preprocess.synthetic import clips
-    from recipe.medgrpo import tiny_model
+    from recipe.medgrpo.cpu import tiny_model
 
     file = clips.generate(root / "world", clips_per_source=24, progress=False)
     medvidbench.main(["--json", str(file), "--frames-root", str(root / "world/frames"), "--out", str(root / "data")])

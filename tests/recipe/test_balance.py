@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipe.medgrpo.balance import balanced_order
+from recipe.medgrpo.trainer.balanced_order import balanced_order
 
 SOURCES = ["b/A/tag"] * 900 + ["b/B/tag"] * 90 + ["b/B/stg"] * 10
 

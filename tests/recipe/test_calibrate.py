@@ -9,9 +9,9 @@ from PIL import Image
 from rich.console import Console
 
 import reward_score
-from recipe.medgrpo import calibrate
-from recipe.medgrpo.answers import AnswersError, read_answers, read_rows
-from recipe.medgrpo.run_dir import RunDirError
+from recipe.medgrpo.common.run_folder import RunDirError
+from recipe.medgrpo.evaluation import calibrate
+from recipe.medgrpo.evaluation.answers import AnswersError, read_answers, read_rows
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from judge_server import JudgeServer, status, verdict
 
 import reward_score
-from recipe.medgrpo import calibrate, evaluate
-from recipe.medgrpo.caption_scorers import reward_options
-from recipe.medgrpo.run_dir import EvalDir, read_jsonl
+from recipe.medgrpo.common.run_folder import EvalDir, read_jsonl
+from recipe.medgrpo.evaluation import calibrate, evaluate
+from recipe.medgrpo.scoring.training_options import reward_options
 from reward_score.errors import BadOption, JudgeUnavailable
 
 REFUSED = status(400, message="content filter")

@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from verl.experimental.agent_loop import AgentLoopWorker
 from verl.utils import hf_processor, hf_tokenizer
 
-from recipe.medgrpo import dataset
+from recipe.medgrpo.model_inputs import encode
+from recipe.medgrpo.trainer import dataset
 
 SFT = {"pad_mode": "no_padding", "max_length": 512, "truncation": "error"}
 
@@ -32,11 +33,11 @@ def rl_prompt(row, processor, tokenizer):
         tokenizer,
         hf_model_type="qwen2_5_vl",
         chat_template_kwargs={},
-        mm_processor_kwargs=dataset.MM_PROCESSOR_KWARGS,
+        mm_processor_kwargs=encode.MM_PROCESSOR_KWARGS,
         processor=processor,
     )
-    messages = dataset.with_media(row["prompt"], row)
-    images, videos = dataset.load_media(messages, processor.image_processor.patch_size)
+    messages = encode.with_media(row["prompt"], row)
+    images, videos = encode.load_media(messages, processor.image_processor.patch_size)
     inputs = {}
     return builder.build_initial_tokens(messages, images=images, videos=videos, mm_inputs_out=inputs), inputs, videos
 
@@ -81,9 +82,9 @@ def test_vllm_sees_the_true_fps(parts, tiny_model):
         prompt, _, videos = rl_prompt(row, processor, tokenizer)
         items = vllm_processor.info.parse_mm_data({"video": videos})
         text = processor.apply_chat_template(
-            dataset.with_media(row["prompt"], row), add_generation_prompt=True, tokenize=False
+            encode.with_media(row["prompt"], row), add_generation_prompt=True, tokenize=False
         )
-        found = vllm_processor(text, items, hf_processor_mm_kwargs=dataset.MM_PROCESSOR_KWARGS)
+        found = vllm_processor(text, items, hf_processor_mm_kwargs=encode.MM_PROCESSOR_KWARGS)
         seconds = found["mm_kwargs"]["video"][0]["second_per_grid_ts"].data
         torch.testing.assert_close(seconds, torch.tensor(2 / row["extra_info"]["fps"]))
         assert found["prompt_token_ids"] == prompt

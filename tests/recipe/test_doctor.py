@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from recipe.medgrpo import doctor
-from recipe.medgrpo.doctor import ERROR, OK, WARNING
+from recipe.medgrpo.preflight import doctor
+from recipe.medgrpo.preflight.doctor import ERROR, OK, WARNING
 
 BY_NAME = {package.name: package for package in doctor.PACKAGES}
 

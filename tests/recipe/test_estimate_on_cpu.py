@@ -5,8 +5,8 @@
 import pytest
 from hydra import compose, initialize_config_module
 
-from recipe.medgrpo import estimate, probe
-from recipe.medgrpo.estimate import EstimateError, check_lengths
+from recipe.medgrpo.preflight import estimate, longest_prompt
+from recipe.medgrpo.preflight.longest_prompt import EstimateError, check_lengths
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def composed(drawn, tiny_model):
 def test_sft_rows_are_counted_as_sft_sees_them(composed, tiny_model):
     from verl.utils import hf_processor
 
-    from recipe.medgrpo.dataset import MedGRPOSFTDataset
+    from recipe.medgrpo.trainer.dataset import MedGRPOSFTDataset
 
     config = composed("sft")
     processor = hf_processor(str(tiny_model))
@@ -49,7 +49,7 @@ def test_rl_prompts_are_counted_as_the_probe_counts_them(composed, tiny_model):
 
     config = composed("medgrpo")
     processor = AutoProcessor.from_pretrained(tiny_model)
-    longest = probe.find_longest([config.data.train_files], config.data, processor)
+    longest = longest_prompt.find_longest([config.data.train_files], config.data, processor)
     check_lengths(composed("medgrpo", f"data.max_prompt_length={longest.length}"), str(tiny_model))
     short = f"data.max_prompt_length={longest.length - 1}"
     with pytest.raises(

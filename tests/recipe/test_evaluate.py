@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 import reward_score
-from recipe.medgrpo import evaluate
-from recipe.medgrpo.answers import mean_and_error, read_answers, read_rows, row_means
-from recipe.medgrpo.caption_scorers import judge_provenance
-from recipe.medgrpo.run_dir import EvalDir, read_jsonl
+from recipe.medgrpo.common.run_folder import EvalDir, read_jsonl
+from recipe.medgrpo.evaluation import evaluate
+from recipe.medgrpo.evaluation.answers import mean_and_error, read_answers, read_rows, row_means
+from recipe.medgrpo.scoring.artifact_check import judge_provenance
 from reward_score.config import ScoreConfig
 from reward_score.judge import read_judge
 
@@ -114,7 +114,7 @@ def test_terminal_tables(finished_run):
 
 
 def test_another_judges_percentiles_are_refused(finished_run, artifact, tmp_path):
-    from recipe.medgrpo.judge_check import JudgeNotReady
+    from recipe.medgrpo.scoring.artifact_check import JudgeNotReady
 
     openai = ScoreConfig(judge="openai")
     provenance = artifact.provenance.model_copy(update=judge_provenance(read_judge("openai")))

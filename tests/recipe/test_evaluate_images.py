@@ -9,8 +9,8 @@ import pytest
 
 from data_preprocess import omnimedvqa
 from data_preprocess.synthetic import imaging
-from recipe.medgrpo import evaluate, matrices
-from recipe.medgrpo.answers import read_rows
+from recipe.medgrpo.evaluation import accuracy_matrices, evaluate
+from recipe.medgrpo.evaluation.answers import read_rows
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def generate(model, data, out, *, n, template, chat_template, **_):
 
 
 def test_from_images_to_matrices(test_file, model, call, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("recipe.medgrpo.generate.generate", generate)
+    monkeypatch.setattr("recipe.medgrpo.evaluation.generate.generate", generate)
     out = tmp_path / "CT"
     arguments = ["--model", model, "--data", test_file, "--out", out, "--template", "medr1_eval_think"]
     with pytest.raises(SystemExit):
@@ -49,7 +49,7 @@ def test_from_images_to_matrices(test_file, model, call, tmp_path, monkeypatch, 
     raw = {pair["source"]: pair["raw"] for pair in summary["pairs"]}
     assert raw["CT"] == 1 and raw["MRI"] == 0 and summary["leaderboard"] == {}
 
-    assert call(matrices, "--run", f"CT={out}", "--out", tmp_path / "matrices") == 0
+    assert call(accuracy_matrices, "--run", f"CT={out}", "--out", tmp_path / "matrices") == 0
     with (tmp_path / "matrices/matrices.csv").open() as file:
         cells = {(r["column"], r["extraction"]): float(r["accuracy"]) for r in csv.DictReader(file)
                  if (r["axis"], r["options"]) == ("modality", "all")}  # fmt: skip

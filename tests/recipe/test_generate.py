@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from recipe.medgrpo import generate
-from recipe.medgrpo.answers import AnswersError, model_folder
+from recipe.medgrpo.evaluation import generate
+from recipe.medgrpo.evaluation.answers import AnswersError, model_folder
+from recipe.medgrpo.scoring import artifact_check
 
 
 @pytest.fixture
@@ -115,5 +116,5 @@ def test_fingerprints_tell_weights_not_folders(tmp_path):
     for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.safetensors").write_bytes(content)
-        prints.append(generate.weights_fingerprint(tmp_path / name))
-    assert prints[0] == prints[1] != prints[2] and generate.weights_fingerprint(tmp_path) is None
+        prints.append(artifact_check.weights_fingerprint(tmp_path / name))
+    assert prints[0] == prints[1] != prints[2] and artifact_check.weights_fingerprint(tmp_path) is None

@@ -14,8 +14,8 @@ from judge_server import JudgeServer, echo_key, hang, status
 
 import reward_score
 from recipe.medgrpo import cli
-from recipe.medgrpo.caption_scorers import judge_provenance
-from recipe.medgrpo.judge_check import JudgeNotReady, check_artifact, check_judge, estimate
+from recipe.medgrpo.preflight.judge import check_judge, estimate
+from recipe.medgrpo.scoring.artifact_check import JudgeNotReady, check_artifact, judge_provenance
 from reward_score.errors import BadOption, NormalizationError
 from reward_score.judge import DIMENSIONS, JudgeConfig, Verdict, cache, prompt
 

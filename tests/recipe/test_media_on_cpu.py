@@ -15,8 +15,9 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from data_preprocess.media.frames import FrameError
 from data_preprocess.media.token_count import pixel_budget
-from recipe.medgrpo import dataset, media
-from recipe.medgrpo.media import MediaCache, MediaOptions
+from recipe.medgrpo.model_inputs import media_cache
+from recipe.medgrpo.model_inputs.media_cache import MediaCache, MediaOptions
+from recipe.medgrpo.trainer import dataset
 
 KWARGS = {"do_resize": False, "do_sample_frames": False, "return_tensors": "pt", "return_metadata": True}
 
@@ -79,7 +80,7 @@ def test_samples_of_a_group_share_one_decoding_off_the_loop(frames, monkeypatch)
 def test_a_cancelled_sample_leaves_its_siblings_their_clip(frames):
     """Every decoder is busy, so the clip still waits when one of its two askers goes."""
     config = {"media": {"memory_gb": 0.03}}
-    cache, free = media.cache_of(MediaOptions.of(config)), threading.Event()
+    cache, free = media_cache.cache_of(MediaOptions.of(config)), threading.Event()
     busy = [cache._clips.submit(free.wait, 10) for _ in range(cache._clips._max_workers)]
 
     async def two():
@@ -164,11 +165,11 @@ def test_memory_stays_within_its_bound(tmp_path):
     one = MediaCache(MediaOptions()).submit(video(paths[0]), 14).result()[0].nbytes
     bound = 3.5 * one
     cache = MediaCache(MediaOptions(memory_gb=bound / 2**30))
-    held_before = len(media._HELD)
+    held_before = len(media_cache._HELD)
     for clip in paths:
         cache.submit(video(clip), 14).result()
         assert cache.nbytes <= bound
-    assert len(cache._entries) == 3 == len(media._HELD) - held_before and cache.stats["evicted"] == 9
+    assert len(cache._entries) == 3 == len(media_cache._HELD) - held_before and cache.stats["evicted"] == 9
     cache.submit(video(paths[-1]), 14).result()
     assert cache.stats["decoded"] == 12
     nothing = MediaCache(MediaOptions(memory_gb=0))

@@ -7,7 +7,14 @@ import logging
 import pytest
 from pydantic import ValidationError
 
-from recipe.medgrpo.monitor import AlarmOptions, Answer, CollapseAlarm, CollapseError, dropped_by_pair, step_metrics
+from recipe.medgrpo.trainer.step_metrics import (
+    AlarmOptions,
+    Answer,
+    CollapseAlarm,
+    CollapseError,
+    dropped_by_pair,
+    step_metrics,
+)
 
 
 def answer(uid, source, raw, score, parsed=1.0, length=10, entropy=1.0):

@@ -16,7 +16,9 @@ import torch
 from PIL import Image
 
 from data_preprocess.media.token_count import pixel_budget
-from recipe.medgrpo import dataset, plugin, rope, tiny_model
+from recipe.medgrpo import plugin
+from recipe.medgrpo.cpu import tiny_model
+from recipe.medgrpo.model_inputs import encode, mrope
 
 pytestmark = pytest.mark.e2e
 
@@ -95,14 +97,14 @@ def sampled(sharp_model, messages):
     parameters = SamplingParams(temperature=1.0, max_tokens=TOKENS, logprobs=0, ignore_eos=True, logit_bias=never)
     encoded, prompts = [], []
     for turns in messages:
-        images, videos = dataset.load_media(turns, processor.image_processor.patch_size)
-        inputs = dataset.encode(processor, turns, images, videos)
+        images, videos = encode.load_media(turns, processor.image_processor.patch_size)
+        inputs = encode.encode(processor, turns, images, videos)
         media = {"image": images, "video": videos}
         prompts.append(
             {
                 "prompt_token_ids": qwen2_5_vl_dedup_image_tokens(inputs["input_ids"][0].tolist(), processor),
                 "multi_modal_data": {kind: found for kind, found in media.items() if found},
-                "mm_processor_kwargs": dataset.MM_PROCESSOR_KWARGS,
+                "mm_processor_kwargs": encode.MM_PROCESSOR_KWARGS,
             }
         )
         encoded.append(inputs)
@@ -186,7 +188,7 @@ def test_stock_positions(sampled, trainer, sharp_model, family):
     from verl.utils import hf_processor
 
     stock = hf_processor.__wrapped__(str(sharp_model))
-    assert getattr(stock.get_rope_index, "func", None) is not rope.get_rope_index
+    assert getattr(stock.get_rope_index, "func", None) is not mrope.get_rope_index
     _, found = sampled
     measured = differences(trainer, stock, found[: len(FPS)])
     assert min(measured) > 0.02 if family == "qwen2_5_vl" else max(measured) < 1e-3, measured

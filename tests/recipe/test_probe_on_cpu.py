@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_module
 
-from recipe.medgrpo import probe
-from recipe.medgrpo.probe import ProbeError, check_longest, find_longest
+from recipe.medgrpo.preflight import longest_prompt
+from recipe.medgrpo.preflight.longest_prompt import ProbeError, check_longest, find_longest
 
 TASKS = ("tag", "stg", "vs", "rc")
 
@@ -69,7 +69,7 @@ def test_words_count_too(drawn, tmp_path, configured, processor):
     longest = find_longest([file], configured().data, processor)
     assert longest.row["prompt"][-1]["content"].endswith("seconds seconds")
     # Exactly what the processor would make of it, but for the token that the row does not admit.
-    assert longest.length == probe.process(longest.row, processor, configured().data)[0] - 1
+    assert longest.length == longest_prompt.process(longest.row, processor, configured().data)[0] - 1
 
 
 def test_a_sample_that_fits_is_processed_and_told(configured, capsys):
@@ -94,7 +94,10 @@ def test_a_limit_that_is_too_small_is_named(configured, override, key):
 def test_sequence_parallel_ranks_share_a_sequence(configured):
     shared = "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size=4"
     small = "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=62"
-    assert probe.limits(configured(small, shared))["actor_rollout_ref.actor.ppo_max_token_len_per_gpu"] == 4 * 62 - 32
+    assert (
+        longest_prompt.limits(configured(small, shared))["actor_rollout_ref.actor.ppo_max_token_len_per_gpu"]
+        == 4 * 62 - 32
+    )
 
 
 def test_rows_that_will_be_left_out_do_not_count(configured):
@@ -112,7 +115,7 @@ def test_data_of_another_model_are_refused(configured, drawn, tmp_path):
 
 
 def test_estimate_counts_the_published_model_exactly(tmp_path):
-    from recipe.medgrpo.estimate import Model
+    from recipe.medgrpo.preflight.estimate import Model
 
     text = dict(hidden_size=3584, num_hidden_layers=28, intermediate_size=18944, num_attention_heads=28)
     text |= dict(num_key_value_heads=4, vocab_size=152064, tie_word_embeddings=False)
@@ -149,7 +152,7 @@ def failure(overrides, capsys) -> str:
 
 
 def test_estimate_answers_to_each_option(configured, tiny_model):
-    from recipe.medgrpo.estimate import Model, cache_sequences, memory
+    from recipe.medgrpo.preflight.estimate import Model, cache_sequences, memory
 
     model = Model.of(str(tiny_model))
     fsdp = "actor_rollout_ref.actor.fsdp_config"

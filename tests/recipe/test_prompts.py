@@ -4,7 +4,7 @@
 
 import pytest
 
-from recipe.medgrpo.prompts import TEMPLATES, UnknownTemplate, apply_template
+from recipe.medgrpo.model_inputs.prompt_templates import TEMPLATES, UnknownTemplate, apply_template
 
 # Med-R1's code, spec/medical_vqa.md section 1.2.
 PUBLISHED = {

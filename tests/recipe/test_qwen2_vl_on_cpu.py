@@ -12,8 +12,11 @@ from omegaconf import OmegaConf
 
 from data_preprocess import omnimedvqa
 from data_preprocess.synthetic import imaging
-from recipe.medgrpo import dataset, lengths, self_check, tiny_model
-from recipe.medgrpo.prompts import apply_template
+from recipe.medgrpo.cpu import tiny_model
+from recipe.medgrpo.model_inputs import encode, prompt_length
+from recipe.medgrpo.model_inputs.prompt_templates import apply_template
+from recipe.medgrpo.preflight import positions
+from recipe.medgrpo.trainer import dataset
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +51,8 @@ def test_positions_are_transformers_own(qwen2_vl, processor, rows_file):
 
     model = AutoModelForImageTextToText.from_pretrained(qwen2_vl)
     for row in pq.read_table(rows_file).slice(0, 3).to_pylist():
-        messages = dataset.with_media(apply_template(row["prompt"], "medr1_think"), row)
-        inputs = dataset.encode(processor, messages, *dataset.load_media(messages, 14))
+        messages = encode.with_media(apply_template(row["prompt"], "medr1_think"), row)
+        inputs = encode.encode(processor, messages, *encode.load_media(messages, 14))
         ours, _ = processor.get_rope_index(input_ids=inputs["input_ids"], image_grid_thw=inputs["image_grid_thw"])
         theirs, _ = model.model.get_rope_index(
             inputs["input_ids"], image_grid_thw=inputs["image_grid_thw"],
@@ -60,7 +63,7 @@ def test_positions_are_transformers_own(qwen2_vl, processor, rows_file):
 
 
 def test_trainer_and_vllm_see_the_same_prompt(qwen2_vl, rows_file):
-    said = self_check.run_in_process({"model": str(qwen2_vl), "files": [str(rows_file)], "tasks": ["mcq"]})
+    said = positions.run_in_process({"model": str(qwen2_vl), "files": [str(rows_file)], "tasks": ["mcq"]})
     assert "agree on 8 rows" in said
 
 
@@ -73,11 +76,11 @@ def test_a_base_model_starts_with_the_presets_turn_format(qwen2_vl, rows_file, t
     with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
         config = compose("medgrpo", ["preset=zhu_grpo_scratch", *files])
     requests = []
-    monkeypatch.setattr(self_check, "run_in_process", lambda request: requests.append(request))
-    self_check.check_before_training(config)
+    monkeypatch.setattr(positions, "run_in_process", lambda request: requests.append(request))
+    positions.check_before_training(config)
     monkeypatch.undo()
     [request] = requests
-    assert "agree on 8 rows" in self_check.run_in_process(request)
+    assert "agree on 8 rows" in positions.run_in_process(request)
 
 
 def options(**more):
@@ -102,8 +105,8 @@ def test_training_and_validation_have_their_own_wording(rows_file, processor):
 
 def test_prompts_that_grow_too_long_by_their_wording_are_left_out(rows_file, processor):
     rows = pq.read_table(rows_file).to_pylist()
-    built = [(dataset.with_media(row["prompt"], row), row["extra_info"]["num_tokens"]) for row in rows]
-    longest = max(lengths.prompt_length(messages, media, processor) for messages, media in built)
+    built = [(encode.with_media(row["prompt"], row), row["extra_info"]["num_tokens"]) for row in rows]
+    longest = max(prompt_length.prompt_length(messages, media, processor) for messages, media in built)
 
     def kept(template):
         config = options(template=template, max_prompt_length=longest, filter_overlong_prompts=True, image_key="images")

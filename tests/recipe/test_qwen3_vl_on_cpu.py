@@ -10,7 +10,9 @@ from verl.utils import hf_processor
 from verl.workers.rollout.utils import qwen2_5_vl_dedup_image_tokens
 
 from data_preprocess.media.token_count import pixel_budget, video_size
-from recipe.medgrpo import dataset, lengths, plugin, tiny_model
+from recipe.medgrpo import plugin
+from recipe.medgrpo.cpu import tiny_model
+from recipe.medgrpo.model_inputs import encode, prompt_length
 
 FPS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 24, 29.97, 60)
 
@@ -61,7 +63,7 @@ def vllm_sees(vllm_processor, ids, images, videos):
 
     media = {"image": images, "video": videos}
     items = vllm_processor.info.parse_mm_data({kind: found for kind, found in media.items() if found})
-    found = vllm_processor(ids, items, hf_processor_mm_kwargs=dataset.MM_PROCESSOR_KWARGS)
+    found = vllm_processor(ids, items, hf_processor_mm_kwargs=encode.MM_PROCESSOR_KWARGS)
     features = [
         MultiModalFeatureSpec(data=found["mm_kwargs"][kind][i], modality=kind, identifier="", mm_position=place)
         for kind, places in found["mm_placeholders"].items()
@@ -73,8 +75,8 @@ def vllm_sees(vllm_processor, ids, images, videos):
 
 def check(content, processor, vllm_processor):
     messages = [{"role": "user", "content": content}]
-    images, videos = dataset.load_media(messages, processor.image_processor.patch_size)
-    inputs = dataset.encode(processor, messages, images, videos)
+    images, videos = encode.load_media(messages, processor.image_processor.patch_size)
+    inputs = encode.encode(processor, messages, images, videos)
     ours, _ = processor.get_rope_index(
         input_ids=inputs["input_ids"],
         image_grid_thw=inputs.get("image_grid_thw"),
@@ -96,7 +98,7 @@ def test_prompt_and_positions_are_vllms(fps, n, frames, processor, vllm_processo
     messages, full, inputs = check([clip, text("Where is it?")], processor, vllm_processor)
     size = video_size(n, 100, 160, **pixel_budget(patch=16), patch=16)
     assert inputs["video_grid_thw"].tolist() == [[size.grid_t, size.grid_h, size.grid_w]]
-    assert lengths.prompt_length(messages, size.num_tokens, processor) == len(full)
+    assert prompt_length.prompt_length(messages, size.num_tokens, processor) == len(full)
 
 
 def test_several_media(frames, processor, vllm_processor):
@@ -115,10 +117,10 @@ def test_clips_of_one_step_without_text_between(frames, processor, vllm_processo
 def test_without_the_patch_vllm_reads_another_prompt(frames, processor, vllm_processor):
     """Once this fails, verl sends Qwen3-VL clips rightly and collapse_qwen3_vl_videos can go."""
     messages = [{"role": "user", "content": [video(frames[:4], 1), text("Where?")]}]
-    images, videos = dataset.load_media(messages, 16)
-    full = dataset.encode(processor, messages, images, videos)["input_ids"][0].tolist()
+    images, videos = encode.load_media(messages, 16)
+    full = encode.encode(processor, messages, images, videos)["input_ids"][0].tolist()
     sent = qwen2_5_vl_dedup_image_tokens.__wrapped__(full, processor)
     items = vllm_processor.info.parse_mm_data({"video": videos})
-    found = vllm_processor(sent, items, hf_processor_mm_kwargs=dataset.MM_PROCESSOR_KWARGS)
+    found = vllm_processor(sent, items, hf_processor_mm_kwargs=encode.MM_PROCESSOR_KWARGS)
     assert list(found["prompt_token_ids"]) != full
     assert torch.tensor(found["prompt_token_ids"]).numel() > len(full)

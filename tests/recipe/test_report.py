@@ -13,10 +13,15 @@ from omegaconf import OmegaConf
 from PIL import Image
 from rich.console import Console
 
-from recipe.medgrpo import report, report_data, report_examples, report_plots, report_text
-from recipe.medgrpo.answers import read_rows, task_rank
-from recipe.medgrpo.report_data import Evaluation, RowFinder
-from recipe.medgrpo.run_dir import RunDir, RunDirError, read_jsonl
+from recipe.medgrpo.common.plot_style import task_name
+from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_jsonl
+from recipe.medgrpo.evaluation.answers import read_rows, task_rank
+from recipe.medgrpo.report import examples as report_examples
+from recipe.medgrpo.report import page as report
+from recipe.medgrpo.report import plots as report_plots
+from recipe.medgrpo.report import run_data as report_data
+from recipe.medgrpo.report import wording as report_text
+from recipe.medgrpo.report.run_data import Evaluation, RowFinder
 
 pytestmark = pytest.mark.usefixtures("light_encoder_in_module")
 
@@ -357,4 +362,4 @@ def test_smoothing_keeps_level_and_fills_gaps():
 
 def test_unknown_tasks_come_last():
     assert sorted(["vqa", "vs", "tag"], key=task_rank) == ["tag", "vs", "vqa"]
-    assert report_plots.task_name("vqa") == "vqa"
+    assert task_name("vqa") == "vqa"

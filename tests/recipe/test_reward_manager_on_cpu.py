@@ -24,7 +24,7 @@ from verl.utils import hf_tokenizer
 from verl.workers.config import ActorConfig
 
 import reward_score
-from recipe.medgrpo import judge_actor
+from recipe.medgrpo.trainer import judge_limiter
 from reward_score.errors import JudgeUnavailable
 from reward_score.judge import JudgeConfig, LLMJudge
 
@@ -158,19 +158,19 @@ def judged(cluster, tiny_model, monkeypatch):
 
 def forget_judge():
     try:
-        ray.kill(ray.get_actor(judge_actor._name()))
+        ray.kill(ray.get_actor(judge_limiter._name()))
     except ValueError:
         return
     for _ in range(100):
         try:
-            ray.get_actor(judge_actor._name())
+            ray.get_actor(judge_limiter._name())
         except ValueError:
             return
         time.sleep(0.05)
 
 
 def step_metrics():
-    return judge_actor.step_metrics(ray.get_actor(judge_actor._name()))
+    return judge_limiter.step_metrics(ray.get_actor(judge_limiter._name()))
 
 
 def captions(number):
@@ -198,7 +198,7 @@ def test_one_answer_without_a_verdict_is_an_error_of_its_own(judged):
         results, _ = judged(server, answers, groups)
     failed = Counter(group for group, result in zip(groups, results, strict=True) if isinstance(result, Exception))
     assert set(failed) == {"a", "b"}
-    assert judge_actor.failed_by_group(ray.get_actor(judge_actor._name())) == failed
+    assert judge_limiter.failed_by_group(ray.get_actor(judge_limiter._name())) == failed
     for answer, result in zip(answers, results, strict=True):
         if "the the" in answer:
             assert isinstance(result, JudgeUnavailable)
@@ -221,7 +221,7 @@ def test_a_group_never_has_two_scorers(judged):
     # Each answer without a verdict counts, whether it was dropped or its group went on without the judge; of a group
     # that has, those with a verdict do not.
     dropped = Counter(group for group, result in zip(groups, results, strict=True) if isinstance(result, Exception))
-    failed = judge_actor.failed_by_group(ray.get_actor(judge_actor._name()))
+    failed = judge_limiter.failed_by_group(ray.get_actor(judge_limiter._name()))
     assert all(failed.get(group, 0) >= number for group, number in dropped.items())
     kinds = {}
     for group, result in zip(groups, results, strict=True):
@@ -246,19 +246,19 @@ def test_limits_are_the_jobs_not_a_processs(cluster, monkeypatch):
 
     @ray.remote(num_cpus=0)
     def ask(options, start):
-        judge = LLMJudge(JudgeConfig(**options), judge_actor.JobLimiter(JudgeConfig(**options)))
+        judge = LLMJudge(JudgeConfig(**options), judge_limiter.JobLimiter(JudgeConfig(**options)))
         pairs = [reward_score.CaptionPair(f"caption {i}", "a reference") for i in range(start, start + 20)]
         return [verdict.mean for verdict in judge.judge(pairs)], os.getpid()
 
     with JudgeServer(latency=0.05) as server:
         options = {"base_url": server.url, "cache": None, "concurrency": 3, "price_input": 2.0}
-        actor = judge_actor.start({"judge": options})
+        actor = judge_limiter.start({"judge": options})
         results = ray.get([ask.remote(options, start) for start in (0, 100)])
     assert {process for _, process in results} - {os.getpid()} and len({process for _, process in results}) == 2
     assert all(grades == [4] * 20 for grades, _ in results)
     assert server.most_in_flight <= 3 and len(server.requests) == 40
     time.sleep(0.3)
-    metrics = judge_actor.step_metrics(actor)
+    metrics = judge_limiter.step_metrics(actor)
     assert metrics["judge/asked"] == 40 and metrics["judge/cost_usd"] == pytest.approx(40 * 400 * 2e-6)
 
 
@@ -267,10 +267,10 @@ class Process:
     """A process of the job that needs the limiter, and may die."""
 
     def limiter(self, options):
-        self.kept = judge_actor.JobLimiter(JudgeConfig(**options))
+        self.kept = judge_limiter.JobLimiter(JudgeConfig(**options))
 
     def owner(self, options):
-        self.kept = judge_actor.start({"judge": options})
+        self.kept = judge_limiter.start({"judge": options})
         return [self.kept]
 
     def condemn(self, message):
@@ -287,35 +287,35 @@ def end(process):
 
 def test_the_limiter_outlives_the_reward_worker_that_asks_for_it(cluster):
     forget_judge()
-    actor = judge_actor.start({"judge": {"cache": None}})
+    actor = judge_limiter.start({"judge": {"cache": None}})
     worker = Process.remote()
     ray.get(worker.limiter.remote({"cache": None}))
     ray.get(worker.condemn.remote("no verdict of the served judge"))
     end(worker)
-    with pytest.raises(judge_actor.JudgeAborted, match="no verdict of the served judge"):
-        judge_actor.step_metrics(actor)
+    with pytest.raises(judge_limiter.JudgeAborted, match="no verdict of the served judge"):
+        judge_limiter.step_metrics(actor)
     # Nor is it made anew, with a limit of its own.
-    asyncio.run(judge_actor.JobLimiter(JudgeConfig(cache=None)).acquire(1, 30))
-    with pytest.raises(judge_actor.JudgeAborted):
-        judge_actor.step_metrics(actor)
+    asyncio.run(judge_limiter.JobLimiter(JudgeConfig(cache=None)).acquire(1, 30))
+    with pytest.raises(judge_limiter.JudgeAborted):
+        judge_limiter.step_metrics(actor)
 
 
 def test_a_limiter_that_is_gone_with_its_owner_stops_the_run(cluster):
     forget_judge()
     owner = Process.remote()
     [actor] = ray.get(owner.owner.remote({"cache": None}))
-    assert judge_actor.step_metrics(actor)["judge/asked"] == 0
+    assert judge_limiter.step_metrics(actor)["judge/asked"] == 0
     end(owner)
-    with pytest.raises(judge_actor.JudgeAborted, match="limiter does not answer.*nobody is judged"):
+    with pytest.raises(judge_limiter.JudgeAborted, match="limiter does not answer.*nobody is judged"):
         for _ in range(600):  # Ray takes its time to notice
-            judge_actor.step_metrics(actor)
+            judge_limiter.step_metrics(actor)
             time.sleep(0.1)
 
 
 def test_who_no_longer_waits_for_the_jobs_limiter_takes_no_slot_of_it(cluster):
     forget_judge()
     config = JudgeConfig(cache=None, concurrency=1, request_timeout=300)
-    limiter = judge_actor.JobLimiter(config)
+    limiter = judge_limiter.JobLimiter(config)
 
     async def scenario():
         lease = await limiter.acquire(1, 30)
@@ -329,7 +329,7 @@ def test_who_no_longer_waits_for_the_jobs_limiter_takes_no_slot_of_it(cluster):
 
 
 def test_without_an_llm_judge_there_is_nothing_to_report(cluster):
-    assert judge_actor.step_metrics(judge_actor.start({"judge": "lexical"})) == {}
+    assert judge_limiter.step_metrics(judge_limiter.start({"judge": "lexical"})) == {}
 
 
 def local(tiny_model):
@@ -346,7 +346,7 @@ def test_the_model_that_verl_serves_is_asked_by_its_address_and_name(judged, tin
 def test_a_served_model_that_does_not_answer_stops_the_run(judged, tiny_model):
     with JudgeServer(status(404)) as server, pytest.raises(JudgeUnavailable):
         judged(server, captions(1), overrides=local(tiny_model), address=f"127.0.0.1:{server.port}")
-    with pytest.raises(judge_actor.JudgeAborted, match="verl serves"):
+    with pytest.raises(judge_limiter.JudgeAborted, match="verl serves"):
         step_metrics()
 
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipe.medgrpo.rope import get_rope_index, get_rope_index_kwargs, mrope_positions
+from recipe.medgrpo.model_inputs.mrope import get_rope_index, get_rope_index_kwargs, mrope_positions
 
 IMAGE, VIDEO, MERGE, TOKENS_PER_SECOND = 1001, 1002, 2, 2
 FPS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 29.97)

@@ -16,10 +16,10 @@ from omegaconf import open_dict
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
 import reward_score
-from recipe.medgrpo import judge_actor
-from recipe.medgrpo.monitor import Answer, CollapseError
-from recipe.medgrpo.running_normalizer import NormalizerCheckpoint, NormalizerFollower, RunningNormalizer
-from recipe.medgrpo.sampler import MedGRPOReplayBuffer, SamplerError
+from recipe.medgrpo.trainer import judge_limiter
+from recipe.medgrpo.trainer.ema_normalizer import NormalizerCheckpoint, NormalizerFollower, RunningNormalizer
+from recipe.medgrpo.trainer.sampler import MedGRPOReplayBuffer, SamplerError
+from recipe.medgrpo.trainer.step_metrics import Answer, CollapseError
 from reward_score.errors import NormalizationError
 
 
@@ -241,18 +241,18 @@ def test_a_batch_that_was_found_is_taken_whatever_was_thrown_away(queue, plain):
 def test_the_sampler_owns_the_judges_limiter_and_stops_the_run_without_it(queue, tmp_path):
     reward = ["medgrpo.reward.normalization=none", "medgrpo.reward.artifact=null"]
     sampler = build(configuration("judge=openai", *reward, f"trainer.default_local_dir='{tmp_path}'"))
-    assert ray.get_actor(judge_actor._name()) == sampler.judge
+    assert ray.get_actor(judge_limiter._name()) == sampler.judge
     put("a", [0.1, 0.2, 0.3], "finished")
     sampler.submitted(["a"], ["medvidbench/CoPESD/rc"])
     for uid in ("a", "a", "of_validation"):
         ray.get(sampler.judge.fail.remote(uid))
     batch, metrics = sampler.sample(1, "train", 1)
     assert metrics["judge/asked"] == 0 and metrics["medgrpo/CoPESD/rc/judge_failures"] == 2
-    assert judge_actor.failed_by_group(sampler.judge) == {}
+    assert judge_limiter.failed_by_group(sampler.judge) == {}
     tq.kv_clear(keys=batch.keys, partition_id="train")
     ray.kill(sampler.judge)
     put("b", [0.1, 0.2, 0.3], "finished")
-    with pytest.raises(judge_actor.JudgeAborted, match="limiter does not answer"):
+    with pytest.raises(judge_limiter.JudgeAborted, match="limiter does not answer"):
         sampler.sample(2, "train", 1)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from scripts import CLEAN, EXAMPLES, MEDR1, QWEN3, RL, SFT, ZHU, executable
 
-from recipe.medgrpo.estimate import sft_steps
+from recipe.medgrpo.preflight.estimate import sft_steps
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 ray = pytest.importorskip("ray")
 
-from recipe.medgrpo import judge_actor  # noqa: E402
+from recipe.medgrpo.trainer import judge_limiter  # noqa: E402
 from reward_score.errors import JudgeUnavailable  # noqa: E402
 from reward_score.judge import JudgeConfig  # noqa: E402
 
@@ -23,8 +23,8 @@ def cluster():
 
 def begun(on_failure):
     """A coordinator that has decided for a group, and whose process has died since; and a worker's way to it."""
-    actor = judge_actor.start({"judge": {"cache": None}, "on_failure": on_failure})
-    worker = judge_actor.JobLimiter(JudgeConfig(cache=None))
+    actor = judge_limiter.start({"judge": {"cache": None}, "on_failure": on_failure})
+    worker = judge_limiter.JobLimiter(JudgeConfig(cache=None))
     assert asyncio.run(worker.decide("a group", "judge")) == "judge"
     # As the system kills it: Ray may start it again.
     ray.kill(actor, no_restart=False)
@@ -43,8 +43,8 @@ def test_a_group_gets_no_second_scorer_when_the_coordinator_dies(cluster):
     else:
         pytest.fail("the coordinator outlived its end")
     # Whatever is left of the step is not trained on.
-    with pytest.raises(judge_actor.JudgeAborted, match="start the run again"):
-        judge_actor.step_metrics(actor)
+    with pytest.raises(judge_limiter.JudgeAborted, match="start the run again"):
+        judge_limiter.step_metrics(actor)
 
 
 def test_without_decisions_for_groups_a_new_coordinator_goes_on(cluster):

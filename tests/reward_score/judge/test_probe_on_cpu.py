@@ -9,7 +9,8 @@ from judge_server import echo_key, hang
 
 pytest.importorskip("verl")
 
-from recipe.medgrpo import cli, judge  # noqa: E402
+from recipe.medgrpo import cli  # noqa: E402
+from recipe.medgrpo.preflight import judge  # noqa: E402
 
 
 @pytest.fixture
