@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of more than one package's tests: a drawn world, its rows, and a model that reads them."""
+"""Fixtures of more than one package's tests: a drawn world, its rows, a model that reads them, and a judge's server."""
 
 from pathlib import Path
 
@@ -29,3 +29,21 @@ def tiny_model(drawn, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("tiny model")
     build(out, drawn / "train.parquet")
     return out
+
+
+@pytest.fixture
+def key(monkeypatch) -> str:
+    """The judge's key in the environment, and no endpoint of the user's own."""
+    value = "sk-very-secret-0123456789"
+    monkeypatch.setenv("OPENAI_API_KEY", value)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    return value
+
+
+@pytest.fixture
+def server():
+    """A running judge whose answers a test may script."""
+    from judge_server import JudgeServer
+
+    with JudgeServer() as running:
+        yield running

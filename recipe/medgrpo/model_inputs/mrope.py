@@ -6,8 +6,8 @@ The rule is the one vLLM applies in ``get_mrope_input_positions``: the temporal 
 ``int(t * second_per_grid_ts * tokens_per_second)`` past the end of the preceding text, and text resumes one past the
 largest position of the video. Qwen2-VL is the case without a time step. Qwen3-VL writes the times as text between the
 steps of a clip, so each step is a picture of its own to the rule. verl 0.9.1 and transformers 5.9.0 each compute
-something else for Qwen2.5-VL (tests/recipe/test_rope.py shows the three results for one clip), which makes the trained
-policy differ from the sampled one.
+something else for Qwen2.5-VL (test_mrope.py shows the three results for one clip), which makes the trained policy
+differ from the sampled one.
 """
 
 from collections.abc import Sequence

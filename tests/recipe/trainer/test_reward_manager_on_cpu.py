@@ -28,7 +28,7 @@ from recipe.medgrpo.trainer import judge_limiter
 from reward_score.errors import JudgeUnavailable
 from reward_score.judge import JudgeConfig, LLMJudge
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 ROW = {"data_source": "medvidbench/CoPESD/tag", "ground_truth": "2.0-6.0 seconds.", "answer": "3.0-6.0 seconds."}
 
 

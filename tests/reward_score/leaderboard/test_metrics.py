@@ -12,7 +12,7 @@ from reward_score.leaderboard.metrics import METRIC_NAMES, score_files, score_re
 from reward_score.leaderboard.submission import merge
 from reward_score.tasks import dvc
 
-VECTORS = json.loads((Path(__file__).parents[1] / "data" / "leaderboard_vectors.json").read_text(encoding="utf-8"))
+VECTORS = json.loads((Path(__file__).parents[2] / "data" / "leaderboard_vectors.json").read_text(encoding="utf-8"))
 TOLERANCE = 2e-6
 TASKS = {
     "tal": "tag",

@@ -12,6 +12,8 @@ pytest.importorskip("verl")
 from recipe.medgrpo import cli  # noqa: E402
 from recipe.medgrpo.preflight import judge  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("key")
+
 
 @pytest.fixture
 def probe(capsys):

@@ -19,7 +19,7 @@ from recipe.medgrpo.scoring.artifact_check import JudgeNotReady, check_artifact,
 from reward_score.errors import BadOption, NormalizationError
 from reward_score.judge import DIMENSIONS, JudgeConfig, Verdict, cache, prompt
 
-SCRIPT = Path(__file__).resolve().parents[2] / "examples/run_medgrpo_qwen2_5vl_7b.sh"
+SCRIPT = Path(__file__).resolve().parents[3] / "examples/run_medgrpo_qwen2_5vl_7b.sh"
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ def test_verdicts_on_versions(name, version, verdict, advice):
 
 def test_pins_are_those_of_the_requirements():
     pins = {}
-    folder = os.path.join(os.path.dirname(__file__), "../../requirements")
+    folder = os.path.join(os.path.dirname(__file__), "../../../requirements")
     for file in ("cpu.in", "gpu.in"):
         with open(os.path.join(folder, file)) as lines:
             for line in lines:
