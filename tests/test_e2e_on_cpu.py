@@ -57,7 +57,7 @@ def finished(tmp_path_factory) -> RunDir:
     """A run that was killed after its first RL checkpoint, and started again until it ended.
 
     verl logs a step and dumps its answers after the step's checkpoint: the kill waits for those too, which the tests
-    compare. What a report says of a run that was killed in between is in test_report.py.
+    compare. What a report says of a run that was killed in between is in tests/recipe/report/test_page.py.
     """
     run = RunDir(tmp_path_factory.mktemp("a run") / "medgrpo")
     deadline = time.monotonic() + 60 * MINUTES

@@ -46,7 +46,7 @@ def test_verl_loads_the_plugin_and_the_platform():
 def test_stock_verl_has_no_cpu_platform():
     result = stock("from verl.plugin.platform import PlatformRegistry as P; import verl; print(P.registered_names())")
     assert result.returncode == 0, result.stderr
-    assert "'cpu'" not in result.stdout, "verl has a cpu platform of its own: platform_cpu.py can go"
+    assert "'cpu'" not in result.stdout, "verl has a cpu platform of its own: cpu/platform.py can go"
 
 
 def test_stock_verl_has_no_cpu_engine():
