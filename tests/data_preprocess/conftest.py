@@ -159,3 +159,14 @@ class Folder:
 @pytest.fixture
 def folder(tmp_path):
     return Folder(tmp_path)
+
+
+@pytest.fixture
+def frames(tmp_path) -> list[str]:
+    """Three pictures of 80 x 60 pixels."""
+    paths = []
+    for number in range(3):
+        paths.append(str(tmp_path / f"{number}.jpg"))
+        rng = np.random.default_rng(number)
+        Image.fromarray(rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)).save(paths[-1])
+    return paths

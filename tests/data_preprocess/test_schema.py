@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from data_preprocess.parquet_writer import RowWriter
-from data_preprocess.schema import ROW_SCHEMA, TASKS, Clip, build_row
-from data_preprocess.video.medvidbench_names import SOURCES, canonical_source, task_of
+from data_preprocess.schema import ROW_SCHEMA, Clip, build_row
 
 
 def row(index=0, frames=("/f/0.jpg",), **changes):
@@ -28,41 +27,6 @@ def row(index=0, frames=("/f/0.jpg",), **changes):
         record_id="v&&0&&1&&0.5",
     )
     return build_row(**arguments | changes)
-
-
-@pytest.mark.parametrize("name", SOURCES)
-def test_sources_keep_their_name(name):
-    assert canonical_source(name) == name
-    assert canonical_source(name.lower()) == name
-    assert canonical_source(name.replace("-", "_")) == name
-
-
-def test_an_unseen_source_is_kept():
-    assert canonical_source("My Hospital-7") == "My Hospital-7"
-
-
-@pytest.mark.parametrize(
-    ("qa_type", "task"),
-    [
-        ("tal", "tag"),
-        ("stg", "stg"),
-        ("dense_captioning_gpt", "dvc"),
-        ("dense_captioning_gemini", "dvc"),
-        ("next_action", "nap"),
-        ("cvs_assessment", "cvs"),
-        ("video_summary_gpt", "vs"),
-        ("video_summary_gemini", "vs"),
-        ("region_caption_gpt", "rc"),
-        ("region_caption_gemini", "rc"),
-        ("skill_assessment", "sa"),
-        ("dc", "dvc"),
-        ("TAL", "tag"),
-        ("organ_counting", None),
-    ],
-)
-def test_task_of_qa_type(qa_type, task):
-    assert task_of(qa_type) == task
-    assert task is None or task in TASKS
 
 
 def test_row_contents():
