@@ -279,6 +279,16 @@ def test_reward_manager_is_registered():
     assert "ValueError: Unknown reward manager: medgrpo" in result.stderr, "register_reward_manager can go"
 
 
+def test_the_reward_manager_may_be_the_first_import_of_a_process():
+    code = (
+        "from recipe.medgrpo.trainer.reward_manager import MedGRPORewardManager as Ours\n"
+        "from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls\n"
+        "assert get_reward_manager_cls('medgrpo') is Ours"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
 def test_the_sampler_is_told_the_source_of_each_prompt(monkeypatch):
     from types import SimpleNamespace
 
