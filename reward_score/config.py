@@ -32,6 +32,8 @@ class ScoreConfig(BaseModel):
             (mean - 1) / 4 as it is.
         reward_tasks: tasks that rows may have in training, or ``all``; others raise. Default: the paper's.
         format_fallback: format factor of answers that only the leaderboard's lenient parser understands.
+        overlong_buffer: last share of the token limit, over which a caption's format factor falls from 1 to 0
+            (`Sample.overlong_factor`); 0 switches it off. Answers of other tasks are 0 when they are cut.
         similarity: sentence-transformers name or folder, or an object with ``similarity(pairs)``.
         judge: ``lexical``; ``openai``, GPT-4.1 with the defaults of `reward_score.judge.JudgeConfig`; those options as
             a mapping; or an object with ``judge(pairs)``.
@@ -49,6 +51,7 @@ class ScoreConfig(BaseModel):
     judge_norm: Literal["logistic", "linear"] = "logistic"
     reward_tasks: Annotated[tuple[str, ...], BeforeValidator(_names)] = PAPER_TASKS
     format_fallback: Share = 0.5
+    overlong_buffer: Share = 0.1
     similarity: Any = "all-MiniLM-L6-v2"
     judge: Any = "lexical"
     on_failure: Literal["drop", "similarity_only"] = "drop"

@@ -19,6 +19,8 @@ SCORE_KEYS = (
     "rule",
     "format",
     "parsed",
+    "concise",
+    "cut",
     "similarity",
     "similarity_normalized",
     "judge",
@@ -38,6 +40,8 @@ class RawScore:
         components: value in [0, 1] of each of the task's components: ``raw`` (by rule), ``similarity``, ``judge``.
         dimensions: the judge's mean grades (1-5) by dimension; {} if no caption was judged.
         parts: see `Rating`; their reward is a weighted sum, and ``raw`` is then not normalized.
+        concise: factor for surplus, already part of format and components (`reward_score.tasks.surplus`).
+        cut: whether the answer reached its token limit without ending.
     """
 
     source: str
@@ -46,6 +50,8 @@ class RawScore:
     components: dict[str, float]
     dimensions: dict[str, float]
     parts: dict[str, float] = field(default_factory=dict)
+    concise: float = 1.0
+    cut: bool = False
 
 
 def observations(raws: Iterable[RawScore]) -> dict[Key, list[float]]:
@@ -59,11 +65,11 @@ def observations(raws: Iterable[RawScore]) -> dict[Key, list[float]]:
 
 def finish(raw: RawScore, config: ScoreConfig, normalizer: Normalizer) -> dict[str, float]:
     """The reward of one answer from its raw components: normalized, mixed, times format; a dict with SCORE_KEYS."""
-    result = dict.fromkeys(SCORE_KEYS, math.nan)
+    result = dict.fromkeys(SCORE_KEYS, math.nan) | {"concise": raw.concise, "cut": float(raw.cut)}
     plain = raw.components
     if raw.parts:
         accuracy = plain["raw"]
-        total = vqa_reward.reward(raw.parts, config.vqa.weights)
+        total = vqa_reward.reward(raw.parts, config.vqa.weights, raw.concise)
         own = {"score": total, "raw": accuracy, "normalized": accuracy, "format": raw.format}
         return result | own | {"parsed": float(raw.format > 0)} | raw.parts
     normal = {name: _normalize(value, raw, name, config, normalizer) for name, value in plain.items()}

@@ -34,6 +34,9 @@ class Sample:
         options: a multiple-choice question's option texts as a JSON list, ``""`` when there are none.
         answer_text: the right option's text, may be empty.
         response_length: tokens of the answer, None when nobody counted them.
+        max_response_length: the token limit under which the answer was sampled, None when it is not known.
+        finish_reason: ``length`` if the answer reached its limit without ending, ``stop`` if it ended; None when nobody
+            said so, and then an answer of `max_response_length` tokens counts as cut.
         row: names the row in error messages.
     """
 
@@ -49,6 +52,30 @@ class Sample:
     options: str = ""
     answer_text: str = ""
     response_length: int | None = None
+    max_response_length: int | None = None
+    finish_reason: str | None = None
+
+    @property
+    def cut(self) -> bool:
+        """Whether the answer reached its token limit without ending."""
+        if self.finish_reason is not None or None in (self.response_length, self.max_response_length):
+            return self.finish_reason == "length"
+        return self.response_length >= self.max_response_length
+
+    def overlong_factor(self, buffer: float) -> float:
+        """1 up to where the last share `buffer` of the token limit begins, from there down to 0 at the limit.
+
+        DAPO's soft overlong punishment (arXiv 2503.14476, section 3.4), as a factor instead of a term. An answer that
+        was cut gets 0; one of unknown length that was not gets 1; a buffer of 0 switches it off.
+        """
+        if buffer == 0:
+            return 1.0
+        if self.cut:
+            return 0.0
+        if None in (self.response_length, self.max_response_length):
+            return 1.0
+        left = self.max_response_length - self.response_length
+        return min(1.0, max(0.0, left / (buffer * self.max_response_length)))
 
 
 @dataclass(slots=True)
@@ -62,6 +89,8 @@ class Rating:
         n_pairs: number of comparisons the answer should have allowed; those without a pair count as 0.
         parts: components of a reward that is a weighted sum (`reward_score.tasks.vqa_reward`); {} for all others.
         claim: reasoning and what it should lead to, for an expert to judge.
+        concise: factor in (0, 1] on format and on all components, for what the answer says beyond what was asked
+            (`reward_score.tasks.surplus`).
     """
 
     format: float
@@ -70,6 +99,12 @@ class Rating:
     n_pairs: int = 0
     parts: dict[str, float] = field(default_factory=dict)
     claim: CaptionPair | None = None
+    concise: float = 1.0
+
+    def failed(self) -> "Rating":
+        """The same answer as one that could not be parsed."""
+        parts = dict.fromkeys(self.parts if self.claim is None else (*self.parts, "alignment"), 0.0)
+        return Rating(0.0, None if self.raw is None else 0.0, [], self.n_pairs, parts)
 
 
 def split_data_source(data_source: str) -> tuple[str, str]:
@@ -105,7 +140,8 @@ def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Ma
         answer: the decoded response.
         ground_truth: the reference answer's text.
         extra_info: may hold ``struc_info`` (JSON text), ``fps``, ``question``, ``index``; for the VQA tasks ``options``
-            (JSON text), ``answer_text`` and ``response_length`` (tokens).
+            (JSON text) and ``answer_text``; of the answer ``finish_reason``, ``response_length`` and
+            ``max_response_length`` (tokens).
 
     Raises:
         UnknownTask: data_source of another form.
@@ -121,9 +157,12 @@ def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Ma
         raise RewardError(f"{row}: the answer is {type(answer).__name__}, must be text")
     if not isinstance(ground_truth, str):
         raise BadGroundTruth(f"{row}: ground_truth is {type(ground_truth).__name__}, must be the reference's text")
-    for name in ("question", "options", "answer_text"):
+    for name in ("question", "options", "answer_text", "finish_reason"):
         if not isinstance(extra.get(name), str | None):
             raise BadGroundTruth(f"{row}: extra_info[{name!r}] is {type(extra[name]).__name__}, must be text")
+    for name in ("response_length", "max_response_length"):
+        if not isinstance(extra.get(name), int | None):
+            raise RewardError(f"{row}: extra_info[{name!r}] is {extra[name]!r}, must be a number of tokens")
     fps = extra.get("fps")
     return Sample(
         data_source=data_source,
@@ -138,4 +177,6 @@ def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Ma
         options=extra.get("options") or "",
         answer_text=extra.get("answer_text") or "",
         response_length=extra.get("response_length"),
+        max_response_length=extra.get("max_response_length"),
+        finish_reason=extra.get("finish_reason"),
     )

@@ -10,6 +10,7 @@ is exactly 0 for every source.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -151,9 +152,9 @@ class Scorer:
             components: dict[str, float] = {}
             dimensions: dict[str, float] = {}
             if rating.raw is not None:
-                components["raw"] = rating.raw
+                components["raw"] = rating.raw * rating.concise
             if "similarity" in TASKS[sample.task].COMPONENTS:
-                expected = max(1, rating.n_pairs)
+                expected = max(1, rating.n_pairs) / rating.concise
                 if similarities is not None:
                     components["similarity"] = sum(next(similarity) for _ in rating.pairs) / expected
                 if verdicts is not None:
@@ -164,15 +165,20 @@ class Scorer:
             parts = dict(rating.parts)
             if rating.claim is not None:
                 parts["alignment"] = float(next(opinion).normalized >= self.config.vqa.alignment_threshold)
-            results.append(RawScore(sample.source, sample.task, rating.format, components, dimensions, parts))
+            own = sample.source, sample.task, rating.format * rating.concise, components, dimensions, parts
+            results.append(RawScore(*own, rating.concise, sample.cut))
         return results
 
     def _rate(self, sample: Sample) -> Rating:
         try:
             own = (self.config.vqa,) if sample.task in VQA_TASKS else ()
-            return task_module(sample.task).rate(sample, self.config.format_fallback, *own)
+            rating = task_module(sample.task).rate(sample, self.config.format_fallback, *own)
         except BadGroundTruth as error:
             raise BadGroundTruth(f"{sample.row}: {error}") from None
+        if rating.raw is not None:
+            return rating.failed() if sample.cut else rating
+        factor = sample.overlong_factor(self.config.overlong_buffer)
+        return replace(rating, format=rating.format * factor) if factor > 0 else rating.failed()
 
     def finish(self, raws: Sequence[RawScore]) -> list[dict[str, float]]:
         """Rewards from raw components: normalized, mixed, times format; one dict with SCORE_KEYS each.

@@ -37,18 +37,23 @@ def exactly_one_of_each(text: str, form: Form) -> bool:
     return all(text.count(tag) == 1 for tag in _TAGS[form])
 
 
-def first_answer(text: str) -> str | None:
-    """Text in the first pair of answer tags that stand on one line, as Med-R1's reward reads it; None without one."""
+def answer_place(text: str) -> tuple[int, int] | None:
+    """Start and end, tags included, of the first answer whose tags stand on one line; None without one."""
     start = text.find(OPEN)
     while start >= 0:
-        inside = start + len(OPEN)
-        end = text.find(CLOSE, inside)
+        end = text.find(CLOSE, start)
         if end < 0:
             return None
-        if text.find("\n", inside, end) < 0:
-            return text[inside:end]
-        start = text.find(OPEN, inside)
+        if text.find("\n", start, end) < 0:
+            return start, end + len(CLOSE)
+        start = text.find(OPEN, start + len(OPEN))
     return None
+
+
+def first_answer(text: str) -> str | None:
+    """Text in the first pair of answer tags that stand on one line, as Med-R1's reward reads it; None without one."""
+    place = answer_place(text)
+    return None if place is None else text[place[0] + len(OPEN) : place[1] - len(CLOSE)]
 
 
 def unwrapped(text: str) -> str:
@@ -83,3 +88,10 @@ def reasoning(text: str) -> str:
     if closed:
         return thought.strip()
     return (rest if opened else text).partition(OPEN)[0].strip()
+
+
+def reasoning_place(text: str) -> tuple[int, int] | None:
+    """Start and end, tags included, of the first reasoning that closes; None without one."""
+    start = text.find("<think>")
+    end = text.find("</think>", start)
+    return None if start < 0 or end < 0 else (start, end + len("</think>"))

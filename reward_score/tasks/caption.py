@@ -5,14 +5,17 @@
 Reward: half the semantic similarity to the reference, half the verdict of a medical judge, each normalized with its own
 percentiles before the mix (MedGRPO, "hybrid caption reward"). An empty answer is 0 and never reaches the judge.
 
-The paper names no length penalty. Here the format factor falls as 1/length beyond four times the reference's words (at
-least 100 words), because the encoder reads only the first 256 tokens: what follows would be free to repeat or to stuff.
+The paper names no length penalty. Here what a caption says again is neither read nor free: encoder and judge get the
+text without it, and its characters are surplus (`tasks.surplus`). And the format factor falls as 1/length beyond
+four times the reference's words (at least 100 words), because the encoder reads only the first 256 tokens: what follows
+would be free to stuff.
 """
 
 import re
 
 from reward_score.errors import BadGroundTruth
 from reward_score.sample import CaptionPair, Rating, Sample
+from reward_score.tasks.surplus import concise, distinct
 
 COMPONENTS = ("similarity", "judge")
 MAX_LENGTH_RATIO = 4
@@ -27,9 +30,13 @@ def words(text: str) -> int:
     return max(len(_WORD.findall(text)), len(text) // _CHARACTERS_PER_WORD)
 
 
-def length_factor(candidate: str, reference_words: int) -> float:
-    """Factor in (0, 1] that falls as 1/length beyond four references or a hundred words."""
-    limit = max(MIN_WORD_LIMIT, MAX_LENGTH_RATIO * reference_words)
+def word_limit(reference_words: int) -> int:
+    """Words up to which a caption is not overlong: four references, at least a hundred."""
+    return max(MIN_WORD_LIMIT, MAX_LENGTH_RATIO * reference_words)
+
+
+def length_factor(candidate: str, limit: int) -> float:
+    """Factor in (0, 1] that falls as 1/length beyond so many words."""
     # A word takes two characters with what sets it apart; most captions need no counting, which is the slow part.
     return 1.0 if len(candidate) < 2 * limit else min(1.0, limit / words(candidate))
 
@@ -43,8 +50,8 @@ def rate(sample: Sample, fallback: float) -> Rating:
     reference = sample.reference.strip()
     if not reference:
         raise BadGroundTruth("the reference caption is empty")
-    candidate = sample.answer.strip()
-    if not any(character.isalnum() for character in candidate):
+    if not any(character.isalnum() for character in sample.answer):
         return Rating(0.0, None, [], 1)
-    factor = length_factor(candidate, words(reference))
-    return Rating(factor, None, [CaptionPair(candidate, reference)], 1)
+    candidate, surplus = distinct(sample.answer, reference)
+    factor = length_factor(candidate, word_limit(words(reference)))
+    return Rating(factor, None, [CaptionPair(candidate, reference)], 1, concise=concise(surplus, reference))

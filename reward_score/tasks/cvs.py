@@ -5,7 +5,8 @@
 Answer: ``Two structures: 2, Cystic plate: 1, Hepatocystic triangle: 0``.
 
 Reward: share of the reference's components that are exactly right; unlike in the leaderboard, a component that the
-answer leaves out is wrong, not left out (else answering only the safest one would pay).
+answer leaves out is wrong, not left out (else answering only the safest one would pay). Numbers nobody asked for
+enlarge the denominator, and a component with two different scores is wrong.
 """
 
 import re
@@ -15,6 +16,7 @@ from typing import Any
 from reward_score.errors import BadGroundTruth
 from reward_score.ground_truth import load_struc_info, require_numbers, whole_number
 from reward_score.sample import Rating, Sample
+from reward_score.tasks.surplus import around, concise
 
 COMPONENTS = ("raw",)
 PARTS = ("two_structures", "cystic_plate", "hepatocystic_triangle")
@@ -24,6 +26,8 @@ _PATTERNS = (
     ("cystic plate", "cystic_plate", re.compile(r"cystic plate:\s*(\d+)")),
     ("hepatocystic triangle", "hepatocystic_triangle", re.compile(r"hepatocystic triangle:\s*(\d+)")),
 )
+_CLAIMS = {name: re.compile(pattern.pattern, re.IGNORECASE) for _, name, pattern in _PATTERNS}
+_DIGITS = re.compile(r"\d+")
 _CANONICAL = re.compile(r"Two structures: [0-2], Cystic plate: [0-2], Hepatocystic triangle: [0-2]\.?")
 _RATINGS = ((1, "poor"), (3, "fair"), (5, "good"))
 
@@ -76,9 +80,16 @@ def rate(sample: Sample, fallback: float) -> Rating:
     scores = parse(sample.answer)
     if not scores:
         return Rating(0.0, 0.0)
+    claims = {name: [*pattern.finditer(sample.answer)] for name, pattern in _CLAIMS.items() if name in references}
+    right = sum(
+        scores.get(name) == score and all(whole_number(claim[1]) == score for claim in claims[name])
+        for name, score in references.items()
+    )
+    useful = [found[0].span() for found in claims.values() if found]
+    surplus = len(_DIGITS.findall(sample.answer)) - len(useful)
     canonical = _CANONICAL.fullmatch(sample.answer.strip()) is not None
-    right = sum(scores.get(name) == score for name, score in references.items())
-    return Rating(1.0 if canonical else fallback, right / len(references))
+    factor = concise(around(sample.answer, useful), sample.reference)
+    return Rating(1.0 if canonical else fallback, right / (len(references) + max(0, surplus)), concise=factor)
 
 
 def _rating(scores: dict[str, Any]) -> str:

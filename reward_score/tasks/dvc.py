@@ -8,8 +8,9 @@ Reward: half the temporal F1, half the captions (`reward_score.tasks.caption`), 
 knowingly from the leaderboard: events are matched one to one (there, several fragments may cover the same event);
 an event without a partner counts as a caption of 0 (there, only matched pairs are judged, so leaving hard events out
 pays); nothing is cut to frames, zero-length events are widened by half a frame period (in an answer only where they
-meet one of the reference's); and an answer without any event scores 0 (there, it is skipped). The format factor also
-falls with captions far longer than the reference's, by the rule of `tasks.caption`, averaged over the events.
+meet one of the reference's); and an answer without any event scores 0 (there, it is skipped). Surplus
+(`tasks.surplus`) are events said twice, more than twice as many events as the reference has, lines that belong
+to no event, what a caption says again, and what it says beyond the limit of `tasks.caption`.
 """
 
 import math
@@ -20,8 +21,9 @@ from typing import Any, NamedTuple
 from reward_score.errors import BadGroundTruth
 from reward_score.ground_truth import load_struc_info, read_span
 from reward_score.sample import CaptionPair, Rating, Sample
-from reward_score.tasks.caption import length_factor, words
+from reward_score.tasks.caption import length_factor, word_limit, words
 from reward_score.tasks.geometry import Span, merge_spans, span_iou, widen, widen_answer
+from reward_score.tasks.surplus import Range, around, concise, distinct
 
 COMPONENTS = ("raw", "similarity", "judge")
 THRESHOLDS = (0.3, 0.5, 0.7)
@@ -53,11 +55,26 @@ def parse(text: str) -> list[Event]:
     return _unique(_listed(text)) or _parse_markdown(text)
 
 
+class _Found(NamedTuple):
+    """An event and the place of its text, which for the main form ends with the caption's first lines."""
+
+    event: Event
+    place: Range
+
+
 def _listed(text: str) -> list[Event]:
     """All events in the main form, repeated times included."""
-    return [
-        (float(start), float(end), caption.strip().replace("\n", " ")) for start, end, caption in _EVENT.findall(text)
-    ]
+    return [found.event for found in _find(text)]
+
+
+def _find(text: str, lines: int | None = None) -> list[_Found]:
+    """All events in the main form; of a caption with more lines than `lines` only the first ones."""
+    events = []
+    for match in _EVENT.finditer(text):
+        caption = "\n".join(match[3].split("\n")[:lines])
+        event = float(match[1]), float(match[2]), caption.strip().replace("\n", " ")
+        events.append(_Found(event, (match.start(), match.start(3) + len(caption.rstrip()))))
+    return events
 
 
 def _unique(events: list[Event]) -> list[Event]:
@@ -69,13 +86,18 @@ def _unique(events: list[Event]) -> list[Event]:
 
 
 def _parse_markdown(text: str) -> list[Event]:
-    events = []
+    return [found.event for found in _find_markdown(text)]
+
+
+def _find_markdown(text: str) -> list[_Found]:
+    events, start = [], len(text) - len(text.lstrip())
     for line in text.strip().split("\n"):
         header = _MARKDOWN.search(line)
         mark = header and _CAPTION_MARK.search(line, header.end())
         if header and mark:
             caption = line[mark.end() :].strip().rstrip(".")
-            events.append((float(header[1]), float(header[2]), caption))
+            events.append(_Found((float(header[1]), float(header[2]), caption), (start, start + len(line))))
+        start += len(line) + 1
     return events
 
 
@@ -114,12 +136,19 @@ def _events(struc_info: Any) -> list[Event]:
 
 
 class _References(NamedTuple):
-    """Events of distinct times as labelled, their times after widening, and their captions' lengths in words."""
+    """Events of distinct times as labelled, and their times after widening.
+
+    Args:
+        limit: words up to which a caption is not overlong.
+        lines: of the longest caption.
+        repeats: events whose times another one has too.
+    """
 
     spans: list[Span]
     wide: list[Span]
     captions: list[str]
-    words: list[int]
+    limit: int
+    lines: int
     repeats: int
 
 
@@ -135,7 +164,9 @@ def _references(struc_info: str, answer: str, fps: float) -> _References:
     unique = _unique([(min(event[:2]), max(event[:2]), event[2]) for event in events])
     spans, captions = [event[:2] for event in unique], [event[2] for event in unique]
     wide = [widen(span, fps) for span in spans]
-    return _References(spans, wide, captions, list(map(words, captions)), len(events) - len(unique))
+    told = [*captions, *(match[3].strip() for match in _EVENT.finditer(answer))]
+    lines = 1 + max(caption.count("\n") for caption in told)
+    return _References(spans, wide, captions, word_limit(max(map(words, captions))), lines, len(events) - len(unique))
 
 
 def _match(spans: list[Span], references: list[Span]) -> list[tuple[float, int, int]]:
@@ -159,33 +190,47 @@ def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer: mean one-to-one F1 over the thresholds, and the captions of the matched events.
 
     Format is 1 in the official form, `fallback` if events are found otherwise, if any had to be dropped (reversed,
-    endless, or of no length where the reference has a length), or if times repeat; and it is multiplied by the events'
-    mean length factor.
+    endless, or of no length where the reference has a length), or if times repeat.
 
     Raises:
         BadGroundTruth: no reference events.
     """
     references = _references(sample.struc_info, sample.reference, sample.fps)
-    listed = _listed(sample.answer)
-    parsed = _unique(listed) or _parse_markdown(sample.answer)
-    proper = [event for event in parsed if event[0] <= event[1] < _FAR]
-    wide = [widen_answer(event[:2], references.spans, sample.fps) for event in proper]
-    captions = [event[2] for event, span in zip(proper, wide, strict=True) if span is not None]
-    if not captions:
+    listed = _find(sample.answer, references.lines) or _find_markdown(sample.answer)
+    first: dict[Span, _Found] = {}
+    for found in listed:
+        first.setdefault(found.event[:2], found)
+    proper = [
+        (wide, found)
+        for span, found in first.items()
+        if span[0] <= span[1] < _FAR and (wide := widen_answer(span, references.spans, sample.fps)) is not None
+    ]
+    if not proper:
         return Rating(0.0, 0.0)
-    pairs = _match([span for span in wide if span is not None], references.wide)
-    # Dropped events match nothing, yet they were claimed.
-    total = len(parsed) + len(references.spans)
+    pairs = _match([span for span, _ in proper], references.wide)
+    # Dropped and repeated events match nothing, yet they were claimed.
+    repeats = max(0, len(listed) - len(first) - references.repeats)
+    claimed = len(first) + repeats
+    total = claimed + len(references.spans)
     f1 = sum(2 * sum(iou > threshold for iou, _, _ in pairs) / total for threshold in THRESHOLDS) / len(THRESHOLDS)
-    complete = len(captions) == len(parsed) and len(listed) - len(parsed) <= references.repeats
+    complete = len(proper) == len(first) and not repeats
     canonical = complete and _CANONICAL.fullmatch(sample.answer.strip()) is not None
-    # An event without a partner may be as long as the longest reference.
-    allowed = {i: references.words[j] for _, i, j in pairs}
-    factors = (length_factor(text, allowed.get(i, max(references.words))) for i, text in enumerate(captions))
-    factor = (1.0 if canonical else fallback) * sum(factors) / len(captions)
+    said = "\n".join(references.captions)
+    captions, surplus = [], 0.0
+    for _, found in proper:
+        caption = found.event[2]
+        caption, again = (caption, 0) if caption in references.captions else distinct(caption, said)
+        captions.append(caption)
+        surplus += again + len(caption) * (1 - length_factor(caption, references.limit))
+    useful = [found.place for _, found in proper][: 2 * len(references.spans)]
+    if not repeats:
+        # The reference says some times twice, and so may an answer.
+        useful += [found.place for found in listed if found.event[:2] in first and found is not first[found.event[:2]]]
+    surplus += around(sample.answer, useful)
     matched = [CaptionPair(captions[i], references.captions[j]) for _, i, j in pairs]
     matched = [pair for pair in matched if pair.candidate or not pair.reference]
-    return Rating(factor, f1, matched, max(len(parsed), len(references.spans)))
+    factor = concise(surplus, sample.reference or said)
+    return Rating(1.0 if canonical else fallback, f1, matched, max(claimed, len(references.spans)), concise=factor)
 
 
 def metric(prediction: str, struc_info: Any, fps: float) -> dict[str, Any]:

@@ -64,8 +64,18 @@ def widen_answer(span: Span, references: Sequence[Span], fps: float) -> Span | N
     return wide if any(wide[0] < end and start < wide[1] for start, end in moments) else None
 
 
-def union_iou(a: Sequence[Span], b: Sequence[Span]) -> float:
-    """IoU of two unions of intervals: length of the common part over length of the whole; 0 if that is 0."""
+def overlap(spans: Sequence[Span]) -> float:
+    """Length that intervals cover more than once: their lengths added up, less that of their union."""
+    return sum(end - start for start, end in spans) - sum(end - start for start, end in merge_spans(spans))
+
+
+def union_iou(a: Sequence[Span], b: Sequence[Span], surplus: float = 0.0) -> float:
+    """IoU of two unions of intervals: length of the common part over length of the whole; 0 if that is 0.
+
+    Args:
+        a, b: the intervals.
+        surplus: length to be added to the whole.
+    """
     a, b = merge_spans(a), merge_spans(b)
     common, i, j = 0.0, 0, 0
     while i < len(a) and j < len(b):
@@ -74,7 +84,7 @@ def union_iou(a: Sequence[Span], b: Sequence[Span]) -> float:
             i += 1
         else:
             j += 1
-    whole = sum(end - start for start, end in a) + sum(end - start for start, end in b) - common
+    whole = sum(end - start for start, end in a) + sum(end - start for start, end in b) - common + surplus
     return min(1.0, common / whole) if whole > 0 else 0.0
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from reward_score.errors import BadGroundTruth
 from reward_score.ground_truth import first_dict, load_struc_info
 from reward_score.sample import Rating, Sample
+from reward_score.tasks.surplus import around, concise
 
 COMPONENTS = ("raw",)
 
@@ -89,7 +90,9 @@ def rate(sample: Sample, fallback: float) -> Rating:
     for format_factor, text in ((1.0, sample.answer), (fallback, sample.answer.strip(_MARKS))):
         label = _plain(clean(text, sample.source))
         if label in labels:
-            return Rating(format_factor, float(label == reference))
+            start = sample.answer.index(text.strip())
+            factor = concise(around(sample.answer, [(start, start + len(text.strip()))]), sample.reference)
+            return Rating(format_factor, float(label == reference), concise=factor)
     return Rating(0.0, 0.0)
 
 

@@ -5,16 +5,19 @@
 Answer: ``Respect for tissue: 2/5, Suture/needle handling: 1/5, Time and motion: 1/5, ...``.
 
 Reward: share of the reference's aspects that are exactly right; unlike in the leaderboard, an aspect that the answer
-leaves out is wrong, not left out (else answering only the safest one would pay).
+leaves out is wrong, not left out (else answering only the safest one would pay), scores nobody asked for enlarge the
+denominator, and an aspect with two different scores is wrong.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
 from reward_score.errors import BadGroundTruth
 from reward_score.ground_truth import load_struc_info, require_numbers, whole_number
 from reward_score.sample import Rating, Sample
+from reward_score.tasks.surplus import Range, around, concise
 
 COMPONENTS = ("raw",)
 
@@ -41,14 +44,19 @@ def parse(text: str) -> dict[str, int]:
     the first; names are case-sensitive and include any mark-up; no range check ("2/50" reads as 2); the last of
     repeated aspects counts.
     """
-    scores = {}
+    return dict(_claims(text))
+
+
+def _claims(text: str) -> list[tuple[str, int]]:
+    """Every aspect with its score, in the order of the text."""
+    claims = []
     for part in text.split(","):
         fields = part.strip().split(":")
         for name, value in zip(fields, fields[1:], strict=False):
             if name and (found := _VALUE.match(value)):
-                scores[name.strip()] = whole_number(found[1])
+                claims.append((name.strip(), whole_number(found[1])))
                 break
-    return scores
+    return claims
 
 
 def mean_score(text: str) -> float | None:
@@ -98,14 +106,27 @@ def rate(sample: Sample, fallback: float) -> Rating:
         BadGroundTruth: no reference scores.
     """
     references = _references(sample.struc_info, sample.reference)
-    text = sample.answer.strip()
-    scores = parse(text)
-    if not scores:
+    claims = _claims(sample.answer)
+    if not claims:
         return Rating(0.0, 0.0)
-    complete = len(_OUT_OF_FIVE.findall(text)) == len(scores) and references.keys() <= scores.keys()
-    canonical = complete and _CANONICAL.fullmatch(text) is not None
-    right = sum(scores.get(name) == score for name, score in references.items())
-    return Rating(1.0 if canonical else fallback, right / len(references))
+    scores: dict[str, set[int]] = {}
+    for name, value in claims:
+        scores.setdefault(name, set()).add(value)
+    right = sum(scores.get(name) == {score} for name, score in references.items())
+    # The reference's text may name more aspects than its structure.
+    known = references.keys() | parse(sample.reference).keys()
+    surplus = len(claims) - len(scores.keys() & known)
+    surplus += max(0, len(_OUT_OF_FIVE.findall(sample.answer)) - max(len(known), len(claims)))
+    canonical = not surplus and references.keys() <= scores.keys() and _CANONICAL.fullmatch(sample.answer.strip())
+    factor = concise(around(sample.answer, _places(sample.answer, known)), sample.reference)
+    return Rating(1.0 if canonical else fallback, right / (len(references) + surplus), concise=factor)
+
+
+def _places(text: str, names: Iterable[str]) -> Iterator[Range]:
+    """Where each aspect is first given a score, in lists of any form."""
+    for name in names:
+        if found := re.search(rf"{re.escape(name)}:?\s{{0,3}}\d+/5", text):
+            yield found.span()
 
 
 def metric(prediction: str, struc_info: Any, answer: str) -> dict[str, Any]:

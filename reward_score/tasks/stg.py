@@ -7,9 +7,9 @@ seconds from the clip's first frame, boxes (x1, y1, x2, y2) in pixels of the ori
 
 Reward: mean box IoU over the reference's times. It differs knowingly from the leaderboard, where a time without an
 answer inherits the previous box, so that one frame answered can stand for a whole clip: here a missing time counts 0.
-Also, reversed or infinite corners and malformed entries count as missing, and times are compared at one decimal on both
-sides, because the reference texts are written that way (2.25 appears as "2.2"); the leaderboard rounds only the
-reference's.
+Also, reversed or infinite corners and malformed entries count as missing, of several boxes at one time the worst counts
+and each enlarges the denominator, and times are compared at one decimal on both sides, because the reference texts are
+written that way (2.25 appears as "2.2"); the leaderboard rounds only the reference's.
 """
 
 import math
@@ -21,6 +21,7 @@ from reward_score.errors import BadGroundTruth
 from reward_score.ground_truth import load_struc_info
 from reward_score.sample import Rating, Sample
 from reward_score.tasks.geometry import Box, box_iou, is_proper_box
+from reward_score.tasks.surplus import Range, around, concise
 
 COMPONENTS = ("raw",)
 
@@ -41,11 +42,11 @@ def _four_floats(text: str) -> list[float] | None:
     return values if len(values) == 4 else None
 
 
-def _entries(text: str) -> list[tuple[str, list[float] | None]]:
-    """All entries in order: time as ``str(float(seconds))``, and the box, None where it is malformed."""
+def _entries(text: str) -> list[tuple[str, list[float] | None, Range]]:
+    """All entries in order: time as ``str(float(seconds))``, the box, None where it is malformed, and their place."""
     # Without a closing bracket behind it no entry can match; searching there would cost quadratic time.
-    found = _ENTRY.findall(text, 0, text.rfind("]") + 1)
-    return [(str(float(time)), _four_floats(values)) for time, values in found]
+    found = _ENTRY.finditer(text, 0, text.rfind("]") + 1)
+    return [(str(float(match[1])), _four_floats(match[2]), match.span()) for match in found]
 
 
 def _bare_boxes(text: str) -> list[list[float]]:
@@ -71,7 +72,7 @@ def parse(text: str) -> dict[str, list[float]] | list[list[float]]:
         return _bare_boxes(text)
     boxes: dict[str, list[float]] = {}
     last = None
-    for time, box in entries:
+    for time, box, _ in entries:
         last = box or last
         if last is not None:
             boxes[time] = last
@@ -132,28 +133,52 @@ def rate(sample: Sample, fallback: float) -> Rating:
 
     Format is 1 if the answer is in the official form and has one proper box for each reference time and no other
     (where the reference's box has no area, any or none), `fallback` if there is any proper box, else 0. Raw is the IoU
-    summed over the reference's times, divided by the number of times in reference or answer: the leaderboard ignores
-    boxes at times that were not asked for, and a policy trained on that learns to list every time until it is cut off.
+    summed over the reference's times, divided by the number of times in the reference, of entries at other times and of
+    entries at a time that has one already: the leaderboard ignores what was not asked for, and a policy trained on that
+    learns to list times until it is cut off.
 
     Raises:
         BadGroundTruth: no reference boxes.
     """
     references, times = _references(sample.struc_info, sample.reference)
     # Unlike in `parse`, an entry has its own box or none: or one box would serve for all times that follow.
-    entries = _entries(sample.answer)
-    bare = [] if entries else _bare_boxes(sample.answer)
-    answered = {_decimal(time): box for time, box in entries if box is not None}
-    answered |= zip(references, bare, strict=False)
-    boxes = {time: box for time, box in answered.items() if is_proper_box(box)}
-    if not boxes:
+    entries = [(_decimal(time), box, place) for time, box, place in _entries(sample.answer)]
+    if not entries:
+        return _rate_bare(sample, references, fallback)
+    boxes: dict[str, list[list[float] | None]] = {}
+    for time, box, _ in entries:
+        boxes.setdefault(time, []).append(box if box is not None and is_proper_box(box) else None)
+    if not any(box for listed in boxes.values() for box in listed):
         return Rating(0.0, 0.0)
-    total = sum(box_iou(boxes[time], box) for time, box in references.items() if time in boxes)
-    exact = references.keys() <= boxes.keys() and answered.keys() <= times
-    canonical = (
-        exact and sample.answer.count("seconds") == len(answered) and _CANONICAL.fullmatch(sample.answer.strip())
+    total = sum(
+        min(box_iou(own, box) if own else 0.0 for own in boxes[time])
+        for time, box in references.items()
+        if time in boxes
     )
-    claimed = max(len(references.keys() | boxes.keys()), len(bare))
-    return Rating(1.0 if canonical else fallback, min(1.0, total / claimed))
+    # Where the reference's box has no area, an answer may have such a box too.
+    absent = {time for time in times - references.keys() if boxes.get(time) == [None]}
+    claimed = len(references.keys() | (boxes.keys() - absent)) + len(entries) - len(boxes)
+    exact = (
+        all(boxes.get(time, [None])[0] for time in references) and boxes.keys() <= times and len(entries) == len(boxes)
+    )
+    canonical = exact and _CANONICAL.fullmatch(sample.answer.strip()) is not None
+    useful: dict[str, Range] = {}
+    for time, box, place in entries:
+        if time in times and box is not None:
+            useful.setdefault(time, place)
+    factor = concise(around(sample.answer, useful.values()), sample.reference)
+    return Rating(1.0 if canonical else fallback, total / claimed, concise=factor)
+
+
+def _rate_bare(sample: Sample, references: dict[str, Box], fallback: float) -> Rating:
+    """A bare list of boxes, taken in the order of the reference's times."""
+    bare = _bare_boxes(sample.answer)
+    pairs = [pair for pair in zip(bare, references.values(), strict=False) if is_proper_box(pair[0])]
+    if not pairs:
+        return Rating(0.0, 0.0)
+    raw = sum(box_iou(*pair) for pair in pairs) / max(len(references), len(bare))
+    places = [match.span() for match in _BARE_BOX.finditer(sample.answer)][: len(references)]
+    return Rating(fallback, raw, concise=concise(around(sample.answer, places), sample.reference))
 
 
 def metric(prediction: str, struc_info: Any) -> dict[str, Any]:

@@ -6,19 +6,22 @@ Answer: ``22.0-78.0, 89.0-94.0 seconds.``, in seconds from the clip's first fram
 
 Reward: IoU of the *union* of the answered intervals with the union of the reference intervals. The leaderboard instead
 averages over the references it could match, which can be gamed: neither surplus answers nor missed references cost
-anything there. With unions, every second too many and every second missed counts, so many or huge spans lose.
+anything there. With unions, every second too many and every second missed counts, so many or huge spans lose; a second
+that is claimed twice counts as one too many.
 Zero-length spans (real labels) are widened by half a frame period on either side, or they could never be answered;
 in an answer they count only where they meet one of the reference's, and are dropped elsewhere.
 """
 
 import re
+from collections import Counter
 from functools import lru_cache
 from typing import Any
 
 from reward_score.errors import BadGroundTruth
 from reward_score.ground_truth import load_struc_info, read_span
 from reward_score.sample import Rating, Sample
-from reward_score.tasks.geometry import Span, span_iou, union_iou, widen, widen_answer
+from reward_score.tasks.geometry import Span, overlap, span_iou, union_iou, widen, widen_answer
+from reward_score.tasks.surplus import Range, around, concise
 
 COMPONENTS = ("raw",)
 THRESHOLDS = (0.3, 0.5)
@@ -30,6 +33,7 @@ _TO = re.compile(rf"{_NUMBER}(?:s| seconds?)?\s*to\s*(\d+(?:\.\d+)?)", re.IGNORE
 _CLOCK = re.compile(r"(?<!\d)(\d+):(\d+):(\d+)\s+to\s+(\d+):(\d+):(\d+)", re.IGNORECASE)
 _CANONICAL = re.compile(r"\d+(?:\.\d+)?-\d+(?:\.\d+)?(?:, \d+(?:\.\d+)?-\d+(?:\.\d+)?)* seconds\.?")
 _FAR = 1e9
+_ROUNDING = 1e-6
 
 
 def parse(text: str) -> list[Span]:
@@ -38,13 +42,18 @@ def parse(text: str) -> list[Span]:
     Quirks kept: a hyphenated pair anywhere (a date, "steps 2-3") hides all "X to Y" pairs; an en dash is no hyphen;
     ``00:00:10 to 00:00:25`` also yields (10, 0). Reversed and zero-length spans are returned as they stand.
     """
-    spans = [(float(start), float(end)) for start, end in _HYPHEN.findall(text)]
+    return [span for span, _ in _found(text)]
+
+
+def _found(text: str) -> list[tuple[Span, Range]]:
+    """Spans in seconds as `parse` gives them, each with the place of its text."""
+    spans = [((float(match[1]), float(match[2])), match.span()) for match in _HYPHEN.finditer(text)]
     if spans:
         return spans
-    spans = [(round(float(start), 2), round(float(end), 2)) for start, end in _TO.findall(text)]
-    for clock in _CLOCK.findall(text):
-        h1, m1, s1, h2, m2, s2 = map(float, clock)
-        spans.append((h1 * 3600 + m1 * 60 + s1, h2 * 3600 + m2 * 60 + s2))
+    spans = [((round(float(match[1]), 2), round(float(match[2]), 2)), match.span()) for match in _TO.finditer(text)]
+    for match in _CLOCK.finditer(text):
+        h1, m1, s1, h2, m2, s2 = map(float, match.groups())
+        spans.append(((h1 * 3600 + m1 * 60 + s1, h2 * 3600 + m2 * 60 + s2), match.span()))
     return spans
 
 
@@ -69,28 +78,45 @@ def _references(struc_info: str, answer: str, fps: float) -> tuple[list[Span], l
     return spans, [widen(span, fps) for span in spans]
 
 
-def _repeats(spans: list[Span]) -> int:
-    return len(spans) - len(set(spans))
+def _useful(spans: list[tuple[Span, Range]], references: list[Span]) -> list[Range]:
+    """Places of the spans that are said for the first time: as often as the reference says them, and at most twice as
+    many as it has. Two spans where there is one are an honest doubt, twenty are a list."""
+    often, allowed, useful = Counter(), Counter(references), []
+    for span, place in spans:
+        often[span] += 1
+        if often[span] <= max(1, allowed[span]):
+            useful.append(place)
+    return useful[: 2 * len(references)]
 
 
 def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer.
 
     Format is 1 in the official form, `fallback` if spans are found otherwise, if some had to be dropped (reversed,
-    endless, or of no length where the reference has a length), or if they repeat, which a union does not notice.
+    endless, or of no length where the reference has a length), or if they repeat.
 
     Raises:
         BadGroundTruth: no reference spans.
     """
     references, wide = _references(sample.struc_info, sample.reference, sample.fps)
-    parsed = parse(sample.answer)
-    proper = (widen_answer(span, references, sample.fps) for span in parsed if span[0] <= span[1] < _FAR)
-    spans = [span for span in proper if span is not None]
-    if not spans:
+    found = _found(sample.answer)
+    proper = [one for one in found if one[0][0] <= one[0][1] < _FAR]
+    proper = [
+        (span, widened, place)
+        for span, place in proper
+        if (widened := widen_answer(span, references, sample.fps)) is not None
+    ]
+    if not proper:
         return Rating(0.0, 0.0)
-    complete = len(spans) == len(parsed) and _repeats(parsed) <= _repeats(references)
+    spans = [widened for _, widened, _ in proper]
+    useful = _useful([(span, place) for span, _, place in proper], references)
+    twice = overlap(spans) - overlap(wide)
+    raw = union_iou(spans, wide, surplus=twice if twice > _ROUNDING else 0.0)
+    repeats = len(found) - len({span for span, _ in found})
+    complete = len(spans) == len(found) and repeats <= len(references) - len(set(references))
     canonical = complete and _CANONICAL.fullmatch(sample.answer.strip()) is not None
-    return Rating(1.0 if canonical else fallback, union_iou(spans, wide))
+    factor = concise(around(sample.answer, useful), sample.reference)
+    return Rating(1.0 if canonical else fallback, raw, concise=factor)
 
 
 def metric(prediction: str, struc_info: Any, fps: float) -> dict[str, Any]:

@@ -5,7 +5,8 @@
 Reward = sum of weight x component, as in Med-R1 (accuracy + format, at most 2) and in Zhu et al. Components, each in
 [0, 1]: ``accuracy``; ``tags``, the papers' format reward; ``alignment``, 1 if an expert finds the reasoning medically
 sound; ``ecr`` and ``cwr``, the answer's length over `max_length`, in tokens, always and only if the answer is right.
-Nothing is normalized. `accuracy_lenient` is logged and never rewarded.
+Nothing is normalized. `accuracy_lenient` is logged and never rewarded. Two rules are ours, so that rambling never pays:
+a right answer's accuracy is rewarded times `surplus.concise`, and an answer that was cut earns nothing.
 """
 
 import math
@@ -17,6 +18,7 @@ from reward_score.errors import BadGroundTruth, RewardError
 from reward_score.sample import CaptionPair, Rating, Sample
 from reward_score.tasks import answer_tags
 from reward_score.tasks.answer_tags import Form
+from reward_score.tasks.surplus import around, concise, distinct
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -101,7 +103,17 @@ def rate_tagged(sample: Sample, options: VQAOptions, accuracy: bool, lenient: bo
             claim = CaptionPair(thought, f"{sample.question} Correct answer: {sample.answer_text or sample.reference}")
         else:
             parts["alignment"] = 0.0
-    return Rating(float(readable), float(accuracy), parts=parts, claim=claim)
+    factor = concise(_surplus(text), sample.reference) if accuracy else 1.0
+    return Rating(float(readable), float(accuracy), parts=parts, claim=claim, concise=factor)
+
+
+def _surplus(text: str) -> int:
+    """Characters outside the first reasoning and the first answer, or of what an answer without tags says again."""
+    answer = answer_tags.answer_place(text)
+    if answer is None:
+        return distinct(text)[1]
+    thought = answer_tags.reasoning_place(text)
+    return around(text, [answer] if thought is None else [answer, thought]) + distinct(answer_tags.unwrapped(text))[1]
 
 
 def _length(sample: Sample, options: VQAOptions) -> float | None:
@@ -110,8 +122,9 @@ def _length(sample: Sample, options: VQAOptions) -> float | None:
     return min(1.0, sample.response_length / options.max_length)
 
 
-def reward(parts: dict[str, float], weights: Weights) -> float:
-    """Weighted sum of the components that have a weight."""
+def reward(parts: dict[str, float], weights: Weights, concise: float = 1.0) -> float:
+    """Weighted sum of the components that have a weight, accuracy times `concise`."""
+    parts = parts | {"accuracy": parts["accuracy"] * concise}
     return math.fsum(weight * parts[name] for name, weight in weights if weight)
 
 

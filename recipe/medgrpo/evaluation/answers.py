@@ -57,6 +57,11 @@ class Answer:
     num_tokens: int
     finish_reason: str
 
+    def extra_info(self, max_tokens: int) -> dict[str, Any]:
+        """What the reward needs to know beyond the texts, as the reward manager says it in training."""
+        own = {"response_length": self.num_tokens, "max_response_length": max_tokens}
+        return {**self.row.extra_info, **own, "finish_reason": self.finish_reason}
+
 
 def model_folder(model: Path) -> Path:
     """The folder of a Hugging Face checkpoint; one named as on the hub (``Qwen/...``) is downloaded.

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         per_pair=args.max_per_pair,
     )
     meta, answers = read_answers(answers_file, read_rows(args.data))
-    values, unjudged = raw_scores(answers, scorer)
+    values, unjudged = raw_scores(answers, scorer, args.max_tokens)
     judge.check()
     artifact = reward_score.Artifact.from_observations(
         values,
@@ -96,9 +96,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def raw_scores(
-    answers: Sequence[Answer], scorer: reward_score.Scorer
+    answers: Sequence[Answer], scorer: reward_score.Scorer, max_tokens: int
 ) -> tuple[dict[tuple[str, str, str], list[float]], int]:
-    """Raw components of the answers by (source, task, component), each in [0, 1]; an unparsable answer is 0.
+    """Raw components of the answers by (source, task, component), each in [0, 1]; an answer that cannot be parsed, or
+    that was cut at its limit of `max_tokens`, is 0, as in training.
 
     Returns:
         They, and how many answers were left out because the judge gave no verdict.
@@ -107,7 +108,7 @@ def raw_scores(
         [answer.row.data_source for answer in answers],
         [answer.response for answer in answers],
         [answer.row.ground_truth for answer in answers],
-        [answer.row.extra_info for answer in answers],
+        [answer.extra_info(max_tokens) for answer in answers],
     )
     raws = scorer.raw(samples)
     judged = [raw for raw in raws if is_judged(raw)]

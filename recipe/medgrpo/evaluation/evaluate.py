@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         chat_template=args.chat_template,
     )
     meta, answers = read_answers(files.answers, read_rows(args.data))
-    results = score(answers, artifact, judge, options.similarity, options.caption_mix)
+    results = score(answers, args.max_tokens, artifact, judge, options.similarity, options.caption_mix)
     judge.check()
     unjudged = sum(result["score"] is None for result in results)
     summary = {
@@ -135,6 +135,7 @@ def load_artifact(path: Path, options: ScoreConfig) -> reward_score.Artifact:
 
 def score(
     answers: Sequence[Answer],
+    max_tokens: int,
     artifact: reward_score.Artifact | None,
     judge: Judge | str = "lexical",
     similarity: str = DEFAULT_ENCODER,
@@ -170,7 +171,7 @@ def score(
             [row.data_source for row in rows],
             [answers[i].response for i in wanted],
             [row.ground_truth for row in rows],
-            [{**row.extra_info, "response_length": answers[i].num_tokens} for i, row in zip(wanted, rows, strict=True)],
+            [answers[i].extra_info(max_tokens) for i in wanted],
         )
         for i, raw in zip(wanted, scorer.raw(samples), strict=True):
             values = scorer.finish([raw])[0] if is_judged(raw) else _unscored(raw)
@@ -181,7 +182,7 @@ def score(
 
 
 def _unscored(raw: reward_score.RawScore) -> dict[str, float]:
-    known = {"format": raw.format, "parsed": float(raw.format > 0)}
+    known = {"format": raw.format, "parsed": float(raw.format > 0), "concise": raw.concise, "cut": float(raw.cut)}
     return dict.fromkeys(reward_score.SCORE_KEYS, math.nan) | known
 
 

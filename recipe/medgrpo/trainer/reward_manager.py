@@ -34,6 +34,9 @@ class MedGRPORewardManager(RewardManagerBase):
             self.limiter = JobLimiter(judge)
             options["judge"] = LLMJudge(judge, self.limiter)
         self.scorer = reward_score.get_scorer(**options)
+        self.max_response_length = config.data.max_response_length
+        # vLLM keeps the token that ends an answer. Which of a model's two it is depends on its generation config.
+        self.ends = {tokenizer.eos_token_id, tokenizer.pad_token_id}
         self.follower = NormalizerFollower(self.scorer.normalizer)
         if judge is not None and judge.backend == "local":
             self._probe(options["judge"])
@@ -51,11 +54,17 @@ class MedGRPORewardManager(RewardManagerBase):
         fields = item.non_tensor_batch
         length = item.batch["responses"].shape[-1]
         valid = int(item.batch["attention_mask"][-length:].sum())
+        tokens = item.batch["responses"][:valid]
+        answer = {
+            "response_length": valid,
+            "max_response_length": self.max_response_length,
+            "finish_reason": "stop" if valid and int(tokens[-1]) in self.ends else "length",
+        }
         sample = reward_score.make_sample(
             fields["data_source"],
-            self.tokenizer.decode(item.batch["responses"][:valid], skip_special_tokens=True),
+            self.tokenizer.decode(tokens, skip_special_tokens=True),
             fields["reward_model"]["ground_truth"],
-            {**(fields.get("extra_info") or {}), "response_length": valid},
+            {**(fields.get("extra_info") or {}), **answer},
         )
         await self.follower.follow(fields.get("global_steps"))
         group = fields.get("uid")

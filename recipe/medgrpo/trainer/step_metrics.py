@@ -40,8 +40,9 @@ def step_metrics(answers: Sequence[Answer], asked: int) -> dict[str, float]:
     """Metrics of one step for the training log, all under ``medgrpo/``.
 
     Per (source, task): mean and standard deviation of the raw, the normalized and the used reward, share of answers
-    that could be parsed, mean length in tokens, share of groups whose answers all have the same reward (no gradient),
-    number of answers. The same without a source over the whole step, with the answers ``asked`` for that do not count.
+    that could be parsed, share cut at the token limit, mean length in tokens, share of groups whose answers all have
+    the same reward (no gradient), number of answers. The same without a source over the whole step, with the answers
+    ``asked`` for that do not count.
     """
     by_pair = defaultdict(list)
     for answer in answers:
@@ -103,6 +104,7 @@ def _summary(answers: Sequence[Answer]) -> dict[str, float]:
         moments |= {f"{name}/mean": statistics.fmean(values), f"{name}/std": statistics.pstdev(values)}
     return moments | {
         "parse_rate": statistics.fmean(answer.score["parsed"] for answer in answers),
+        "cut_share": statistics.fmean(answer.score["cut"] for answer in answers),
         "zero_std_groups": statistics.fmean(len(set(group)) == 1 for group in rewards.values()),
         "response_length": statistics.fmean(answer.length for answer in answers),
         "answers": len(answers),
@@ -116,6 +118,7 @@ class AlarmOptions(BaseModel):
         parse_rate: lowest share of answers that can be parsed.
         entropy: lowest and highest ``medgrpo/sampled_entropy`` in nats per token; None for no limit.
         dropped_share: highest share of answers that could not be scored.
+        cut_share: highest share of answers of any one (source, task) that reach the token limit without ending.
         steps: so many steps in a row must be beyond a limit.
         action: then ``warn`` in the log at each such step, or ``stop`` the run with an error, or ``both``: warn from
             the first step beyond a limit, and stop.
@@ -126,6 +129,7 @@ class AlarmOptions(BaseModel):
     parse_rate: Annotated[float, Field(ge=0, le=1)] = 0.5
     entropy: tuple[float | None, float | None] = (None, None)
     dropped_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    cut_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     steps: Annotated[int, Field(ge=1)] = 5
     action: Literal["warn", "stop", "both"] = "both"
 
@@ -165,3 +169,12 @@ class CollapseAlarm:
             yield "entropy_high", f"entropy {entropy:.3f} is above {high}"
         if (dropped := metrics["medgrpo/dropped_share"]) > options.dropped_share:
             yield "dropped", f"{dropped:.0%} of the answers could not be scored, above {options.dropped_share:.0%}"
+        pairs = {name: value for name, value in metrics.items() if name.endswith("/cut_share")}
+        worst = max(pairs, key=pairs.__getitem__, default=None)
+        if worst is not None and pairs[worst] > options.cut_share:
+            pair = worst.removeprefix("medgrpo/").removesuffix("/cut_share")
+            yield (
+                "cut",
+                f"{pairs[worst]:.0%} of the answers of {pair} reach data.max_response_length without ending, above "
+                f"{options.cut_share:.0%}",
+            )

@@ -67,20 +67,31 @@ def test_zero_length_events_count_only_where_they_meet_a_zero_length_reference(s
     assert score("dvc", "45.0-45.0 seconds: a", "", [{**moment, "start": 40.0, "end": 50.0}], fps=fps)["parsed"] == 0
     assert score("dvc", "66.0-66.0 seconds: a knot is tied", "", [moment], fps=fps)["score"] == 1
     beside = score("dvc", "66.0-66.0 seconds: a knot is tied\n5.0-5.0 seconds: a", "", [moment], fps=fps)
-    assert (beside["rule"], beside["format"]) == (pytest.approx(2 / 3), 0.5)
+    concise = beside["concise"]
+    assert (beside["rule"], beside["format"]) == (pytest.approx(2 / 3 * concise), pytest.approx(concise / 2))
 
 
-def test_the_length_factor_is_the_mean_over_the_events(score):
-    long = TEXT.replace("a knot.", "a knot " + "again " * 200)
-    assert score("dvc", long, TEXT, EVENTS)["format"] == pytest.approx((1 + 100 / 206) / 2)
+def words(number):
+    return " ".join(f"w{i}" for i in range(number))
+
+
+def test_words_beyond_the_limit_are_surplus(score):
+    assert score("dvc", TEXT.replace("a knot.", words(90)), TEXT, EVENTS)["concise"] == 1
+    assert score("dvc", TEXT.replace("a knot.", words(200)), TEXT, EVENTS)["concise"] < 0.4
     # An event without a partner may be as long as the longest reference.
-    told = [{**EVENTS[0], "caption": "word " * 100}, EVENTS[1]]
-    assert score("dvc", TEXT + "\n50-60 seconds: " + "word " * 300, TEXT, told)["format"] == 1
+    told = [{**EVENTS[0], "caption": words(100)}, EVENTS[1]]
+    assert score("dvc", TEXT + "\n50-60 seconds: " + words(300), TEXT, told)["concise"] == 1
 
 
-def test_repeated_times_halve_the_format_unless_the_reference_repeats_them(score):
+def test_an_event_more_does_not_hide_one_that_is_too_long(score):
+    long = "0.0-10.0 seconds: " + words(400)
+    assert score("dvc", long + "\n90-99 seconds: x", TEXT, EVENTS)["score"] < score("dvc", long, TEXT, EVENTS)["score"]
+
+
+def test_repeated_times_cost_unless_the_reference_repeats_them(score):
     twice = TEXT + "\n0.0-10.0 seconds: cutting: The scissors cut the skin."
-    assert score("dvc", twice, TEXT, EVENTS)["format"] == 0.5
+    found = score("dvc", twice, TEXT, EVENTS)
+    assert found["rule"] == pytest.approx(4 / 5 * found["concise"]) and found["format"] < 0.5
     assert score("dvc", twice, twice)["score"] == 1
     assert score("dvc", twice, TEXT, [*EVENTS, EVENTS[0]])["score"] == 1
 

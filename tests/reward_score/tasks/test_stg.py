@@ -35,7 +35,7 @@ def test_format_needs_every_reference_time_in_the_official_form(score):
     reference = answer(GRID)
     assert score("stg", reference, reference)["format"] == 1
     surplus = score("stg", reference + " 99.0 seconds: [1, 2, 3, 4]", reference)
-    assert surplus["format"] == 0.5 and surplus["raw"] < 1
+    assert surplus["format"] == surplus["concise"] / 2 < 0.5 and surplus["raw"] == 10 / 11 * surplus["concise"]
     assert score("stg", "Boxes: " + reference, reference)["format"] == 0.5
     assert score("stg", answer({"0.0": BOX}), reference)["format"] == 0.5
     listed = score("stg", " ".join(f"[{BOX}]" for _ in GRID), reference)
@@ -44,12 +44,24 @@ def test_format_needs_every_reference_time_in_the_official_form(score):
 
 def test_a_malformed_entry_has_no_box_in_the_reward_though_it_inherits_one_in_the_metric(score):
     text = answer({"0.0": BOX}) + " " + " ".join(f"{i}.0 seconds: [x]" for i in range(1, 10))
-    assert (score("stg", text, "", GRID)["raw"], score("stg", text, "", GRID)["format"]) == (0.1, 0.5)
+    found = score("stg", text, "", GRID)
+    assert (found["raw"], found["format"]) == (0.1 * found["concise"], 0.5 * found["concise"])
     assert stg.metric(text, GRID)["mean_iou"] == 1
 
 
 def test_surplus_boxes_of_a_bare_list_cost(score):
-    assert score("stg", f"[{BOX}]" * 100, "", GRID)["raw"] == 0.1
+    assert score("stg", f"[{BOX}]" * 10, "", GRID)["raw"] == 1
+    assert score("stg", f"[{BOX}]" * 100, "", GRID)["raw"] < 0.1
+
+
+def test_of_several_boxes_at_one_time_the_worst_counts(score):
+    good, bad = answer({"0.0": BOX}), answer({"0.0": [90, 90, 99, 99]})
+    assert score("stg", f"{good} {good}", "", {"0.0": BOX})["raw"] < 0.5
+    assert (
+        score("stg", f"{bad} {good}", "", {"0.0": BOX})["raw"]
+        == score("stg", f"{good} {bad}", "", {"0.0": BOX})["raw"]
+        == 0
+    )
 
 
 def test_an_answer_may_hold_the_boxes_without_area_of_its_reference(score):

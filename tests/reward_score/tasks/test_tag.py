@@ -55,7 +55,7 @@ def test_zero_length_spans_count_only_where_they_meet_a_zero_length_reference(sc
     moments = ", ".join(f"{t}-{t}" for t in (40 + period * (i + 0.5) for i in range(int(10 * fps) or 1)))
     assert score("tag", moments + " seconds.", "40.0-50.0 seconds.", fps=fps)["parsed"] == 0
     beside = score("tag", f"40.0-50.0, {moments} seconds.", "40.0-50.0 seconds.", fps=fps)
-    assert (beside["raw"], beside["format"]) == (1, 0.5)
+    assert (beside["raw"], beside["format"]) == (beside["concise"], beside["concise"] / 2) and beside["concise"] < 1
     both = "40.0-50.0, 66.0-66.0 seconds."
     assert score("tag", both, both, fps=fps)["score"] == 1
     off = score("tag", f"{66 + period / 2}-{66 + period / 2} seconds.", "66.0-66.0 seconds.", fps=fps)
@@ -66,7 +66,7 @@ def test_zero_length_spans_count_only_where_they_meet_a_zero_length_reference(sc
 def test_a_reference_that_repeats_a_span_may_be_repeated(score):
     text = "1-2, 1-2, 5-6 seconds."
     assert score("tag", text, text)["score"] == score("tag", "1-2, 5-6 seconds.", text)["score"] == 1
-    assert score("tag", "1-2, 1-2, 1-2, 5-6 seconds.", text)["score"] == 0.5
+    assert score("tag", "1-2, 1-2, 1-2, 5-6 seconds.", text)["score"] < 0.5
 
 
 def test_an_fps_of_next_to_nothing_does_not_break_the_arithmetic(score):

@@ -1,0 +1,166 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an answer says beyond what was asked: the one rule by which rambling costs in every task.
+
+``concise = R / (R + surplus)``, in characters, where R is the length of the reference answer. Surplus is all that adds
+nothing: text after the answer, parts said twice, parts nobody asked for, runs of spaces. `Scorer` multiplies raw *and*
+format by it. Raw alone would not do: a raw of 0 cannot fall, and then one more guess would cost nothing. Form alone
+would not do either: weak answers lack the official form anyway.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+Range = tuple[int, int]
+
+#: Characters before the answer that cost nothing: half a sentence, as in "The action takes place at".
+LEAD_IN = 60
+#: Shortest R, so that a full stop after a label of five letters costs little.
+_SHORTEST = 32
+#: Words in a row that no text says twice by accident.
+RUN = 5
+
+# What may follow a part: a unit, marks, a conjunction.
+_LINK = re.compile(r"\s{0,2}(?:seconds?|secs?|s\b)?\W{0,3}(?:(?:and|or)\b\s?)?", re.IGNORECASE)
+_WORD = re.compile(r"[^\W_]+")
+_SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|[\n。！？；]")
+# Marks between two words, as in ").  "; more is a run.
+_MARKS = 3
+_LONG_WORD = 24
+
+
+def concise(surplus: float, reference: str) -> float:
+    """Factor in (0, 1] of an answer with so many surplus characters; `reference` is the reference answer's text."""
+    size = max(_SHORTEST, len(reference.strip()))
+    return size / (size + surplus)
+
+
+def around(answer: str, parts: Iterable[Range]) -> int:
+    """Characters of an answer outside its useful parts, but for a short lead-in and what links the parts.
+
+    What a part may be followed by does not depend on what comes later, so a longer answer never has less surplus.
+
+    Args:
+        answer: the text.
+        parts: start and end of each useful part, in any order; they may overlap.
+    """
+    merged: list[Range] = []
+    for start, end in sorted(parts):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    if not merged:
+        return max(0, len(answer) - LEAD_IN)
+    surplus = max(0, merged[0][0] - LEAD_IN)
+    for (_, end), (start, _) in pairwise([*merged, (len(answer), len(answer))]):
+        surplus += start - min(start, _LINK.match(answer, end).end())
+    return surplus
+
+
+def distinct(text: str, reference: str = "") -> tuple[str, int]:
+    """A text without what it says again, and how many characters that and runs of marks or spaces take.
+
+    Said again are: five words in a row that stood before; a whole sentence that did, however short; up to four words
+    repeated at once ("the duct the duct"); the periods of a long word without spaces. As often as the reference says
+    them, words may be said.
+
+    Args:
+        text: a caption.
+        reference: the caption it is compared with.
+    """
+    if text.strip() == reference.strip():
+        return text.strip(), 0
+    found = list(_WORD.finditer(text))
+    words = [match[0].casefold() for match in found]
+    again = _said_again(words, _sentences(text, found), _counts(reference))
+    starts = [*(match.start() for match in found), len(text)]
+    kept, surplus, end = [], 0, 0
+    for i, (start, following) in enumerate(pairwise(starts)):
+        surplus += max(0, start - end - _MARKS)
+        kept.append(text[end:start])
+        if again[i]:
+            surplus += following - start
+            end = following
+            continue
+        end = found[i].end()
+        period = _period(found[i][0])
+        surplus += end - start - period
+        kept.append(text[start : start + period])
+    surplus += max(0, len(text) - end - _MARKS)
+    kept.append(text[end:])
+    return "".join(kept).strip(), surplus
+
+
+def _sentences(text: str, found: Sequence[re.Match]) -> dict[int, int]:
+    """Sentences by the number of words until their end: the number of words before them."""
+    ends = [match.start() for match in _SENTENCE_END.finditer(text)]
+    sentences, first, k = {}, 0, 0
+    for i, following in enumerate([*(match.start() for match in found[1:]), math.inf]):
+        if i == len(found):
+            break
+        while k < len(ends) and ends[k] < found[i].end():
+            k += 1
+        if following == math.inf or (k < len(ends) and ends[k] < following):
+            sentences[i + 1], first = first, i + 1
+    return sentences
+
+
+@lru_cache(maxsize=4096)
+def _counts(reference: str) -> Counter[tuple[str, ...]]:
+    words = [word.casefold() for word in _WORD.findall(reference)]
+    return Counter(tuple(words[i : i + n]) for n in range(1, 2 * RUN) for i in range(len(words) - n + 1))
+
+
+def _said_again(words: list[str], sentences: dict[int, int], allowed: Counter[tuple[str, ...]]) -> list[bool]:
+    """For each word whether it is part of something that was said before."""
+    again = [False] * len(words)
+    seen: Counter[tuple[str, ...]] = Counter()
+    short_sentences: set[tuple[str, ...]] = set()
+    # Runs of other sizes are never looked up.
+    sizes = {RUN} | {end - first for end, first in sentences.items() if end - first < RUN}
+
+    def mark(end: int, size: int) -> None:
+        again[end - size : end] = [True] * size
+
+    def often(run: tuple[str, ...]) -> bool:
+        return seen[run] >= max(1, allowed[run])
+
+    for end in range(1, len(words) + 1):
+        for n in range(1, min(RUN, end // 2 + 1)):
+            if words[end - 1] == words[end - 1 - n]:
+                run = tuple(words[end - n : end])
+                if tuple(words[end - 2 * n : end - n]) == run and run * 2 not in allowed:
+                    mark(end, n)
+        runs = {n: tuple(words[end - n : end]) for n in sizes if n <= end}
+        if RUN in runs and often(runs[RUN]):
+            mark(end, RUN)
+        if end in sentences:
+            size = end - sentences[end]
+            for n, run in runs.items():
+                # All of a short sentence; or, where the stop before it is missing, an earlier one at its end.
+                if n < RUN and (run in short_sentences or (n == size and often(run))):
+                    mark(end, n)
+            if 1 < size < RUN:
+                short_sentences.add(runs[size])
+        for run in runs.values():
+            seen[run] += 1
+    return again
+
+
+def _period(word: str) -> int:
+    """Length of the shortest piece that a long word repeats at least twice; other words' own length."""
+    if len(word) < _LONG_WORD:
+        return len(word)
+    border = [0] * len(word)
+    for i in range(1, len(word)):
+        k = border[i - 1]
+        while k and word[i] != word[k]:
+            k = border[k - 1]
+        border[i] = k + (word[i] == word[k])
+    period = len(word) - border[-1]
+    return period if 2 * period <= len(word) else len(word)
