@@ -26,7 +26,7 @@ setup(
     python_requires=">=3.10",
     packages=find_namespace_packages(include=["recipe.medgrpo*", "reward_score*", "data_preprocess*"]),
     package_data={
-        "recipe.medgrpo": ["config/**/*.yaml", "templates/*"],
+        "recipe.medgrpo": ["config/**/*.yaml", "report/templates/*"],
         "reward_score": ["**/*.json", "**/*.txt", "**/*.yaml"],
         "data_preprocess": ["*.json"],
     },

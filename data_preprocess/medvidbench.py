@@ -30,17 +30,18 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data_preprocess import archive
-from data_preprocess.arguments import at_least
-from data_preprocess.failures import InputError, write_failures
-from data_preprocess.frames import OFFICIAL_PREFIX
-from data_preprocess.json_stream import Entry, scan
-from data_preprocess.medvidbench_rows import NOT_CHOSEN, REPEATED, ROOMY, Options, Surveyed, build, survey
-from data_preprocess.row import TASKS, RowWriter
-from data_preprocess.split import validation_videos
-from data_preprocess.subset import choose
-from data_preprocess.summary import Summary, TooManyFailures, run_and_tell
-from data_preprocess.video_tokens import OVERLONG, pixel_budget
+from data_preprocess.common import download
+from data_preprocess.common.balanced_subset import choose
+from data_preprocess.common.cli_types import at_least
+from data_preprocess.common.errors import InputError, write_failures
+from data_preprocess.common.holdout import validation_videos
+from data_preprocess.common.json_stream import Entry, scan
+from data_preprocess.common.run_summary import Summary, TooManyFailures, run_and_tell
+from data_preprocess.media.frames import OFFICIAL_PREFIX
+from data_preprocess.media.token_count import OVERLONG, pixel_budget
+from data_preprocess.parquet_writer import RowWriter
+from data_preprocess.schema import TASKS
+from data_preprocess.video.rows import NOT_CHOSEN, REPEATED, ROOMY, Options, Surveyed, build, survey
 
 # Below this many bytes one process is done before others have started.
 _SHARED_FROM = 64 << 20
@@ -174,7 +175,7 @@ def _unpack(options: Options, frames: set[str]) -> int:
     if not options.frames_zip.is_file():
         raise InputError(f"{options.frames_zip} does not exist. Give the archive of the frames with --frames-zip")
     options.frames_root.mkdir(parents=True, exist_ok=True)
-    archive.unpack(options.frames_zip, options.frames_root, below)
+    download.unpack(options.frames_zip, options.frames_root, below)
     count = len(frames & found)
     if frames and not count:
         raise InputError(

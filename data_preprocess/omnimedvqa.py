@@ -21,34 +21,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_preprocess import archive, image_set
-from data_preprocess.failures import InputError, RecordError
-from data_preprocess.folder import find_here
-from data_preprocess.image_set import Reading
-from data_preprocess.item import Item, inside, right_option, text
-from data_preprocess.json_stream import read_json_list
+from data_preprocess.common import download
+from data_preprocess.common.errors import InputError, RecordError
+from data_preprocess.common.find_files import find_here
+from data_preprocess.common.json_stream import read_json_list
+from data_preprocess.images import convert
+from data_preprocess.images.convert import Reading
+from data_preprocess.images.labels import MODALITIES, QUESTION_TYPES
+from data_preprocess.images.question import Item, inside, right_option, text
 
 BENCHMARK = "omnimedvqa"
 HUB = "foreverbeliever/OmniMedVQA"
-# `modality_type` of the published files, odd spellings included; compared by letters and digits alone.
-MODALITIES = {
-    "CT(Computed Tomography)": "CT",
-    "MR (Mag-netic Resonance Imaging)": "MRI",
-    "X-Ray": "X-Ray",
-    "ultrasound": "US",
-    "Dermoscopy": "Der",
-    "Fundus Photography": "FP",
-    "OCT (Optical Coherence Tomography": "OCT",
-    "Microscopy Images": "Micro",
-}
-# `question_type` of the published files, and stems of Med-R1's files by question type.
-QUESTION_TYPES = (
-    "Anatomy Identification",
-    "Disease Diagnosis",
-    "Lesion Grading",
-    "Modality Recognition",
-    "Other Biological Attributes",
-)
 _LETTERS = re.compile(r"[^a-z0-9]")
 _SHORT = {_LETTERS.sub("", name.lower()): short for name, short in MODALITIES.items()}
 _OPTION = re.compile(r"(?:^| )(A)\)|, ([B-D])\)")
@@ -62,7 +45,7 @@ def short_modality(name: str) -> str:
 
 def read(reading: Reading) -> None:
     """Add the data set's records to ``reading``."""
-    archive.unpack(reading.root / "OmniMedVQA.zip", reading.root)
+    download.unpack(reading.root / "OmniMedVQA.zip", reading.root)
     root = reading.root / "OmniMedVQA" if (reading.root / "OmniMedVQA").is_dir() else reading.root
     folder = root / "QA_information" / "Open-access"
     files = find_here(folder, "*.json")
@@ -173,9 +156,9 @@ def _settle(cli: argparse.ArgumentParser, args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    cli = image_set.parser("data_preprocess.omnimedvqa", __doc__, HUB, ["OmniMedVQA.zip"])
+    cli = convert.parser("data_preprocess.omnimedvqa", __doc__, HUB, ["OmniMedVQA.zip"])
     cli.add_argument("--splits", type=Path, help="a family of Med-R1's split files: folder with train/ and test/")
-    return image_set.run(BENCHMARK, read, cli, argv, _settle)
+    return convert.run(BENCHMARK, read, cli, argv, _settle)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_preprocess import image_set
-from data_preprocess.failures import InputError
-from data_preprocess.hub_parquet import read_parquet
-from data_preprocess.image_set import Reading
-from data_preprocess.item import Item, is_yes_no, text
+from data_preprocess.common.errors import InputError
+from data_preprocess.images import convert
+from data_preprocess.images.convert import Reading
+from data_preprocess.images.hub_parquet import read_parquet
+from data_preprocess.images.question import Item, is_yes_no, text
 
 BENCHMARK = "pathvqa"
 HUB = "flaviagiammarino/path-vqa"
@@ -37,8 +37,8 @@ def _item(raw: dict, image: Path, split: str) -> Item:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    cli = image_set.parser("data_preprocess.path_vqa", __doc__, HUB, ["data/*.parquet"])
-    return image_set.run(BENCHMARK, read, cli, argv)
+    cli = convert.parser("data_preprocess.path_vqa", __doc__, HUB, ["data/*.parquet"])
+    return convert.run(BENCHMARK, read, cli, argv)
 
 
 if __name__ == "__main__":

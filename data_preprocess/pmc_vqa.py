@@ -23,11 +23,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from data_preprocess import archive, image_set
-from data_preprocess.arguments import at_least
-from data_preprocess.failures import InputError, RecordError
-from data_preprocess.image_set import Reading, published_files
-from data_preprocess.item import Item, KnownDefect, inside, right_option, same_option
+from data_preprocess.common import download
+from data_preprocess.common.cli_types import at_least
+from data_preprocess.common.errors import InputError, RecordError
+from data_preprocess.images import convert
+from data_preprocess.images.convert import Reading, published_files
+from data_preprocess.images.question import Item, KnownDefect, inside, right_option, same_option
 
 BENCHMARK = "pmc_vqa"
 HUB = "RadGenome/PMC-VQA"
@@ -43,7 +44,7 @@ def read(reading: Reading) -> None:
     """Add the data set's records to ``reading``."""
     version, root = reading.args.version, reading.root
     folder, zipped = _IMAGES[version]
-    archive.unpack(root / zipped, root)
+    download.unpack(root / zipped, root)
     found = published_files(reading, _files(reading.args))
     # The archive of either version has been seen with and without its folder.
     images = root / folder if (root / folder).is_dir() else root
@@ -141,12 +142,12 @@ def _settle(cli: argparse.ArgumentParser, args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    cli = image_set.parser("data_preprocess.pmc_vqa", __doc__, HUB)
+    cli = convert.parser("data_preprocess.pmc_vqa", __doc__, HUB)
     cli.add_argument("--version", type=int, choices=(1, 2), default=2, help="of the published files (%(default)s)")
     cli.add_argument("--clean-test", action="store_true", help="version 1: the 2,000 test rows that were checked")
     cli.add_argument("--subset", nargs=2, type=at_least(1), metavar=("TRAIN", "TEST"), help="take so many rows of the "
                      "published split's parts, shuffled with --seed")  # fmt: skip
-    return image_set.run(BENCHMARK, read, cli, argv, _settle)
+    return convert.run(BENCHMARK, read, cli, argv, _settle)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from data_preprocess import archive, image_set
-from data_preprocess.image_set import Reading, answer_task, published_files
-from data_preprocess.item import Item, inside, text
-from data_preprocess.json_stream import read_json_list
+from data_preprocess.common import download
+from data_preprocess.common.json_stream import read_json_list
+from data_preprocess.images import convert
+from data_preprocess.images.convert import Reading, answer_task, published_files
+from data_preprocess.images.question import Item, inside, text
 
 BENCHMARK = "slake"
 HUB = "BoKelvin/SLAKE"
@@ -25,7 +26,7 @@ _FILES = {"train": "train.json", "val": "validation.json", "test": "test.json"}
 
 def read(reading: Reading) -> None:
     """Add the data set's records to ``reading``."""
-    archive.unpack(reading.root / "imgs.zip", reading.root)
+    download.unpack(reading.root / "imgs.zip", reading.root)
     for split, file in published_files(reading, _FILES).items():
         for number, raw in enumerate(read_json_list(file)):
             language = raw.get("q_lang") if isinstance(raw, dict) else None
@@ -51,9 +52,9 @@ def _item(raw: dict, reading: Reading, split: str) -> Item:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    cli = image_set.parser("data_preprocess.slake", __doc__, HUB, ["*.json", "imgs.zip"])
+    cli = convert.parser("data_preprocess.slake", __doc__, HUB, ["*.json", "imgs.zip"])
     cli.add_argument("--language", default="en", help="language of the questions, as q_lang says (%(default)s)")
-    return image_set.run(BENCHMARK, read, cli, argv)
+    return convert.run(BENCHMARK, read, cli, argv)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_preprocess import image_set
-from data_preprocess.failures import InputError, RecordError
-from data_preprocess.folder import find
-from data_preprocess.hub_parquet import read_parquet
-from data_preprocess.image_set import Reading, answer_task
-from data_preprocess.item import Item, inside, is_yes_no, text
-from data_preprocess.json_stream import read_json_list
+from data_preprocess.common.errors import InputError, RecordError
+from data_preprocess.common.find_files import find
+from data_preprocess.common.json_stream import read_json_list
+from data_preprocess.images import convert
+from data_preprocess.images.convert import Reading, answer_task
+from data_preprocess.images.hub_parquet import read_parquet
+from data_preprocess.images.question import Item, inside, is_yes_no, text
 
 BENCHMARK = "vqa_rad"
 HUB = "flaviagiammarino/vqa-rad"
@@ -68,8 +68,8 @@ def _original(raw: dict, images: Path, reading: Reading) -> Item:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    cli = image_set.parser("data_preprocess.vqa_rad", __doc__, HUB, ["data/*.parquet"])
-    return image_set.run(BENCHMARK, read, cli, argv)
+    cli = convert.parser("data_preprocess.vqa_rad", __doc__, HUB, ["data/*.parquet"])
+    return convert.run(BENCHMARK, read, cli, argv)
 
 
 if __name__ == "__main__":

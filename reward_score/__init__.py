@@ -12,20 +12,14 @@ stg, vs, rc, dvc, nap, sa and cvs, one file each. In verl 0.9.1 the function alo
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reward_score.artifact import Artifact, Entry, Provenance
 from reward_score.config import PAPER_TASKS, ScoreConfig
 from reward_score.errors import BadOption, RewardError
-from reward_score.normalization import METHODS, Normalizer
-from reward_score.router import (
-    SCORE_KEYS,
-    TASKS,
-    RawScore,
-    Scorer,
-    get_scorer,
-    make_samples,
-    observations,
-)
+from reward_score.normalization.artifact import Artifact, Entry, Provenance
+from reward_score.normalization.normalizer import METHODS, Normalizer
+from reward_score.reward import SCORE_KEYS, RawScore, observations
 from reward_score.sample import CaptionPair, Sample, make_sample
+from reward_score.scorer import Scorer, get_scorer, make_samples
+from reward_score.tasks.registry import TASKS
 
 __all__ = [
     "METHODS",

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from reward_score.normalization import Method
-from reward_score.vqa import VQAOptions
+from reward_score.normalization.normalizer import Method
+from reward_score.tasks.vqa_reward import VQAOptions
 
 PAPER_TASKS = ("tag", "stg", "vs", "rc")
 
@@ -23,7 +23,7 @@ class ScoreConfig(BaseModel):
     """Options of `Scorer` and `compute_score`.
 
     Args:
-        normalization: see `reward_score.normalization`; the paper's is ``logistic``.
+        normalization: see `reward_score.normalization.normalizer`; the paper's is ``logistic``.
         artifact: path of the file with the percentiles, or an `Artifact`; needed unless normalization is ``none``.
         k: slope of the normalization at the median.
         caption_mix: weight of similarity in caption rewards, the judge has the rest; at 1 no judge is called, at 0 no
@@ -39,7 +39,7 @@ class ScoreConfig(BaseModel):
             a mapping; or an object with ``judge(pairs)``.
         on_failure: what becomes of a caption without a verdict. ``drop``: JudgeUnavailable, and no score.
             ``similarity_only``: it and all others of its group are scored by similarity alone (weight 1).
-        vqa: options of the medical VQA tasks (mcq, closed, open): `reward_score.vqa.VQAOptions`.
+        vqa: options of the medical VQA tasks (mcq, closed, open): `reward_score.tasks.vqa_reward.VQAOptions`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)

@@ -3,12 +3,12 @@
 """One answer together with everything that is needed to score it, and what a task makes of it."""
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from reward_score.errors import BadGroundTruth, RewardError, UnknownTask
+from reward_score.ground_truth import read_fps
 
 
 class CaptionPair(NamedTuple):
@@ -87,10 +87,10 @@ class Rating:
         raw: accuracy in [0, 1] by rule, None for tasks that are judged by captions alone.
         pairs: captions that encoder and judge must compare.
         n_pairs: number of comparisons the answer should have allowed; those without a pair count as 0.
-        parts: components of a reward that is a weighted sum (`reward_score.vqa`); {} for all others.
+        parts: components of a reward that is a weighted sum (`reward_score.tasks.vqa_reward`); {} for all others.
         claim: reasoning and what it should lead to, for an expert to judge.
         concise: factor in (0, 1] on format and on all components, for what the answer says beyond what was asked
-            (`reward_score.surplus`).
+            (`reward_score.tasks.surplus`).
     """
 
     format: float
@@ -130,40 +130,6 @@ def _json_text(struc_info: Any, row: str) -> str:
         return json.dumps(struc_info)
     except (TypeError, ValueError, RecursionError) as error:
         raise BadGroundTruth(f"{row}: extra_info['struc_info'] is no JSON: {error}; give JSON text") from None
-
-
-def read_fps(value: Any, row: str) -> float:
-    """Frames per second as a finite number; the released data spell it as text.
-
-    Raises:
-        BadGroundTruth: not a finite number.
-    """
-    try:
-        fps = float(value)
-    except (TypeError, ValueError, OverflowError):
-        fps = math.nan
-    if not math.isfinite(fps):
-        raise BadGroundTruth(f"{row}: fps {value!r} is not a number; give the sampled frames per second of the clip")
-    return fps
-
-
-def read_span(item: Any, what: str) -> tuple[float, float]:
-    """``start`` and ``end`` of a reference, in seconds.
-
-    Args:
-        item: a dict of the structured ground truth.
-        what: names it in the message, e.g. ``span``.
-
-    Raises:
-        BadGroundTruth: not two finite numbers.
-    """
-    try:
-        start, end = float(item["start"]), float(item["end"])
-    except (TypeError, KeyError, ValueError, OverflowError):
-        start = end = math.nan
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise BadGroundTruth(f"{what} {str(item)[:200]} needs finite numbers `start` and `end` in seconds")
-    return start, end
 
 
 def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Mapping[str, Any] | None) -> Sample:
@@ -214,24 +180,3 @@ def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Ma
         max_response_length=extra.get("max_response_length"),
         finish_reason=extra.get("finish_reason"),
     )
-
-
-def load_struc_info(text: str) -> Any:
-    """Structured ground truth from its JSON text; None when there is none.
-
-    Raises:
-        BadGroundTruth: not JSON.
-    """
-    if not text:
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadGroundTruth(f"struc_info is no JSON ({error}): {text[:80]!r}") from None
-
-
-def first_dict(struc_info: Any) -> dict:
-    """The dict in which the released data keep a record's structure: itself or a list's first item; else {}."""
-    if isinstance(struc_info, Sequence) and not isinstance(struc_info, str) and struc_info:
-        struc_info = struc_info[0]
-    return struc_info if isinstance(struc_info, dict) else {}

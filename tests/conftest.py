@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of more than one package's tests: a drawn world, its rows, and a model that reads them."""
+"""Fixtures of more than one package's tests: a drawn world, its rows, a model that reads them, and a judge's server."""
 
 from pathlib import Path
 
@@ -12,10 +12,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory) -> Path:
     """Folder with train.parquet and val.parquet of a small drawn world."""
-    from data_preprocess import medvidbench, synthetic
+    from data_preprocess import medvidbench
+    from data_preprocess.synthetic import clips
 
     root = tmp_path_factory.mktemp("drawn world")
-    file = synthetic.generate(root / "world", clips_per_source=6, progress=False)
+    file = clips.generate(root / "world", clips_per_source=6, progress=False)
     medvidbench.main(["--json", str(file), "--frames-root", str(root / "world/frames"), "--out", str(root / "data")])
     return root / "data"
 
@@ -23,8 +24,26 @@ def drawn(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(drawn, tmp_path_factory) -> Path:
     """A random Qwen2.5-VL whose tokenizer knows the drawn world."""
-    from recipe.medgrpo.tiny_model import build
+    from recipe.medgrpo.cpu.tiny_model import build
 
     out = tmp_path_factory.mktemp("tiny model")
     build(out, drawn / "train.parquet")
     return out
+
+
+@pytest.fixture
+def key(monkeypatch) -> str:
+    """The judge's key in the environment, and no endpoint of the user's own."""
+    value = "sk-very-secret-0123456789"
+    monkeypatch.setenv("OPENAI_API_KEY", value)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    return value
+
+
+@pytest.fixture
+def server():
+    """A running judge whose answers a test may script."""
+    from judge_server import JudgeServer
+
+    with JudgeServer() as running:
+        yield running

@@ -17,6 +17,44 @@ HEADER = re.compile(r"# Copyright \d{4} .+\n# SPDX-License-Identifier: Apache-2\
 #: The rules of verl's own pyproject.toml (0.10 development branch), which its wheel does not carry.
 VERL_SELECT = "E,F,UP,B,I,G"
 VERL_IGNORE = "F405,F403,E731,B007,UP032,G004,UP045,UP035"
+#: Which package may import which.
+PACKAGE_ARROWS = {"data_preprocess": set(), "reward_score": set(), "recipe": {"data_preprocess", "reward_score"}}
+#: Which room, or module beside the rooms, may import which of its package. A module that is not named here stands above
+#: all of them: it may import any, and none that is named may import it.
+ARROWS = {
+    "data_preprocess": {
+        "common": set(),
+        "schema": set(),
+        "parquet_writer": {"schema"},
+        "media": {"common"},
+        "images": {"common", "media", "parquet_writer", "schema"},
+        "video": {"common", "media", "schema"},
+        "synthetic": {"common", "images", "media"},
+    },
+    "reward_score": {
+        "errors": set(),
+        "ground_truth": {"errors"},
+        "sample": {"errors", "ground_truth"},
+        "similarity": {"errors", "sample"},
+        "judge": {"errors", "sample"},
+        "tasks": {"errors", "ground_truth", "sample"},
+        "normalization": {"errors", "similarity"},
+        "config": {"normalization", "tasks"},
+        "reward": {"config", "judge", "normalization", "tasks"},
+        "leaderboard": {"errors", "ground_truth", "judge", "sample", "similarity", "tasks"},
+    },
+    "recipe.medgrpo": {
+        "common": set(),
+        "scoring": {"common"},
+        "model_inputs": {"common"},
+        "data_audit": {"common"},
+        "cpu": (low := {"common", "model_inputs", "scoring"}),
+        "trainer": low,
+        "preflight": {*low, "cpu", "trainer"},
+        "evaluation": {*low, "cpu", "trainer"},
+        "report": {*low, "cpu", "trainer", "evaluation", "preflight"},
+    },
+}
 #: Every subcommand's module has these two; recipe/medgrpo/cli.py says what they are.
 COMMAND_PROTOCOL = {"add_arguments", "run", "main"}
 
@@ -39,6 +77,32 @@ def undocumented(source: str) -> list[str]:
             if not (simple or node.name in COMMAND_PROTOCOL or ast.get_docstring(node)):
                 missing.append(node.name)
     return missing
+
+
+def imported(source: str) -> set[str]:
+    """All that a module imports, at its top or within functions; ``from a import b`` counts as ``a.b``."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def upward(module: str, source: str) -> list[str]:
+    """What a module imports against the arrows."""
+    home, wrong = module.split(".")[0], []
+    for name in sorted(imported(source)):
+        package = name.split(".")[0]
+        if package in PACKAGE_ARROWS and package != home and package not in PACKAGE_ARROWS[home]:
+            wrong.append(name)
+        for prefix, rooms in ARROWS.items():
+            if module.startswith(f"{prefix}.") and name.startswith(f"{prefix}."):
+                own, other = (full.removeprefix(f"{prefix}.").split(".")[0] for full in (module, name))
+                if own in rooms and other not in rooms[own] | {own}:
+                    wrong.append(name)
+    return wrong
 
 
 def test_there_are_files():
@@ -66,6 +130,44 @@ def test_public_names_are_documented():
 
 def test_the_check_finds_what_is_undocumented():
     assert undocumented('"""Doc."""\ndef f():\n    x = 1\n    return x\nclass _C: pass\nclass C: pass\n') == ["f", "C"]
+
+
+def test_imports_follow_the_arrows():
+    found = {
+        name_of(file): wrong
+        for file in FILES
+        if name_of(file).startswith(PACKAGES)
+        if (
+            wrong := upward(
+                name_of(file).removesuffix(".py").removesuffix("/__init__").replace("/", "."), file.read_text()
+            )
+        )
+    }
+    assert found == {}
+
+
+def test_the_table_of_arrows_names_what_exists_and_has_no_circle():
+    for package, rooms in ARROWS.items():
+        folder, placed = REPOSITORY / package.replace(".", "/"), set()
+        for room, below in rooms.items():
+            assert (folder / room).is_dir() or (folder / f"{room}.py").is_file(), room
+            assert below <= placed, f"{room}: name first what it may import"
+            placed.add(room)
+        assert {path.parent.name for path in folder.glob("*/__init__.py")} - {"config"} <= placed
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "wrong"),
+    [
+        ("reward_score.tasks.tag", "from reward_score import scorer", ["reward_score.scorer"]),
+        ("reward_score.tasks.tag", "import data_preprocess.schema", ["data_preprocess.schema"]),
+        ("reward_score.tasks.tag", "from reward_score.errors import RewardError", []),
+        ("recipe.medgrpo.trainer.sampler", "def f():\n  from recipe.medgrpo import cli", ["recipe.medgrpo.cli"]),
+        ("recipe.medgrpo.cli", "import recipe.medgrpo.report.page, reward_score.scorer", []),
+    ],
+)
+def test_an_arrow_upward_is_found(module, source, wrong):
+    assert upward(module, source) == wrong
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recipe.medgrpo.run_dir import read_jsonl
+from recipe.medgrpo.common.run_folder import read_jsonl
 
 pytestmark = pytest.mark.e2e
 

@@ -15,8 +15,8 @@ import pytest
 from safetensors.torch import load_file
 
 import reward_score
-from recipe.medgrpo import report_data
-from recipe.medgrpo.run_dir import RunDir, read_jsonl
+from recipe.medgrpo.common.run_folder import RunDir, read_jsonl
+from recipe.medgrpo.report import run_data
 
 pytestmark = pytest.mark.e2e
 
@@ -49,7 +49,7 @@ def checkpoint(run: RunDir) -> int:
 
 
 def written(run: RunDir, step: int) -> bool:
-    return step in report_data.read_metrics(run.metrics_files()) and step in report_data.kept_rollouts(run)
+    return step in run_data.read_metrics(run.metrics_files()) and step in run_data.kept_rollouts(run)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def finished(tmp_path_factory) -> RunDir:
     """A run that was killed after its first RL checkpoint, and started again until it ended.
 
     verl logs a step and dumps its answers after the step's checkpoint: the kill waits for those too, which the tests
-    compare. What a report says of a run that was killed in between is in test_report.py.
+    compare. What a report says of a run that was killed in between is in tests/recipe/report/test_page.py.
     """
     run = RunDir(tmp_path_factory.mktemp("a run") / "medgrpo")
     deadline = time.monotonic() + 60 * MINUTES

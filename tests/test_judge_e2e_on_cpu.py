@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from judge_server import JudgeServer, verdict
 
-from recipe.medgrpo.run_dir import read_jsonl
+from recipe.medgrpo.common.run_folder import read_jsonl
 from reward_score.sample import CaptionPair
 from reward_score.similarity import SentenceEncoder
 

@@ -39,11 +39,12 @@ SIZE = (
 @pytest.fixture(scope="module")
 def imaging(tmp_path_factory):
     """Rows of the drawn imaging world, and a random Qwen2-VL that reads them."""
-    from data_preprocess import omnimedvqa, synthetic_imaging
-    from recipe.medgrpo.tiny_model import build
+    from data_preprocess import omnimedvqa
+    from data_preprocess.synthetic.imaging import generate
+    from recipe.medgrpo.cpu.tiny_model import build
 
     root = tmp_path_factory.mktemp("imaging")
-    synthetic_imaging.generate(root / "world", images_per_modality=5)
+    generate(root / "world", images_per_modality=5)
     omnimedvqa.main(["--root", str(root / "world"), "--out", str(root / "data")])
     build(root / "model", root / "data/train.parquet", layers=2, family="qwen2_vl")
     return root / "data", root / "model"
@@ -132,8 +133,9 @@ def train(config, logs):
     from verl.utils.config import validate_config
 
     from recipe.medgrpo import main_medgrpo
+    from recipe.medgrpo.preflight import normalization
 
-    main_medgrpo.check_normalization(config)
+    normalization.check_normalization(config)
     main_medgrpo.check_judge(config)
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     run_ppo(config, task_runner_class=TaskRunnerV1)

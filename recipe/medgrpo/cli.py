@@ -23,18 +23,30 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "doctor": Command("recipe.medgrpo.doctor", "versions, memory, and whether trainer and vLLM see the same prompt"),
-    "tiny-model": Command("recipe.medgrpo.tiny_model", "make a small random vision-language model to try things with"),
-    "generate": Command("recipe.medgrpo.generate", "answer the rows of a Parquet file with vLLM"),
-    "calibrate": Command("recipe.medgrpo.calibrate", "measure the SFT model's scores: the normalization artifact"),
-    "evaluate": Command("recipe.medgrpo.evaluate", "answer and score held-out rows, benchmark metrics included"),
-    "matrices": Command("recipe.medgrpo.matrices", "accuracy by modality and question type, of several evaluations"),
-    "estimate": Command("recipe.medgrpo.estimate", "memory and time that a training will need"),
-    "report": Command("recipe.medgrpo.report", "one HTML page about a run: before, after, and how it went"),
-    "data": Command("recipe.medgrpo.data_cli", "check Parquet files, and what two of them have in common"),
-    "judge": Command("recipe.medgrpo.judge", "ask the LLM judge for a verdict, look after its cache"),
-    "score": Command("recipe.medgrpo.score", "benchmark metrics of a submission file"),
-    "submit": Command("recipe.medgrpo.submit", "write a leaderboard submission from answers, and check it"),
+    "doctor": Command(
+        "recipe.medgrpo.preflight.doctor", "versions, memory, and whether trainer and vLLM see the same prompt"
+    ),
+    "tiny-model": Command(
+        "recipe.medgrpo.cpu.tiny_model", "make a small random vision-language model to try things with"
+    ),
+    "generate": Command("recipe.medgrpo.evaluation.generate", "answer the rows of a Parquet file with vLLM"),
+    "calibrate": Command(
+        "recipe.medgrpo.evaluation.calibrate", "measure the SFT model's scores: the normalization artifact"
+    ),
+    "evaluate": Command(
+        "recipe.medgrpo.evaluation.evaluate", "answer and score held-out rows, benchmark metrics included"
+    ),
+    "matrices": Command(
+        "recipe.medgrpo.evaluation.accuracy_matrices", "accuracy by modality and question type, of several evaluations"
+    ),
+    "estimate": Command("recipe.medgrpo.preflight.estimate", "memory and time that a training will need"),
+    "report": Command("recipe.medgrpo.report.page", "one HTML page about a run: before, after, and how it went"),
+    "data": Command("recipe.medgrpo.data_audit.cli", "check Parquet files, and what two of them have in common"),
+    "judge": Command("recipe.medgrpo.preflight.judge", "ask the LLM judge for a verdict, look after its cache"),
+    "score": Command("recipe.medgrpo.evaluation.leaderboard", "benchmark metrics of a submission file"),
+    "submit": Command(
+        "recipe.medgrpo.evaluation.submission", "write a leaderboard submission from answers, and check it"
+    ),
 }
 
 OWN_PACKAGES = ("recipe.medgrpo", "reward_score", "data_preprocess")

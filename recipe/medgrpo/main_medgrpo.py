@@ -3,30 +3,22 @@
 """``python -m recipe.medgrpo.main_medgrpo``: verl's V1 trainer with this recipe's configuration and checks."""
 
 import os
-import shutil
 import time
 from pathlib import Path
 
 import hydra
-import pyarrow.parquet as pq
 import verl  # noqa: F401  (loads the plugin)
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
-from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
 from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
-import reward_score
 from recipe.medgrpo import plugin
-from recipe.medgrpo.generate import weights_fingerprint
-from recipe.medgrpo.judge_check import check_judge
-from recipe.medgrpo.probe import check_longest
-from recipe.medgrpo.self_check import check_before_training
-
-
-class SetupError(RuntimeError):
-    """The run cannot start as it is configured; the message says what to change."""
+from recipe.medgrpo.preflight.judge import check_judge
+from recipe.medgrpo.preflight.longest_prompt import check_longest
+from recipe.medgrpo.preflight.normalization import SetupError, check_normalization
+from recipe.medgrpo.preflight.positions import check_before_training
 
 
 def check_plugin() -> None:
@@ -35,58 +27,6 @@ def check_plugin() -> None:
 
     if not any(entry.value == plugin.__name__ for entry in entry_points(group="verl.plugins")):
         raise SetupError("this recipe's verl plugin is not installed: pip install --no-deps -e . in its repository")
-
-
-def check_normalization(config: DictConfig) -> None:
-    """Raise unless the artifact covers all pairs of the data, was measured on the model that the training starts from,
-    and is the one that a resumed run was started with.
-
-    The artifact is copied beside the checkpoints.
-    """
-    options = OmegaConf.to_container(config.medgrpo.reward, resolve=True)
-    scorer = reward_score.get_scorer(**options)
-    files = config.data.train_files
-    for file in [files] if isinstance(files, str) else files:
-        sources = set(pq.read_table(file, columns=["data_source"])["data_source"].to_pylist())
-        scorer.check(source for source in sources if source.rsplit("/", 1)[-1] in config.data.tasks)
-    if options["normalization"] == "none":
-        return
-    kept = Path(config.trainer.default_local_dir) / "normalization.json"
-    artifact = reward_score.Artifact.load(options["artifact"])
-    _check_model(config, artifact)
-    resumes = config.trainer.resume_mode != "disable" and find_latest_ckpt_path(str(kept.parent)) is not None
-    if resumes and kept.exists() and (old := reward_score.Artifact.load(kept)).hash != artifact.hash:
-        raise SetupError(
-            f"{kept.parent} was trained with normalization {old.hash[:12]}, "
-            f"{options['artifact']} is {artifact.hash[:12]}: "
-            f"set medgrpo.reward.artifact={kept} to go on, or another trainer.default_local_dir to start anew"
-        )
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(options["artifact"], kept.with_suffix(".tmp"))
-    kept.with_suffix(".tmp").replace(kept)
-    print(f"normalization {artifact.hash[:12]} from {options['artifact']}")
-
-
-def _check_model(config: DictConfig, artifact: reward_score.Artifact) -> None:
-    """Raise if the artifact was measured on other weights than the training starts from."""
-    file, model = config.medgrpo.reward.artifact, config.actor_rollout_ref.model.path
-    measured = artifact.provenance
-    own = weights_fingerprint(Path(model)) if measured.fingerprint else None
-    if own is None:
-        # Not to be had of a name on the hub, and of an artifact of version 1.
-        if Path(measured.model).resolve() != Path(model).resolve():
-            print(
-                f"WARNING: the normalization {file} was measured on {measured.model}, but training starts from {model}."
-                " If these are different weights, a median answer no longer gets 0.5: calibrate with this model",
-                flush=True,
-            )
-        return
-    if own != measured.fingerprint and not config.medgrpo.accept_other_model:
-        raise SetupError(
-            f"the normalization {file} was measured on {measured.model} (weights {measured.fingerprint[:12]}), but "
-            f"training starts from {model} (weights {own[:12]}), so a median answer would not get 0.5: calibrate with "
-            "this model (`medgrpo calibrate --model`), or set medgrpo.accept_other_model=true if that is meant"
-        )
 
 
 def _absolute(value):

@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from recipe.medgrpo.run_dir import RunDir, read_json, write_json
+from recipe.medgrpo.common.run_folder import RunDir, read_json, write_json
 
 #: Figures of verl's logs that a person watches, with their short names; a line of 80 columns holds them.
 SHOWN = {

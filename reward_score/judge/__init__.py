@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from reward_score.errors import BadOption
-from reward_score.judge.base import DIMENSIONS, Judge, Verdict
 from reward_score.judge.config import JudgeConfig, complaints
-from reward_score.judge.coordinator import Limiter
+from reward_score.judge.job_limits import Limiter
 from reward_score.judge.lexical import LexicalJudge
 from reward_score.judge.llm import LLMJudge
+from reward_score.judge.verdict import DIMENSIONS, Judge, Verdict
 
 __all__ = ["DIMENSIONS", "Judge", "JudgeConfig", "LLMJudge", "LexicalJudge", "Verdict", "make_judge", "read_judge"]
 

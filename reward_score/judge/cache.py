@@ -27,7 +27,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from reward_score.errors import CacheUnusable
-from reward_score.judge.base import DIMENSIONS, Verdict
+from reward_score.judge.verdict import DIMENSIONS, Verdict
 from reward_score.sample import CaptionPair
 
 logger = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from reward_score.judge.base import Verdict
+from reward_score.judge.verdict import Verdict
 from reward_score.sample import CaptionPair
 
 _WORD = re.compile(r"[a-z0-9]+")

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from reward_score.errors import BadOption, JudgeUnavailable
 from reward_score.judge import prompt
-from reward_score.judge.base import Verdict
 from reward_score.judge.cache import VerdictCache, make_key
 from reward_score.judge.client import ChatClient, Completion, Refused, Transient, Unusable, import_openai
 from reward_score.judge.config import JudgeConfig
-from reward_score.judge.coordinator import Coordinator, Limiter, NoPermission
-from reward_score.judge.tally import Tally
+from reward_score.judge.job_limits import Coordinator, Limiter, NoPermission
+from reward_score.judge.usage import Tally
+from reward_score.judge.verdict import Verdict
 from reward_score.sample import CaptionPair
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@
 
 Three rubrics with the same five dimensions: ``comparative``, the training judge (how close is the candidate to the
 reference); ``absolute``, the leaderboard's (how good is the candidate, given the reference); and ``reasoning``, an
-expert's view of the reasoning to an answer (`reward_score.vqa`, component alignment). The wording is our own.
+expert's view of the reasoning to an answer (`tasks.vqa_reward`, component alignment). The wording is our own.
 
 The captions are data: they travel as the two strings of one JSON object, so that no text in them can end its string,
 open a new section, or be filled into the template; and the verdict is read from the judge's reply alone, as one JSON
@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reward_score.judge.base import DIMENSIONS, Verdict
+from reward_score.judge.verdict import DIMENSIONS, Verdict
 from reward_score.sample import CaptionPair
 
 Rubric = Literal["comparative", "absolute", "reasoning"]

@@ -32,8 +32,10 @@ from verl.utils import hf_processor, hf_tokenizer
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
 
-from data_preprocess.video_tokens import pixel_budget, video_size
-from recipe.medgrpo import dataset, lengths, media, tiny_model
+from data_preprocess.media.token_count import pixel_budget, video_size
+from recipe.medgrpo.cpu import tiny_model
+from recipe.medgrpo.model_inputs import encode, media_cache, prompt_length
+from recipe.medgrpo.trainer import dataset
 
 FRAMES, HEIGHT, WIDTH = 32, 480, 854
 ANSWER = list(range(40, 72))
@@ -79,7 +81,7 @@ class Step:
 
     def __init__(self, cls, processor, tokenizer, config):
         self.cls, self.processor, self.config = cls, processor, config
-        self.kwargs = dataset.MM_PROCESSOR_KWARGS
+        self.kwargs = encode.MM_PROCESSOR_KWARGS
         self.builder = create_continuous_token_builder(
             tokenizer,
             hf_model_type="qwen2_5_vl",
@@ -104,7 +106,7 @@ class Step:
     async def prompts(self, rows: list[dict], samples: int) -> list:
         last = None
         for row in rows:
-            messages = dataset.with_media(row["prompt"], row)
+            messages = encode.with_media(row["prompt"], row)
             last = (await asyncio.gather(*(self.sample(messages) for _ in range(samples))))[-1]
         return last
 
@@ -124,8 +126,8 @@ def measure_step(rows, samples, processor, tokenizer, figures) -> None:
     ours_s, found = timed(lambda: asyncio.run(ours.prompts(rows, samples)))
     assert expected[0] == found[0] and torch.equal(expected[1], found[1]) and torch.equal(expected[2], found[2])
     figures["step"] = {"stock_cpu_s": stock_s, "ours_cpu_s": ours_s, "times_less": stock_s / ours_s}
-    cache = media.cache_of(media.MediaOptions(memory_gb=4))
-    item = media.items_of(dataset.with_media(rows[0]["prompt"], rows[0]))[0]
+    cache = media_cache.cache_of(media_cache.MediaOptions(memory_gb=4))
+    item = media_cache.items_of(encode.with_media(rows[0]["prompt"], rows[0]))[0]
     waits = []
     for _ in range(50):
         start = time.perf_counter()
@@ -140,13 +142,13 @@ def measure_filter(rows, processor, tokenizer, folder: Path, figures, many: int 
     few = datasets.Dataset.from_list(rows[:8])
     few.to_parquet(folder / "few.parquet")
     config = {"max_prompt_length": 8192, "cache_dir": str(folder), "filter_overlong_prompts_workers": None}
-    config = OmegaConf.create({**config, "mm_processor_kwargs": dataset.MM_PROCESSOR_KWARGS})
+    config = OmegaConf.create({**config, "mm_processor_kwargs": encode.MM_PROCESSOR_KWARGS})
     stock_s, kept = timed(lambda: RLHFDataset(str(folder / "few.parquet"), tokenizer, config, processor))
     assert len(kept) == len(few)
     table = datasets.concatenate_datasets([datasets.Dataset.from_list(rows[:8])] * (many // 8))
     keys = SimpleNamespace(image_key="images", video_key="videos", audio_key="audios", processor=True)
     ours_s, kept = timed(
-        lambda: lengths.fitting(
+        lambda: prompt_length.fitting(
             table, 8192, lambda row: RLHFDataset._build_messages(keys, row, key="prompt"), processor
         )
     )
@@ -157,7 +159,7 @@ def measure_filter(rows, processor, tokenizer, folder: Path, figures, many: int 
 def measure_memory(clips, processor, figures, steps: int = 200) -> None:
     """Resident memory while clips come and go under a bound that holds a third of them."""
     process, sizes = psutil.Process(), []
-    cache = media.cache_of(media.MediaOptions(memory_gb=len(clips) * 3e6 / 3 / 2**30))
+    cache = media_cache.cache_of(media_cache.MediaOptions(memory_gb=len(clips) * 3e6 / 3 / 2**30))
     for step in range(steps):
         chosen = [clips[(step * 4 + i) % len(clips)] for i in range(4)]
         futures = [

@@ -53,10 +53,11 @@ def make_inputs(root: Path) -> tuple[Path, Path, Path]:
     import pyarrow.parquet as pq
 
     import reward_score
-    from data_preprocess import medvidbench, synthetic
-    from recipe.medgrpo import tiny_model
+    from data_preprocess import medvidbench
+    from data_preprocess.synthetic import clips
+    from recipe.medgrpo.cpu import tiny_model
 
-    file = synthetic.generate(root / "world", clips_per_source=24, progress=False)
+    file = clips.generate(root / "world", clips_per_source=24, progress=False)
     medvidbench.main(["--json", str(file), "--frames-root", str(root / "world/frames"), "--out", str(root / "data")])
     tiny_model.build(root / "model", root / "data/train.parquet")
     table = pq.read_table(root / "data/train.parquet")

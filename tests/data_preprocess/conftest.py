@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from data_preprocess import medvidbench, synthetic
+from data_preprocess import medvidbench
+from data_preprocess.synthetic import clips
 
 BOX = [8, 8, 40, 32]
 
@@ -23,7 +24,7 @@ BOX = [8, 8, 40, 32]
 def small_world(tmp_path_factory) -> Path:
     """Six clips (two source videos) for each source; its JSON is ``small_world / synthetic.JSON_NAME``."""
     out = tmp_path_factory.mktemp("world")
-    synthetic.generate(out, clips_per_source=6, progress=False)
+    clips.generate(out, clips_per_source=6, progress=False)
     return out
 
 
@@ -158,3 +159,14 @@ class Folder:
 @pytest.fixture
 def folder(tmp_path):
     return Folder(tmp_path)
+
+
+@pytest.fixture
+def frames(tmp_path) -> list[str]:
+    """Three pictures of 80 x 60 pixels."""
+    paths = []
+    for number in range(3):
+        paths.append(str(tmp_path / f"{number}.jpg"))
+        rng = np.random.default_rng(number)
+        Image.fromarray(rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)).save(paths[-1])
+    return paths

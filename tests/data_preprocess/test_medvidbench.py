@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from data_preprocess import medvidbench, row, synthetic
-from data_preprocess.summary import FAILURES_SHOWN
-from data_preprocess.video_tokens import video_size
+from data_preprocess import medvidbench
+from data_preprocess.common.run_summary import FAILURES_SHOWN
+from data_preprocess.media.token_count import video_size
+from data_preprocess.synthetic import clips
+from data_preprocess.video.medvidbench_names import SOURCES, task_of
 
 
 def read(path):
@@ -19,7 +21,7 @@ def read(path):
 
 
 def convert(world, out, *options):
-    paths = ["--json", world / synthetic.JSON_NAME, "--frames-root", world / "frames", "--out", out]
+    paths = ["--json", world / clips.JSON_NAME, "--frames-root", world / "frames", "--out", out]
     return medvidbench.main([*map(str, paths), *options])
 
 
@@ -36,7 +38,7 @@ def rows(converted):
 
 
 def test_every_record_becomes_a_row(rows, small_world):
-    records = json.loads((small_world / synthetic.JSON_NAME).read_text())
+    records = json.loads((small_world / clips.JSON_NAME).read_text())
     everything = rows["train"] + rows["val"]
     assert sorted(each["extra_info"]["index"] for each in everything) == list(range(len(records)))
     for each in everything:
@@ -45,8 +47,8 @@ def test_every_record_becomes_a_row(rows, small_world):
         assert each["reward_model"]["ground_truth"] == record["conversations"][1]["value"]
         assert each["messages"][1]["content"] == record["conversations"][1]["value"]
         assert each["data_source"] == f"medvidbench/{extra['source']}/{extra['task']}"
-        assert each["ability"] == extra["task"] == row.task_of(record["qa_type"])
-        assert extra["source"] in row.SOURCES
+        assert each["ability"] == extra["task"] == task_of(record["qa_type"])
+        assert extra["source"] in SOURCES
         assert each["videos"][0]["sample_fps"] == extra["fps"] == float(record["metadata"]["fps"])
         assert json.loads(extra["metadata"]) == record["metadata"]
         assert extra["num_tokens"] == video_size(len(record["video"]), 56, 112).num_tokens
@@ -59,12 +61,12 @@ def test_split_is_by_source_video(rows):
         for split in rows
     }
     assert not videos["train"] & videos["val"]
-    assert {source for source, _ in videos["train"]} == {source for source, _ in videos["val"]} == set(row.SOURCES)
+    assert {source for source, _ in videos["train"]} == {source for source, _ in videos["val"]} == set(SOURCES)
     assert {each["extra_info"]["split"] for each in rows["val"]} == {"val"}
 
 
 def test_only_the_frame_with_the_box_is_replaced(rows, converted, small_world):
-    records = json.loads((small_world / synthetic.JSON_NAME).read_text())
+    records = json.loads((small_world / clips.JSON_NAME).read_text())
     for each in rows["train"] + rows["val"]:
         record = records[each["extra_info"]["index"]]
         for path, original in zip(each["videos"][0]["video"], record["video"], strict=True):

@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from data_preprocess import json_stream, medvidbench
-from data_preprocess.one_shot import EXAMPLES, system_message
-from data_preprocess.row import ROW_SCHEMA
-from data_preprocess.subset import choose
+from data_preprocess import medvidbench
+from data_preprocess.common import json_stream
+from data_preprocess.common.balanced_subset import choose
+from data_preprocess.schema import ROW_SCHEMA
+from data_preprocess.video.one_shot_prompt import EXAMPLES, system_message
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from data_preprocess import synthetic
+from data_preprocess.synthetic import clips
 
 DEEP = "deep"
 VALUES = [None, True, [], {}, [[]], [{}], "", "x", "\ud83d", {"\ud83d": 1}, "a\0b", "<video>", 0, -1, 10**400, 1e308,
@@ -33,7 +33,7 @@ def mutants(value):
 
 @pytest.mark.parametrize("options", [(), ("--questions-only",), ("--verify-frames", "--max-clip-tokens", "30")])
 def test_no_record_ends_the_command(small_world, bench, options):
-    records = json.loads((small_world / synthetic.JSON_NAME).read_text())
+    records = json.loads((small_world / clips.JSON_NAME).read_text())
     spoilt = [mutant for record in {r["qa_type"]: r for r in records}.values() for mutant in mutants(record)]
     assert len(spoilt) > 5000
     (bench.root / "frames").rename(bench.root / "unused")

@@ -3,7 +3,7 @@
 """A real HTTP server that speaks OpenAI's chat completions, with scripted faults.
 
 In a test: ``with JudgeServer() as server: server.script = [status(429), verdict(4)]``. On its own, for benchmarks and
-trainings: ``python tests/judge_server.py --latency 0.5 [--port N]`` prints its port.
+trainings: ``python tests/helpers/judge_server.py --latency 0.5 [--port N]`` prints its port.
 """
 
 import argparse

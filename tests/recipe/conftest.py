@@ -14,10 +14,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 import reward_score
-from data_preprocess.row import Clip, RowWriter, build_row
-from recipe.medgrpo import calibrate, evaluate
-from recipe.medgrpo.answers import read_rows
-from recipe.medgrpo.run_dir import RunDir
+from data_preprocess.parquet_writer import RowWriter
+from data_preprocess.schema import Clip, build_row
+from recipe.medgrpo.common.run_folder import RunDir
+from recipe.medgrpo.evaluation import calibrate, evaluate
+from recipe.medgrpo.evaluation.answers import read_rows
 
 SOURCES = ("AVOS", "CoPESD", "EgoSurgery")
 TASKS = {"tag": "tal", "stg": "stg", "vs": "video_summary_gpt", "nap": "next_action"}
@@ -91,7 +92,7 @@ class World:
         return out
 
     def generate(self, error: float):
-        """A stand-in for ``recipe.medgrpo.generate.generate`` that answers by formula instead of by vLLM."""
+        """A stand-in for ``recipe.medgrpo.evaluation.generate.generate`` that answers by formula instead of by vLLM."""
 
         def generate(model, data, out, *, n=1, temperature=0.0, seed=0, tasks=None, **_):
             return self.write_answers(
@@ -186,7 +187,7 @@ def light_encoder_in_module():
 @pytest.fixture
 def stand_in(world, monkeypatch, light_encoder):
     """Replaces vLLM: ``stand_in(error)`` sets how good the answers of the next command are."""
-    return lambda error: monkeypatch.setattr("recipe.medgrpo.generate.generate", world.generate(error))
+    return lambda error: monkeypatch.setattr("recipe.medgrpo.evaluation.generate.generate", world.generate(error))
 
 
 def arguments(module, *argv: str):
@@ -264,11 +265,11 @@ def finished_run(world, model, call, tmp_path_factory) -> RunDir:
     run.val.write_bytes(world.val.read_bytes())
     with pytest.MonkeyPatch.context() as patch:
         _use_light_encoder(patch)
-        patch.setattr("recipe.medgrpo.generate.generate", world.generate(0.0))
+        patch.setattr("recipe.medgrpo.evaluation.generate.generate", world.generate(0.0))
         common = ["--model", model, "--data"]
         call(calibrate, *common, run.train, "--out", run.normalization)
         for name, error in (("sft", 0.0), ("rl", -0.4)):
-            patch.setattr("recipe.medgrpo.generate.generate", world.generate(error))
+            patch.setattr("recipe.medgrpo.evaluation.generate.generate", world.generate(error))
             call(evaluate, *common, run.val, "--out", run.evaluation(name).root, "--normalization", run.normalization)
         _rollouts(run, world, steps=12)
     _log(run.rl / "metrics.1.jsonl", {step: training_log(step) for step in range(1, 8)}, cut=True)

@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 
 from recipe.medgrpo import cli
-from recipe.medgrpo.answers import AnswersError
+from recipe.medgrpo.evaluation.answers import AnswersError
 
 
 def _run(*argv: str) -> subprocess.CompletedProcess:
@@ -24,7 +24,7 @@ def test_help_lists_every_command():
 def test_help_imports_no_command():
     code = "import sys; from recipe.medgrpo import cli; cli.build_parser(None); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
-    assert not {"torch", "numpy", "rich", "reward_score", "recipe.medgrpo.evaluate"} & set(modules)
+    assert not {"torch", "numpy", "rich", "reward_score", "recipe.medgrpo.evaluation.evaluate"} & set(modules)
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
@@ -52,13 +52,13 @@ def test_own_errors_with_a_traceback_on_demand(tmp_path, monkeypatch):
 
 
 def test_foreign_errors_keep_their_traceback(monkeypatch):
-    monkeypatch.setattr("recipe.medgrpo.report.write_report", lambda *args: 1 / 0)
+    monkeypatch.setattr("recipe.medgrpo.report.page.write_report", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(["report", "--run", "x"])
 
 
 def test_errors_of_all_three_packages_are_own():
-    from data_preprocess.failures import InputError
+    from data_preprocess.common.errors import InputError
     from reward_score.errors import NormalizationError
 
     assert cli.is_own_error(InputError("x")) and cli.is_own_error(NormalizationError("x"))
@@ -77,7 +77,7 @@ def test_unknown_command_is_a_usage_error(capsys):
 @pytest.fixture
 def items_file(world, tmp_path):
     """The records behind the validation rows, as a test file."""
-    from recipe.medgrpo.answers import read_rows
+    from recipe.medgrpo.evaluation.answers import read_rows
 
     path = tmp_path / "test.json"
     items = [

@@ -12,8 +12,9 @@ import yaml
 from hydra import compose, initialize_config_module
 
 import reward_score
-from recipe.medgrpo.generate import weights_fingerprint
-from recipe.medgrpo.main_medgrpo import SetupError, check_normalization, check_plugin, keep_logs_together
+from recipe.medgrpo.main_medgrpo import check_plugin, keep_logs_together
+from recipe.medgrpo.preflight.normalization import SetupError, check_normalization
+from recipe.medgrpo.scoring.artifact_check import weights_fingerprint
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NEEDED = ("data.val_files=v", "actor_rollout_ref.model.path=m")

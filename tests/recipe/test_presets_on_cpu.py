@@ -19,7 +19,7 @@ from verl.utils.config import validate_config
 
 import recipe.medgrpo.config
 import reward_score
-from recipe.medgrpo.prompts import TEMPLATES
+from recipe.medgrpo.model_inputs.prompt_templates import TEMPLATES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = Path(recipe.medgrpo.config.__file__).parent / "preset"

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reward_score import SCORE_KEYS, TASKS, cvs, dvc, make_sample, nap, sa, stg, tag
-from reward_score.geometry import box_iou, span_iou, union_iou
+from reward_score import SCORE_KEYS, TASKS, make_sample
+from reward_score.tasks import cvs, dvc, nap, sa, stg, tag
+from reward_score.tasks.geometry import box_iou, span_iou, union_iou
 
 TASK_NAMES = sorted(TASKS)
 # Pieces of all official formats, so that random texts come close to parsing.

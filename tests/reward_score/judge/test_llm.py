@@ -17,10 +17,10 @@ import reward_score
 from reward_score import Scorer, make_sample
 from reward_score.errors import BadOption, JudgeUnavailable
 from reward_score.judge import DIMENSIONS, JudgeConfig, LexicalJudge, LLMJudge, Verdict, llm, make_judge
-from reward_score.judge.coordinator import NoPermission
-from reward_score.leaderboard import score_records
+from reward_score.judge.job_limits import NoPermission
+from reward_score.leaderboard.metrics import score_records
+from reward_score.leaderboard.submission import Record
 from reward_score.sample import CaptionPair
-from reward_score.submission import Record
 
 REFERENCE = "The grasper retracts the gallbladder."
 

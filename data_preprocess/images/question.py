@@ -1,0 +1,147 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""One question about one image, as a data set's reader makes it of a record, and what readers need for that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_preprocess.common.errors import RecordError
+from data_preprocess.common.json_stream import check_characters
+from data_preprocess.schema import IMAGE_TASKS, PLACEHOLDER
+
+SPLITS = ("train", "val", "test", "")
+_LETTERS = 26
+_READER = "The record, or its reader, is wrong"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question about one image.
+
+    Attributes:
+        image: the image file.
+        source: part of the data set, such as a modality; rewards and metrics are told apart by it.
+        task: ``mcq``, ``closed`` (yes/no and other questions with a short list of answers) or ``open``.
+        question: without options.
+        answer: its text; with ``options``, equal to exactly one of them.
+        options: of ``mcq`` alone.
+        split: train, val or test, where the publishers say so.
+    """
+
+    image: Path
+    source: str
+    task: str
+    question: str
+    answer: str
+    options: tuple[str, ...] = ()
+    modality: str = ""
+    question_type: str = ""
+    id: str = ""
+    dataset: str = ""
+    split: str = ""
+
+
+def checked(item: Item) -> Item:
+    """The item, if it can become a row.
+
+    Raises:
+        RecordError: naming the attribute.
+    """
+    texts = {name: value for name, value in vars(item).items() if name not in ("image", "options")}
+    texts |= {f"options[{position}]": option for position, option in enumerate(item.options)}
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise RecordError(name, f"is {value!r}, no text", _READER)
+    for name in ("source", "question", "answer", *(name for name in texts if name.startswith("options"))):
+        if not texts[name].strip():
+            raise RecordError(name, "is empty", _READER)
+        if found := PLACEHOLDER.search(texts[name]):
+            raise RecordError(name, f"holds {found.group()}", "verl would look for another picture there: mend it")
+    check_characters(texts | {"image": str(item.image)})
+    if "\0" in str(item.image):
+        raise RecordError("image", f"{str(item.image)!r} holds a NUL, which no file name can", "Mend the record")
+    if item.task not in IMAGE_TASKS:
+        raise RecordError("task", f"is {item.task!r}, none of {', '.join(IMAGE_TASKS)}", _READER)
+    if item.split not in SPLITS:
+        raise RecordError("split", f"is {item.split!r}, not train, val, test or empty", _READER)
+    _check_options(item)
+    return item
+
+
+def _check_options(item: Item) -> None:
+    count = len(item.options)
+    if (item.task == "mcq") != bool(count) or count == 1 or count > _LETTERS:
+        raise RecordError("options", f"are {count} for a question of the task {item.task}", f"mcq has 2 to {_LETTERS} "
+                          "options, other tasks none")  # fmt: skip
+    if count and item.options.count(item.answer) != 1:
+        raise RecordError("answer", f"{item.answer!r} is not one of the options {list(item.options)}", _READER)
+
+
+class KnownDefect(RecordError):
+    """A record that the publishers got wrong, which everybody leaves out: counted, yet no failure."""
+
+
+def text(raw: dict, key: str) -> str:
+    """A field that must hold text.
+
+    Raises:
+        RecordError: it is missing, empty or no text.
+    """
+    value = raw.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise RecordError(key, "is missing or empty" if not value else f"is {value!r}, no text", "Mend the record")
+    return value.strip()
+
+
+def texts(raw: dict, key: str) -> tuple[str, ...]:
+    """A field that holds a list of texts, or is not there.
+
+    Raises:
+        RecordError: it is something else.
+    """
+    values = raw.get(key) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise RecordError(key, f"is {values!r}, no list of texts", "Mend the record")
+    return tuple(value.strip() for value in values)
+
+
+def inside(folder: Path, name: str, field: str) -> Path:
+    """An image below ``folder``.
+
+    Raises:
+        RecordError: the name leads elsewhere.
+    """
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise RecordError(field, f"{name!r} leaves the folder of the images", f"It must lie below {folder}")
+    return folder / name
+
+
+def _plain(option: str) -> str:
+    return option.strip().lower().rstrip(".").strip()
+
+
+def same_option(option: str, answer: str) -> bool:
+    """Whether they differ by no more than case and a final full stop."""
+    return _plain(option) == _plain(answer)
+
+
+def right_option(options: Sequence[str], answer: str, field: str) -> int:
+    """Position of the option that ``answer`` means: equal, or equal but for case and a final full stop.
+
+    Raises:
+        RecordError: none of the options, or several.
+    """
+    for same in (lambda option: option == answer, lambda option: same_option(option, answer)):
+        found = [position for position, option in enumerate(options) if same(option)]
+        if len(found) == 1:
+            return found[0]
+        if len(found) > 1:
+            raise KnownDefect(field, f"{answer!r} is several of the options {list(options)}", "No letter can be right")
+    raise RecordError(field, f"{answer!r} is none of the options {list(options)}", "Mend the record or leave it out")
+
+
+def is_yes_no(answer: str) -> bool:
+    return _plain(answer) in ("yes", "no")

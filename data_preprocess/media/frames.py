@@ -1,0 +1,146 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Frame files: where they lie, how large they are, and whether they open."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image, ImageOps
+
+# Frame paths in the released JSON files begin with the authors' own folder (MedVidBench card).
+OFFICIAL_PREFIX = "/root/data/"
+
+
+# EXIF tag, and its values that turn a picture by a quarter.
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+
+
+class FrameError(ValueError):
+    """A frame file is missing or cannot be used; the message names the file."""
+
+
+class FrameStore:
+    """Frame files under one folder, with what was learnt about them.
+
+    Args:
+        root: folder that takes the place of ``prefix``.
+        prefix: start of the paths in the JSON file, replaced by ``root``.
+    """
+
+    def __init__(self, root: str | os.PathLike, prefix: str = OFFICIAL_PREFIX):
+        self.root = os.path.abspath(root)
+        self.prefix = prefix
+        self._size_of_folder: dict[str, tuple[int, int]] = {}
+        self._verified: dict[str, tuple[int, int]] = {}
+
+    def resolve(self, path: str) -> str:
+        """Absolute path of a frame: prefix replaced; a relative path lies under the root; any other one is kept."""
+        return os.path.normpath(os.path.join(self.root, self.below(path)))
+
+    def below(self, path: str) -> str:
+        """The path without the prefix."""
+        return path[len(self.prefix) :].lstrip("/") if self.prefix and path.startswith(self.prefix) else path
+
+    def resolve_all(self, paths: Sequence[str]) -> list[str]:
+        """:meth:`resolve` of each, fast where all begin with the prefix and hold no ``//``, ``/./`` or ``/../``."""
+        text = "\n".join(paths)
+        prefix = self.prefix
+        plain = prefix.endswith("/") and text.startswith(prefix) and text.count("\n" + prefix) == len(paths) - 1
+        if plain and "//" not in text and "/." not in text and not text.endswith("/") and "/\n" not in text:
+            return text.replace("\n" + prefix, f"\n{self.root}/").replace(prefix, f"{self.root}/", 1).split("\n")
+        return [self.resolve(path) for path in paths]
+
+    def size(self, path: str) -> tuple[int, int]:
+        """(height, width) in pixels of the frames beside ``path``; one file is opened for each folder.
+
+        Raises:
+            FrameError: the file is missing or no picture.
+        """
+        folder = os.path.dirname(path)
+        if folder not in self._size_of_folder:
+            with _opened(path) as picture:
+                self._size_of_folder[folder] = _upright_size(picture)
+        return self._size_of_folder[folder]
+
+    def size_of(self, path: str) -> tuple[int, int]:
+        """(height, width) in pixels of a file that :meth:`verify` has read."""
+        return self._verified[path]
+
+    def verify(self, paths: Sequence[str], pool: ThreadPoolExecutor) -> None:
+        """Read every file to its end, once, and check that all of a clip are of one size.
+
+        Raises:
+            FrameError: naming the first file that is missing, broken, or of another size than the clip's first.
+        """
+        todo = [path for path in dict.fromkeys(paths) if path not in self._verified]
+        self._verified.update(zip(todo, pool.map(_read_through, todo), strict=True))
+        height, width = self._verified[paths[0]]
+        for path in paths:
+            if self._verified[path] != (height, width):
+                other = "{1}x{0}".format(*self._verified[path])
+                raise FrameError(f"{path} is {other} pixels, the clip's first frame {width}x{height}")
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[Image.Image]:
+    """A picture; what goes wrong while it is open is the file's fault."""
+    with _blamed(path, "cannot be opened as a picture"):
+        picture = Image.open(path)
+    with picture, _blamed(path, "is broken"):
+        yield picture
+
+
+@contextlib.contextmanager
+def _blamed(path: str, reason: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise FrameError(f"{path} does not exist") from None
+    except MemoryError:
+        raise
+    # Of a broken file Pillow's readers raise ValueError, SyntaxError, RuntimeError, struct.error, IndexError and more.
+    except Exception as error:
+        raise FrameError(f"{path} {reason} ({str(error) or type(error).__name__})") from error
+
+
+def _upright_size(picture: Image.Image) -> tuple[int, int]:
+    """(height, width) once the picture stands upright; the header alone is read."""
+    turned = picture.getexif().get(_ORIENTATION, 1) in _TURNED
+    return (picture.width, picture.height) if turned else (picture.height, picture.width)
+
+
+def read_frame(path: str) -> Image.Image:
+    """A frame as upright 8-bit RGB, read to its end.
+
+    Repaired: the orientation that a camera noted (EXIF) is carried out; CMYK, grey and palette pictures are converted;
+    16-bit grey is divided by 256; transparency is laid on white, as qwen_vl_utils does.
+
+    Raises:
+        FrameError: the file is missing, empty, cut short, no picture, or too large to be one.
+    """
+    with _opened(path) as picture:
+        picture.load()
+        picture = ImageOps.exif_transpose(picture)
+        if picture.mode.startswith("I"):
+            picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 256).astype(np.uint8))
+        if picture.mode == "PA" or "transparency" in picture.info:
+            picture = picture.convert("RGBA")
+        if picture.mode in ("RGBA", "LA"):
+            picture = picture.convert("RGBA")
+            white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+            picture = Image.alpha_composite(white, picture)
+        return picture.convert("RGB")
+
+
+def _read_through(path: str) -> tuple[int, int]:
+    with _opened(path) as picture:
+        size = _upright_size(picture)
+        # JPEG at one eighth: all of the file is still read, most of the arithmetic is not done.
+        picture.draft("L", (1, 1))
+        picture.load()
+    return size

@@ -1,0 +1,265 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The row schemas of this project, one for clips and one for pictures.
+
+A row serves verl's SFT trainer (``messages`` and media) and its RL trainer (``prompt``, media, ``reward_model``,
+``extra_info``) alike. Rows hold paths, never pixels. ``data_source`` is ``<benchmark>/<source>/<task>``.
+
+* Clip rows (:data:`ROW_SCHEMA`, :func:`build_row`): tasks :data:`TASKS`, column ``videos``, the question after
+  ``<video>``; the ground truth is the answer's text.
+* Picture rows (:data:`IMAGE_ROW_SCHEMA`, :func:`build_image_row`): tasks :data:`IMAGE_TASKS`, column ``images`` =
+  ``[{"image": absolute path, "min_pixels": int, "max_pixels": int}]``, the problem after ``<image>``. A problem is the
+  bare question, for ``mcq`` followed by its options in Med-R1's one-line form ``<question> A)<option>, B)<option>``. No
+  prompt template is in it: think and no-think templates are laid around it at load time (``data.template``). The ground
+  truth is the letter (``mcq``) or the answer's text (``closed``, ``open``); ``messages`` end with it inside
+  ``<answer>...</answer>``. ``extra_info``: ``question`` (the problem), ``options`` (JSON list of texts, "" if none),
+  ``answer_text``, ``image_id`` (start of the file's SHA-256; the path where files were not opened, then ``height``,
+  ``width`` and ``num_tokens`` are null).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+# Words that verl replaces by media: text of the data must hold none of them.
+PLACEHOLDER = re.compile("<(?:video|image|audio)>")
+
+IMAGE_TASKS = ("mcq", "closed", "open")
+TASKS = ("tag", "stg", "vs", "rc", "dvc", "nap", "sa", "cvs")
+
+
+_STRING, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
+_message = pa.struct([("role", _STRING), ("content", _STRING)])
+_video = pa.struct(
+    [
+        ("video", pa.list_(_STRING)),
+        ("sample_fps", _FLOAT),
+        ("raw_fps", _FLOAT),
+        ("min_pixels", _INT),
+        ("max_pixels", _INT),
+        ("total_pixels", _INT),
+    ]
+)
+_image = pa.struct([("image", _STRING), ("min_pixels", _INT), ("max_pixels", _INT)])
+
+
+def _schema(media: tuple[str, pa.DataType], extra_info: list[tuple[str, pa.DataType]]) -> pa.Schema:
+    return pa.schema(
+        [
+            ("data_source", _STRING),
+            ("prompt", pa.list_(_message)),
+            ("messages", pa.list_(_message)),
+            (media[0], pa.list_(media[1])),
+            ("ability", _STRING),
+            ("reward_model", pa.struct([("style", _STRING), ("ground_truth", _STRING)])),
+            ("extra_info", pa.struct(extra_info)),
+        ]
+    )
+
+
+_OF_EVERY_ROW = [("index", _INT), ("split", _STRING), ("source", _STRING), ("task", _STRING)]
+ROW_SCHEMA = _schema(
+    ("videos", _video),
+    _OF_EVERY_ROW
+    + [
+        ("qa_type", _STRING),
+        ("fps", _FLOAT),
+        ("video_id", _STRING),
+        ("id", _STRING),
+        ("question", _STRING),
+        ("num_frames", _INT),
+        ("height", _INT),
+        ("width", _INT),
+        ("num_tokens", _INT),
+        ("struc_info", _STRING),
+        ("metadata", _STRING),
+    ],
+)
+IMAGE_ROW_SCHEMA = _schema(
+    ("images", _image),
+    _OF_EVERY_ROW
+    + [
+        ("question", _STRING),
+        ("options", _STRING),
+        ("answer_text", _STRING),
+        ("modality", _STRING),
+        ("question_type", _STRING),
+        ("image_id", _STRING),
+        ("id", _STRING),
+        ("height", _INT),
+        ("width", _INT),
+        ("num_tokens", _INT),
+        ("dataset", _STRING),
+    ],
+)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip as the model gets it.
+
+    Attributes:
+        frames: absolute paths of the frame images, in order.
+        fps: frames per second of this list; frame i lies at i / fps seconds.
+        height, width: pixels of a frame file, before any resize; None where no frame was opened.
+        min_pixels, max_pixels, total_pixels: limits per frame, per frame, and for the clip (``media/token_count.py``).
+        num_tokens: tokens of the clip in the prompt, or None.
+    """
+
+    frames: Sequence[str]
+    fps: float
+    height: int | None
+    width: int | None
+    min_pixels: int
+    max_pixels: int
+    total_pixels: int
+    num_tokens: int | None
+
+
+def build_row(
+    *,
+    benchmark: str,
+    source: str,
+    task: str,
+    qa_type: str,
+    index: int,
+    split: str,
+    question: str,
+    answer: str,
+    clip: Clip,
+    video_id: str,
+    record_id: str,
+    struc_info: str = "",
+    metadata: str = "",
+    system: str = "",
+) -> dict:
+    """One row of :data:`ROW_SCHEMA`, for a question about one clip.
+
+    The placeholder touches the question (no line break), as the model's published inference code feeds it. Without an
+    answer, ``messages`` is the prompt alone and the ground truth is empty.
+
+    Args:
+        benchmark, source, task: joined to ``data_source``, by which verl groups its validation metrics.
+        index: unique within the file; verl groups the answers to one prompt by it.
+        struc_info, metadata: JSON text of the record's structured truth and of its clip metadata, or "".
+        system: a system message ahead of the question, or "".
+    """
+    prompt = [{"role": "system", "content": system}] if system else []
+    prompt = [*prompt, {"role": "user", "content": f"<video>{question}"}]
+    return {
+        "data_source": f"{benchmark}/{source}/{task}",
+        "prompt": prompt,
+        "messages": prompt + ([{"role": "assistant", "content": answer}] if answer else []),
+        "videos": [
+            {
+                "video": list(clip.frames),
+                "sample_fps": clip.fps,
+                "raw_fps": clip.fps,
+                "min_pixels": clip.min_pixels,
+                "max_pixels": clip.max_pixels,
+                "total_pixels": clip.total_pixels,
+            }
+        ],
+        "ability": task,
+        "reward_model": {"style": "rule", "ground_truth": answer},
+        "extra_info": {
+            "index": index,
+            "split": split,
+            "source": source,
+            "task": task,
+            "qa_type": qa_type,
+            "fps": clip.fps,
+            "video_id": video_id,
+            "id": record_id,
+            "question": question,
+            "num_frames": len(clip.frames),
+            "height": clip.height,
+            "width": clip.width,
+            "num_tokens": clip.num_tokens,
+            "struc_info": struc_info,
+            "metadata": metadata,
+        },
+    }
+
+
+def option_line(options: Sequence[str]) -> str:
+    """What follows the question: the options in Med-R1's one-line form."""
+    return " " + ", ".join(f"{chr(ord('A') + i)}){option}" for i, option in enumerate(options))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as the model gets it; sizes in pixels of the file, None where it was not opened."""
+
+    path: str
+    image_id: str
+    min_pixels: int
+    max_pixels: int
+    height: int | None = None
+    width: int | None = None
+    num_tokens: int | None = None
+
+
+def build_image_row(
+    *,
+    benchmark: str,
+    source: str,
+    task: str,
+    index: int,
+    split: str,
+    question: str,
+    answer: str,
+    picture: Picture,
+    options: Sequence[str] = (),
+    modality: str = "",
+    question_type: str = "",
+    record_id: str = "",
+    dataset: str = "",
+) -> dict:
+    """One row of :data:`IMAGE_ROW_SCHEMA`, for a question about one image.
+
+    Args:
+        benchmark, source, task: joined to ``data_source``; ``task`` is one of :data:`IMAGE_TASKS`.
+        question: without its options.
+        answer: text of the answer; with ``options``, one of them exactly, and only one.
+
+    Raises:
+        ValueError: the answer is not exactly one of the options, or there are more options than letters.
+    """
+    truth = answer
+    if options:
+        if list(options).count(answer) != 1 or len(options) > 26:
+            raise ValueError(f"answer {answer!r} is not exactly one of the options {list(options)}")
+        truth = chr(ord("A") + list(options).index(answer))
+        question += option_line(options)
+    prompt = [{"role": "user", "content": f"<image>{question}"}]
+    return {
+        "data_source": f"{benchmark}/{source}/{task}",
+        "prompt": prompt,
+        "messages": [*prompt, {"role": "assistant", "content": f"<answer>{truth}</answer>"}],
+        "images": [{"image": picture.path, "min_pixels": picture.min_pixels, "max_pixels": picture.max_pixels}],
+        "ability": task,
+        "reward_model": {"style": "rule", "ground_truth": truth},
+        "extra_info": {
+            "index": index,
+            "split": split,
+            "source": source,
+            "task": task,
+            "question": question,
+            "options": json.dumps(list(options), ensure_ascii=False) if options else "",
+            "answer_text": answer,
+            "modality": modality,
+            "question_type": question_type,
+            "image_id": picture.image_id,
+            "id": record_id,
+            "height": picture.height,
+            "width": picture.width,
+            "num_tokens": picture.num_tokens,
+            "dataset": dataset,
+        },
+    }

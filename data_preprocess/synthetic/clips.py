@@ -1,0 +1,117 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""A small drawn world in MedVidBench's own format: frame folders and one JSON file.
+
+    python -m data_preprocess.synthetic --out DIR
+
+All 8 tasks, 11 ``qa_type`` values and 8 sources; how hard each source is stands in ``world.py``. The paths in
+the JSON carry MedVidBench's prefix, so that ``data_preprocess.medvidbench --frames-root DIR/frames`` reads it like the
+real data. The same seed gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.media.frames import OFFICIAL_PREFIX
+from data_preprocess.synthetic.records import AUTHORS, build_record
+from data_preprocess.synthetic.scene import render, sample_scene
+from data_preprocess.synthetic.world import SOURCES, VOCABULARY, Source
+
+JSON_NAME = "medvidbench_synthetic.json"
+CLIPS_PER_VIDEO = 3
+# Gap between the clips of one source video, in seconds.
+_PAUSE = 20
+
+
+def generate(out: Path, *, seed: int = 0, clips_per_source: int = 60, progress: bool = True) -> Path:
+    """Draw the world: ``out/frames/<source>/<video>/<number>.jpg`` (112 x 56 pixels) and ``out/<JSON_NAME>``.
+
+    Args:
+        clips_per_source: scales everything; 60 gives about 900 records, 1 the smallest world that holds every pair of
+            source and task.
+
+    Returns:
+        The path of the JSON file, which is written last.
+    """
+    out = Path(out)
+    records = []
+    with tqdm(total=clips_per_source * len(SOURCES), desc="drawing", unit="clip", disable=not progress) as bar:
+        for source in SOURCES:
+            records += _source_records(out, source, seed, clips_per_source, bar)
+    order = np.random.default_rng(seed).permutation(len(records))
+    path = out / JSON_NAME
+    lines = ",\n".join(json.dumps(records[k]) for k in order)
+    with whole_file(path) as temporary:
+        temporary.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    return path
+
+
+def _source_records(out: Path, source: Source, seed: int, clips: int, bar: tqdm) -> list[dict]:
+    name = zlib.crc32(source.name.encode())
+    records: list[dict] = []
+    written: Counter[str] = Counter()
+    # The two caption authors take turns, and a task's sources begin with different ones.
+    before = SOURCES[: SOURCES.index(source)]
+    rank = {task: sum(task in other.records for other in before) for task in source.records}
+    # Which clips a task asks about: a share of them, spread over all videos.
+    asked = {
+        task: set(
+            np.random.default_rng((seed, name, place)).permutation(clips)[: max(1, round(share * clips))].tolist()
+        )
+        for place, (task, share) in enumerate(source.records.items())
+    }
+    start = 0.0
+    for clip in range(clips):
+        # A generator of its own for each clip: changing how many there are leaves the others as they were.
+        rng = np.random.default_rng((seed, name, clip, 1))
+        scene = sample_scene(source, rng)
+        video, start = f"{source.name.lower()}_{clip // CLIPS_PER_VIDEO:03d}", start if clip % CLIPS_PER_VIDEO else 0.0
+        numbers = [
+            round((start + frame / scene.fps) * VOCABULARY[source.name].frame_rate) for frame in range(scene.num_frames)
+        ]
+        start += scene.num_frames / scene.fps + _PAUSE
+        folder = out / "frames" / source.name / video
+        folder.mkdir(parents=True, exist_ok=True)
+        names = [f"{number:06d}.jpg" for number in numbers]
+        for file_name, picture in zip(names, render(scene, rng), strict=True):
+            picture.save(folder / file_name, quality=90)
+        paths = [f"{OFFICIAL_PREFIX}{source.name}/{video}/{file_name}" for file_name in names]
+        for place, task in enumerate(source.records):
+            if clip in asked[task]:
+                author = AUTHORS[(rank[task] + written[task]) % len(AUTHORS)]
+                written[task] += 1
+                records.append(
+                    build_record(
+                        scene,
+                        task,
+                        author,
+                        np.random.default_rng((seed, name, clip, 2, place)),
+                        video_id=video,
+                        paths=paths,
+                        frame_numbers=numbers,
+                    )
+                )
+        bar.update()
+    return records
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    cli = argparse.ArgumentParser(prog="python -m data_preprocess.synthetic", description=__doc__.split("\n")[0])
+    cli.add_argument("--out", type=Path, required=True, help="folder for the frames and the JSON file")
+    cli.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    cli.add_argument("--clips-per-source", type=int, default=60, help="scales the world (%(default)s: 900 records)")
+    arguments = cli.parse_args(argv)
+    if arguments.clips_per_source < 1:
+        cli.error("--clips-per-source must be at least 1")
+    print(generate(arguments.out, seed=arguments.seed, clips_per_source=arguments.clips_per_source))
+    return 0

@@ -1,0 +1,149 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""A small drawn world of single images in OmniMedVQA's raw format: 8 modalities, 5 question types.
+
+    python -m data_preprocess.synthetic.imaging --out DIR
+
+``data_preprocess.omnimedvqa --root DIR`` reads it like the real data. What is asked can be seen: the modality is the
+picture's palette, the organ its shape, the finding a spot's colour, its grade the spot's size, its side where it lies.
+Some records have the published files' own defects: a full stop after the answer, two options, and one has the key
+``modality`` in place of ``modality_type``. The same seed gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.images.labels import MODALITIES, QUESTION_TYPES
+
+#: Pixels of an image; 9 tokens of Qwen2-VL.
+SIZE = 84
+# Background and organ of each modality, red green blue.
+_PALETTES = dict(
+    zip(
+        MODALITIES,
+        [
+            ((10, 10, 14), (150, 150, 155)),
+            ((30, 30, 60), (120, 120, 190)),
+            ((0, 0, 0), (225, 225, 225)),
+            ((18, 24, 18), (90, 120, 90)),
+            ((224, 172, 150), (170, 110, 90)),
+            ((60, 14, 6), (210, 90, 40)),
+            ((4, 30, 34), (80, 200, 190)),
+            ((240, 225, 240), (190, 120, 190)),
+        ],
+        strict=True,
+    )
+)
+_ORGANS = {"Lung": "ellipse", "Liver": "rectangle", "Heart": "triangle", "Kidney": "diamond"}
+_FINDINGS = {
+    "Nodule": (250, 240, 60),
+    "Cyst": (60, 130, 250),
+    "Bleeding": (230, 30, 30),
+    "Calcification": (40, 210, 60),
+}
+_GRADES = {"Mild": 5, "Moderate": 9, "Severe": 14}
+_SIDES = {"Left": 0.3, "Right": 0.7}
+_KINDS = ("CT", "MRI", "X-Ray", "Ultrasound", "Dermoscopy", "Fundus photograph", "OCT", "Microscopy")
+
+
+def _draw(modality: str, organ: str, finding: str, grade: str, side: str, rng: np.random.Generator) -> Image.Image:
+    background, tissue = _PALETTES[modality]
+    image = Image.new("RGB", (SIZE, SIZE), background)
+    pen = ImageDraw.Draw(image)
+    low, high, middle = 8, SIZE - 8, SIZE // 2
+    if _ORGANS[organ] == "ellipse":
+        pen.ellipse([low, low + 8, high, high - 8], fill=tissue)
+    elif _ORGANS[organ] == "rectangle":
+        pen.rectangle([low, low + 12, high, high - 12], fill=tissue)
+    elif _ORGANS[organ] == "triangle":
+        pen.polygon([(low, low), (high, low), (middle, high)], fill=tissue)
+    else:
+        pen.polygon([(middle, low), (high, middle), (middle, high), (low, middle)], fill=tissue)
+    x, y, radius = int(_SIDES[side] * SIZE), int(rng.integers(32, 44)), _GRADES[grade]
+    pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=_FINDINGS[finding])
+    noise = rng.normal(0, 3, (SIZE, SIZE, 1))
+    return Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
+
+
+def _question(kind: str, modality: str, facts: tuple[str, str, str, str], rng: np.random.Generator):
+    """Text, options in random order, and the right one."""
+    organ, finding, grade, side = facts
+    if kind == "Anatomy Identification":
+        text, choices, right = "Which organ does this image show?", list(_ORGANS), organ
+    elif kind == "Disease Diagnosis":
+        text, choices, right = "What is the finding in this image?", list(_FINDINGS), finding
+    elif kind == "Lesion Grading":
+        text, choices, right = "How severe is the lesion?", list(_GRADES), grade
+    elif kind == "Modality Recognition":
+        right = _KINDS[list(MODALITIES).index(modality)]
+        others = [one for one in _KINDS if one != right]
+        text = "What imaging technique was used?"
+        choices = [right, *(str(one) for one in rng.choice(others, 3, replace=False))]
+    else:
+        text, choices, right = "Does the lesion lie in the left half of the image?", ["Yes", "No"], ""
+        right = "Yes" if side == "Left" else "No"
+    return text, [choices[i] for i in rng.permutation(len(choices))], right
+
+
+def generate(out: Path, *, seed: int = 0, images_per_modality: int = 20) -> Path:
+    """Draw the world; each image has one question of each type.
+
+    Returns:
+        ``out``, with ``Images/`` and ``QA_information/Open-access/``.
+    """
+    out = Path(out)
+    for place, modality in enumerate(MODALITIES):
+        dataset = f"Drawn{place}"
+        folder = out / "Images" / dataset
+        folder.mkdir(parents=True, exist_ok=True)
+        records = []
+        for number in range(images_per_modality):
+            rng = np.random.default_rng((seed, place, number))
+            facts = tuple(str(rng.choice(list(table))) for table in (_ORGANS, _FINDINGS, _GRADES, _SIDES))
+            _draw(modality, *facts, rng).save(folder / f"{number:04d}.png")
+            for kind in QUESTION_TYPES:
+                text, options, right = _question(kind, modality, facts, rng)
+                record = {
+                    "dataset": dataset,
+                    "question_id": f"{dataset}_{len(records):04d}",
+                    "question_type": kind,
+                    "question": text,
+                    "gt_answer": right + ("." if len(records) % 7 == 0 else ""),
+                    "image_path": f"Images/{dataset}/{number:04d}.png",
+                    **{f"option_{letter}": option for letter, option in zip("ABCD", options, strict=False)},
+                    "modality_type": modality,
+                }
+                if place == 0 and not records:
+                    record["modality"] = record.pop("modality_type")
+                records.append(record)
+        path = out / "QA_information" / "Open-access" / f"{dataset}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as temporary:
+            temporary.write_text(json.dumps(records, indent=1), encoding="utf-8")
+    return out
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    name = "data_preprocess.synthetic.imaging"
+    cli = argparse.ArgumentParser(prog=f"python -m {name}", description=__doc__.split("\n")[0])
+    cli.add_argument("--out", type=Path, required=True, help="folder for the images and the JSON files")
+    cli.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    cli.add_argument("--images-per-modality", type=int, default=20, help="each has 5 questions (%(default)s)")
+    arguments = cli.parse_args(argv)
+    if arguments.images_per_modality < 1:
+        cli.error("--images-per-modality must be at least 1")
+    print(generate(arguments.out, seed=arguments.seed, images_per_modality=arguments.images_per_modality))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,296 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""One record of a MedVidBench JSON file, checked field by field without touching a frame.
+
+The schema is that of the MedVidBench / MedVidU dataset cards and of the benchmark's evaluation code. The clip's extent
+is named in three ways (`input_video_start_time`, `input_video_start_frame`, `start_frame`, each with its end): it is
+carried along in ``metadata``, never interpreted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import dataclass
+
+from data_preprocess.common.errors import RecordError
+from data_preprocess.schema import PLACEHOLDER
+from data_preprocess.video.medvidbench_names import canonical_source, task_of
+
+_NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
+_BOX_IN_TEXT = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]")
+_FARTHEST = 1e9
+_HUMAN, _MODEL = ("human", "user"), ("gpt", "assistant")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A checked record. ``frames`` are still the paths of the file; ``region`` is (path, box in pixels) for RC.
+
+    ``unmarked``: a region caption of a test file that does not say where its region is. ``irregular``: the frames'
+    numbers in the source video do not lie at one distance (their rate is rounded or varies).
+    """
+
+    id: str
+    source: str
+    task: str
+    qa_type: str
+    known: bool
+    question: str
+    answer: str
+    frames: list[str]
+    fps: float
+    video_id: str
+    region: tuple[str, list[float]] | None
+    unmarked: bool
+    boxes: list[list[float]]
+    struc_info: str
+    metadata: str
+    repeats_frames: bool
+    irregular: bool
+
+
+def parse_record(raw: object, *, questions_only: bool = False) -> Record:
+    """Check one entry of the JSON array.
+
+    Args:
+        raw: the entry as ``json`` gives it.
+        questions_only: accept a record without an answer (the public test file), and a region caption without a
+            region: every record of that file has to be answered, and the official code then draws no box.
+
+    Raises:
+        RecordError: naming the field, what is wrong, and the remedy.
+    """
+    if not isinstance(raw, dict):
+        raise RecordError("record", f"is a {_kind(raw)}, not an object", "Every entry of the array is one question")
+    qa_type = _qa_type(raw)
+    task = task_of(qa_type)
+    source = canonical_source(source_name(raw))
+    question, answer = _conversation(raw, questions_only)
+    frames = frame_list(raw)
+    of_region = bool(raw.get("is_RC")) or task == "rc"
+    region = _region(raw, frames, questions_only) if of_region else None
+    return Record(
+        id=str(raw.get("id") or ""),
+        source=source,
+        task=task or _own_name(qa_type),
+        qa_type=qa_type,
+        known=task is not None,
+        question=question,
+        answer=answer,
+        frames=frames,
+        fps=_fps(raw),
+        video_id=video_name(raw),
+        region=region,
+        unmarked=of_region and not region,
+        boxes=_boxes(raw.get("struc_info"), answer) if task == "stg" else [],
+        struc_info=json.dumps(raw["struc_info"], ensure_ascii=False) if raw.get("struc_info") else "",
+        metadata=json.dumps(raw["metadata"], ensure_ascii=False),
+        repeats_frames=len(set(frames)) < len(frames),
+        irregular=_irregular(raw.get("sampled_video_frames")),
+    )
+
+
+def qa_task(raw: dict) -> str:
+    """Task of a record; one that nobody has met keeps its name, and reward code then says that it knows none such.
+
+    Raises:
+        RecordError: no qa_type.
+    """
+    qa_type = _qa_type(raw)
+    return task_of(qa_type) or _own_name(qa_type)
+
+
+def fingerprint(raw: dict, frames: bytes, questions_only: bool = False) -> bytes:
+    """Equal for records that repeat each other: one source's question about the same frames, of one kind, one answer.
+
+    Their ids, the order of their keys and all other fields may differ.
+
+    Args:
+        frames: JSON text of the list, without blanks.
+
+    Raises:
+        RecordError: see :func:`parse_record`.
+    """
+    region = _shown(raw.get("RC_info")) if raw.get("is_RC") or qa_task(raw) == "rc" else ""
+    parts = (
+        canonical_source(source_name(raw)),
+        _qa_type(raw),
+        *_conversation(raw, questions_only),
+        str(_fps(raw)),
+        region,
+    )
+    key = hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16)
+    key.update(frames)
+    return key.digest()
+
+
+def _qa_type(raw: dict) -> str:
+    return _text(raw, "qa_type", "Name the task, for example tal, stg or video_summary_gpt")
+
+
+def _own_name(qa_type: str) -> str:
+    return re.sub(r"[^a-z0-9_]+", "_", qa_type.strip().lower())
+
+
+def _irregular(numbers: object) -> bool:
+    if not isinstance(numbers, list) or len(numbers) < 3:
+        return False
+    first, step = numbers[0], numbers[1] - numbers[0] if {type(numbers[0]), type(numbers[1])} == {int} else 0
+    if not step:
+        return False  # no numbers, or one frame again and again: nothing is known of the distances
+    return numbers != list(range(first, first + step * len(numbers), step))
+
+
+def source_name(raw: dict) -> str:
+    """``data_source``, else ``dataset_name``, as the evaluators read it; a slash would split verl's metric names."""
+    for field in ("data_source", "dataset_name"):
+        value = raw.get(field)
+        if isinstance(value, str) and value.strip():
+            return value.strip().replace("/", "_")
+    raise RecordError("data_source", "is missing, and so is dataset_name", "Name the data set, for example CholecT50")
+
+
+def video_name(raw: dict) -> str:
+    """The source video, by which the data are split."""
+    metadata = _metadata(raw)
+    value = metadata.get("video_id")
+    if not isinstance(value, str | int) or not str(value).strip():
+        raise RecordError("metadata.video_id", f"is {_shown(value)}", "Name the source video: the split goes by it")
+    return str(value)
+
+
+def _metadata(raw: dict) -> dict:
+    metadata = raw.get("metadata")
+    if not isinstance(metadata, dict):
+        raise RecordError("metadata", f"is {_shown(metadata)}, not an object", "It must hold fps and video_id")
+    return metadata
+
+
+def _fps(raw: dict) -> float:
+    value = _metadata(raw).get("fps")
+    try:
+        fps = float(value)
+    except (TypeError, ValueError, OverflowError):
+        fps = math.nan
+    if isinstance(value, bool) or not (math.isfinite(fps) and fps > 0):
+        raise RecordError(
+            "metadata.fps",
+            f"is {_shown(value)}",
+            'Give the sampled frames per second as a positive number, for example "0.5": all times come from it',
+        )
+    return fps
+
+
+def frame_list(raw: dict) -> list[str]:
+    """The clip's frame paths as the file has them.
+
+    Raises:
+        RecordError: ``video`` is no list of paths.
+    """
+    frames = raw.get("video")
+    if isinstance(frames, str):
+        raise RecordError("video", f"is the string {_shown(frames)}", "Give the list of the clip's frame image paths")
+    if not isinstance(frames, list) or not frames:
+        raise RecordError("video", f"is {_shown(frames)}", "Give the list of the clip's frame image paths, in order")
+    if set(map(type, frames)) == {str} and all(frames):
+        return frames
+    for position, path in enumerate(frames):
+        if not isinstance(path, str) or not path:
+            raise RecordError(f"video[{position}]", f"is {_shown(path)}", "Every entry is the path of a frame image")
+    return frames
+
+
+def _conversation(raw: dict, questions_only: bool) -> tuple[str, str]:
+    turns = raw.get("conversations")
+    if not isinstance(turns, list) or not turns:
+        raise RecordError("conversations", f"is {_shown(turns)}", "Give the list of the human and the gpt turn")
+    texts: dict[str, str] = {}
+    for position, turn in enumerate(turns):
+        where = f"conversations[{position}]"
+        if not isinstance(turn, dict):
+            raise RecordError(where, f"is a {_kind(turn)}, not an object", 'Write {"from": ..., "value": ...}')
+        role, text = turn.get("from", turn.get("role")), turn.get("value", turn.get("content"))
+        side = "question" if role in _HUMAN else "answer" if role in _MODEL else None
+        if side is None:
+            raise RecordError(f"{where}.from", f"is {_shown(role)}", f"Use one of {', '.join(_HUMAN + _MODEL)}")
+        if side in texts:
+            raise RecordError(where, f"is a second {side}", "Only one question with one answer is supported")
+        if not isinstance(text, str):
+            raise RecordError(f"{where}.value", f"is {_shown(text)}", "Give the text of the turn")
+        texts[side] = text.strip()
+    question = re.sub(r"^<video>\s*", "", texts.get("question", ""))
+    answer = texts.get("answer", "")
+    if not question:
+        raise RecordError("conversations", "hold no question", "Add the human turn")
+    if not answer and not questions_only:
+        raise RecordError("conversations", "hold no answer", "For a file of questions alone use --questions-only")
+    for side, text in (("question", question), ("answer", answer)):
+        if found := PLACEHOLDER.search(text):
+            raise RecordError(
+                "conversations",
+                f"hold {found.group()} inside the {side}",
+                "One <video> at the start of the question stands for the clip; verl would look for another one here",
+            )
+    return question, answer
+
+
+def _region(raw: dict, frames: list[str], questions_only: bool) -> tuple[str, list[float]] | None:
+    info = raw.get("RC_info")
+    if questions_only and (info.get("start_frame") if isinstance(info, dict) else None) not in frames:
+        return None
+    if not isinstance(info, dict):
+        raise RecordError("RC_info", f"is {_shown(info)}", "A region caption needs start_frame and start_frame_bbox")
+    frame = info.get("start_frame")
+    if frame not in frames:
+        raise RecordError("RC_info.start_frame", f"is {_shown(frame)}", "It must equal one entry of video")
+    return frame, _box(info.get("start_frame_bbox"), "RC_info.start_frame_bbox")
+
+
+def _boxes(struc_info: object, answer: str) -> list[list[float]]:
+    """Boxes of the STG truth in any of its three shapes, else of the answer; not all-zero ones (nothing to be seen)."""
+    if not struc_info:
+        boxes = [[float(side) for side in box] for box in _BOX_IN_TEXT.findall(answer)]
+        return [box for box in boxes if any(box)]
+    entries = struc_info if isinstance(struc_info, list) else [struc_info]
+    boxes = []
+    for entry in entries:
+        if isinstance(entry, dict):
+            of_time = entry.get("bbox_dict", entry)
+            if isinstance(of_time, dict):
+                boxes += [
+                    _box(box, f"struc_info.bbox_dict[{_shown(time)}]")
+                    for time, box in of_time.items()
+                    if isinstance(box, list) and any(box)
+                ]
+    return boxes
+
+
+def _box(value: object, field: str) -> list[float]:
+    # Compared, and not math.isfinite, which fails on a whole number beyond any float.
+    numbers = isinstance(value, list) and all(
+        isinstance(side, int | float) and not isinstance(side, bool) and abs(side) < _FARTHEST for side in value
+    )
+    if not numbers or len(value) != 4:
+        raise RecordError(field, f"is {_shown(value)}", "A box is [x1, y1, x2, y2] in pixels of the frame")
+    return value
+
+
+def _text(raw: dict, field: str, remedy: str) -> str:
+    value = raw.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise RecordError(field, f"is {_shown(value)}", remedy)
+    return value
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "missing"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _kind(value: object) -> str:
+    return {list: "list", str: "string", int: "number", float: "number", bool: "boolean"}.get(type(value), "null")

@@ -1,0 +1,292 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""A stretch of a MedVidBench JSON file -> rows: the work that several processes share.
+
+Twice over the file: :func:`survey` reads what the split and the subset are decided by, :func:`build` makes the rows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from data_preprocess.common.errors import RecordError
+from data_preprocess.common.json_stream import Entry, check_characters, parse
+from data_preprocess.media.frames import OFFICIAL_PREFIX, FrameStore
+from data_preprocess.media.token_count import PATCH, fit_clip, pixel_budget
+from data_preprocess.schema import ROW_SCHEMA, Clip, build_row
+from data_preprocess.video.medvidbench_names import SOURCES, canonical_source
+from data_preprocess.video.one_shot_prompt import system_message
+from data_preprocess.video.record import Record, fingerprint, frame_list, parse_record, qa_task, source_name, video_name
+from data_preprocess.video.region_box import draw_region, has_area, place_region, region_copy
+
+BENCHMARK = "medvidbench"
+# What becomes of a record: the place of its split among the splits, or one of these.
+NOT_CHOSEN, REPEATED = -1, -2
+_BOX_REMEDY = "Boxes are pixels of the original frame: it must be there, and not resized"
+_VERIFYING_THREADS = 16
+# Media tokens of a clip that leave room for its text within the recipe's limits, which the note below names.
+ROOMY = 7500
+# Half a character is an escape (as each half of a whole one beyond 16 bits is), or bytes that are no UTF-8. Few texts
+# have either.
+_HALVES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says; see :func:`data_preprocess.medvidbench.parser` for the meaning of each."""
+
+    json: Path
+    frames_root: Path
+    out: Path
+    path_prefix: str = OFFICIAL_PREFIX
+    frames_zip: Path | None = None
+    val_ratio: float = 0.15
+    seed: int = 0
+    patch: int = PATCH
+    min_pixels: int | None = None
+    max_pixels: int | None = None
+    max_clip_tokens: int | None = None
+    overlong: str = "drop"
+    tasks: Sequence[str] | None = None
+    per_pair: int | None = None
+    balance: int | None = None
+    one_shot: bool = False
+    verify_frames: bool = False
+    skip_frames: bool = False
+    questions_only: bool = False
+    max_failed: int = 0
+    workers: int = 2
+
+
+@dataclass
+class Surveyed:
+    """Of each record its (source, task, video), None where :func:`build` will fail; and what repetitions share."""
+
+    units: list[tuple[str, str, str] | None] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    frames: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Built:
+    """Rows of each split, and what is to be told. ``left_out`` holds number, id, error and kind."""
+
+    tables: dict[str, pa.Table] = field(default_factory=dict)
+    rows: Counter = field(default_factory=Counter)
+    left_out: list[tuple[int, str, RecordError, str]] = field(default_factory=list)
+    unknown: Counter = field(default_factory=Counter)
+    notes: Counter = field(default_factory=Counter)
+
+
+class _Head(msgspec.Struct):
+    """The fields that :func:`survey` wants of a record; what else there is, is passed over and not built."""
+
+    data_source: Any = None
+    dataset_name: Any = None
+    qa_type: Any = None
+    metadata: Any = None
+    conversations: Any = None
+    is_RC: Any = None
+    RC_info: Any = None
+    # Not built either: for most uses its text will do.
+    video: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def _texts(path: Path, entries: Sequence[Entry]) -> Iterator[tuple[bytes, int]]:
+    """Bytes and place of entries that follow each other in the file."""
+    with path.open("rb") as file:
+        file.seek(entries[0].start)
+        data = file.read(entries[-1].end - entries[0].start)
+    for start, end in entries:
+        text = data[start - entries[0].start : end - entries[0].start]
+        yield text, start
+
+
+def survey(options: Options, entries: Sequence[Entry]) -> Surveyed:
+    """What split and subset are decided by.
+
+    Raises:
+        InputError: an entry is not JSON.
+    """
+    found = Surveyed()
+    store = _store(options.frames_root, options.path_prefix)
+    head = msgspec.json.Decoder(_Head)
+    for text, start in _texts(options.json, entries):
+        unit = digest = None
+        # A record that fails here is reported by build.
+        with contextlib.suppress(RecordError, RecursionError):
+            try:
+                raw = msgspec.structs.asdict(head.decode(text))
+                frames = msgspec.json.format(bytes(raw["video"]), indent=-1)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # no object, NaN, half a character, ...
+                raw = parse(text, options.json, start)
+                check_characters(raw)
+                frames = json.dumps(raw.get("video"), separators=(",", ":")).encode() if isinstance(raw, dict) else b""
+            if isinstance(raw, dict):
+                unit = canonical_source(source_name(raw)), qa_task(raw), video_name(raw)
+                digest = fingerprint(raw, frames, options.questions_only)
+                if options.frames_zip:
+                    found.frames.update(map(store.below, frame_list({"video": json.loads(frames)})))
+        found.units.append(unit)
+        found.digests.append(digest or hashlib.blake2b(text, digest_size=16).digest())
+    return found
+
+
+def build(options: Options, entries: Sequence[Entry], first: int, fates: Sequence[int], splits: Sequence[str]) -> Built:
+    """Rows of a stretch.
+
+    Args:
+        entries: places of the records in the file; the first of them has the number ``first``.
+        fates: of each record a position in ``splits``, ``NOT_CHOSEN`` or ``REPEATED``.
+    """
+    built, rows = Built(), {split: [] for split in splits}
+    for number, ((text, start), fate) in enumerate(zip(_texts(options.json, entries), fates, strict=True), first):
+        if fate == NOT_CHOSEN:
+            continue
+        raw = parse(text, options.json, start)
+        try:
+            if _HALVES.search(text):
+                check_characters(raw)
+            record = parse_record(raw, questions_only=options.questions_only)
+            if options.tasks and record.task not in options.tasks:
+                continue
+            clip = _clip(record, options, built.notes)
+            if clip is None:
+                continue
+            if fate == REPEATED:
+                error = RecordError("record", "repeats an earlier one: same frames, question and answer", "Left out")
+                built.left_out.append((number, record.id, error, "duplicate"))
+                continue
+        except RecordError as error:
+            name = str(raw.get("id") or "") if isinstance(raw, dict) else ""
+            built.left_out.append((number, name, error, "failed"))
+            continue
+        except RecursionError:
+            error = RecordError("record", "has brackets within brackets, hundreds deep", "Mend the record")
+            built.left_out.append((number, "", error, "failed"))
+            continue
+        split = splits[fate]
+        rows[split].append(_row(record, number, split, clip, options))
+        built.rows[record.source, record.task, split] += 1
+        _take_note(record, clip, built)
+    built.tables = {split: pa.Table.from_pylist(some, schema=ROW_SCHEMA) for split, some in rows.items() if some}
+    return built
+
+
+def _take_note(record: Record, clip: Clip, built: Built) -> None:
+    if not record.known:
+        built.unknown[record.qa_type] += 1
+    if record.source not in SOURCES:
+        built.notes[f"source {record.source!r} is none of MedVidBench's; they were kept"] += 1
+    if record.repeats_frames:
+        built.notes["a frame is listed more than once in the clip"] += 1
+    if record.irregular:
+        built.notes["frames at irregular distances; their times are taken as i / fps, as officially"] += 1
+    if record.unmarked:
+        built.notes["a region caption without RC_info or with a frame that is not in video: no box is drawn"] += 1
+    if not all(map(has_area, record.boxes)):
+        built.notes["a box to be found has no area; it was kept, and rewards pass over it"] += 1
+    if (clip.num_tokens or 0) > ROOMY:
+        built.notes[
+            f"more than {ROOMY} tokens of media, too little room for text within the recipe's limits (RL: prompts of "
+            f"8192 tokens, SFT: 9216 with the answer). --max-clip-tokens {ROOMY} leaves such clips out, or shortens "
+            "them with --overlong fewer_frames or lower_pixels"
+        ] += 1
+
+
+@cache
+def _store(root: Path, prefix: str) -> FrameStore:
+    """One for each process: it remembers the size of the frames of each folder."""
+    return FrameStore(root, prefix)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_VERIFYING_THREADS)
+
+
+def _clip(record: Record, options: Options, notes: Counter) -> Clip | None:
+    """The record's clip, made to fit as ``options.overlong`` says; None where it has to be left out for its length."""
+    store = _store(options.frames_root, options.path_prefix)
+    frames = store.resolve_all(record.frames)
+    budget, given = pixel_budget(options.patch), {"min_pixels": options.min_pixels, "max_pixels": options.max_pixels}
+    limits = {name: budget[name] if value is None else value for name, value in given.items()}
+    stride = 1
+    height = width = tokens = None
+    if not options.skip_frames:
+        with _field("video", "Check --frames-root and --path-prefix, or unpack the frames again"):
+            height, width = store.size(frames[0])
+            if options.verify_frames:
+                store.verify(frames, _pool())
+        with _field("video", "Leave such pictures out"):
+            most = sys.maxsize if options.max_clip_tokens is None else options.max_clip_tokens
+            fit = fit_clip(len(frames), height, width, most, options.overlong, **limits, patch=options.patch)
+        # A region caption's question lives on one frame: the clip cannot do without it.
+        loses_region = record.region and fit and record.frames.index(record.region[0]) % fit.stride
+        if fit is None or loses_region:
+            notes[f"left out: more than {most} tokens"] += 1
+            return None
+        if fit.stride > 1 or fit.max_pixels != limits["max_pixels"]:
+            notes[f"made to fit {most} tokens by {options.overlong.replace('_', ' ')}"] += 1
+        stride, tokens = fit.stride, fit.size.num_tokens
+        limits = {"min_pixels": fit.min_pixels, "max_pixels": fit.max_pixels}
+        with _field("struc_info" if record.struc_info else "conversations", _BOX_REMEDY):
+            for box in record.boxes:
+                place_region(box, height, width)
+    if record.region:
+        path, box = record.region
+        position = record.frames.index(path)
+        copy = region_copy if options.skip_frames else draw_region
+        with _field("RC_info", _BOX_REMEDY):
+            frames[position] = copy(frames[position], box, options.out / "frames_rc", **limits)
+    return Clip(
+        frames[::stride],
+        record.fps / stride,
+        height,
+        width,
+        **limits,
+        total_pixels=budget["total_pixels"],
+        num_tokens=tokens,
+    )
+
+
+@contextlib.contextmanager
+def _field(name: str, remedy: str):
+    """What goes wrong with the frames inside is the fault of this field of the record."""
+    try:
+        yield
+    except ValueError as error:
+        raise RecordError(name, str(error), remedy) from error
+
+
+def _row(record: Record, index: int, split: str, clip: Clip, options: Options) -> dict:
+    return build_row(
+        benchmark=BENCHMARK,
+        source=record.source,
+        task=record.task,
+        qa_type=record.qa_type,
+        index=index,
+        split=split,
+        question=record.question,
+        answer=record.answer,
+        clip=clip,
+        video_id=record.video_id,
+        record_id=record.id,
+        struc_info=record.struc_info,
+        metadata=record.metadata,
+        system=system_message(record.task, index) if options.one_shot else "",
+    )

@@ -1,0 +1,188 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""A Qwen2.5-VL, Qwen2-VL or Qwen3-VL of one to five million random parameters, with its own tokenizer, for runs without
+a GPU or a download.
+
+Real architecture, real processor, real file formats: transformers, verl and vLLM load it like the 7B model.
+"""
+
+import argparse
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from recipe.medgrpo.model_inputs.prompt_templates import TEMPLATES
+
+FAMILIES = ("qwen2_5_vl", "qwen2_vl", "qwen3_vl")
+SPECIAL_TOKENS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
+# About 1 / sqrt(width): Qwen's 0.02, meant for wide layers, learns at half the speed here.
+INITIALIZER_RANGE = 0.06
+# Qwen's turn format; the system turn is left out because its tokens would be a third of a small prompt.
+CHAT_TEMPLATE = (
+    "{%- for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{%- if message['content'] is string %}{{ message['content'] }}"
+    "{%- else %}{%- for part in message['content'] %}"
+    "{%- if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{%- elif part['type'] == 'video' %}<|vision_start|><|video_pad|><|vision_end|>"
+    "{%- else %}{{ part['text'] }}{%- endif %}{%- endfor %}{%- endif %}<|im_end|>\n"
+    "{%- endfor %}{%- if add_generation_prompt %}<|im_start|>assistant\n{%- endif %}"
+)
+
+
+def _corpus(data: Path) -> list[str]:
+    rows = pq.read_table(data, columns=["messages"]).to_pylist()
+    return [turn["content"].replace("<video>", "").replace("<image>", "") for row in rows for turn in row["messages"]]
+
+
+def build_tokenizer(texts: list[str], vocab_size: int):
+    """A byte-level BPE tokenizer trained on ``texts``, with every digit a token of its own, as Qwen's has it."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import Qwen2TokenizerFast
+
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    backend.decoder = decoders.ByteLevel()
+    backend.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()),
+    )
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
+    return Qwen2TokenizerFast(
+        tokenizer_object=backend,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        model_max_length=32768,
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def patch_size(family: str) -> int:
+    """Side of a patch, in pixels; data_preprocess must be told (``--patch``)."""
+    return 16 if family == "qwen3_vl" else 14
+
+
+def _vision_config(family: str, hidden_size: int) -> dict:
+    common = {
+        "depth": 2,
+        "num_heads": hidden_size // 64,
+        "patch_size": patch_size(family),
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        "initializer_range": INITIALIZER_RANGE,
+    }
+    if family == "qwen2_vl":
+        # Here `hidden_size` is the width of the language model, to which the tower's own is mapped.
+        return common | {"embed_dim": hidden_size, "hidden_size": hidden_size, "mlp_ratio": 2}
+    common |= {"hidden_size": hidden_size, "intermediate_size": 2 * hidden_size, "out_hidden_size": hidden_size}
+    if family == "qwen3_vl":
+        # The tower's first layer, too, is added to the language model's; a grid of 16 x 16 learned places.
+        return common | {"deepstack_visual_indexes": [0], "num_position_embeddings": 256}
+    return common | {"tokens_per_second": 2, "window_size": 112, "fullatt_block_indexes": [1]}
+
+
+def _text_config(family: str) -> dict:
+    """What differs in the language model: M-RoPE's axes (of 32 frequencies) alternate in Qwen3-VL."""
+    rope = {"rope_type": "default", "rope_theta": 10000.0}
+    if family == "qwen3_vl":
+        return {"head_dim": 64, "rope_parameters": rope | {"mrope_section": [12, 10, 10], "mrope_interleaved": True}}
+    return {"rope_parameters": rope | {"mrope_section": [8, 12, 12]}}
+
+
+def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 128, layers: int = 4, seed: int = 0,
+          family: str = "qwen2_5_vl"):  # fmt: skip
+    """Write config, weights (float32), tokenizer and processor to ``out``.
+
+    Args:
+        data: Parquet whose ``messages`` the tokenizer is trained on.
+        vocab_size: target size before the special tokens; the model's vocabulary is exactly the tokenizer's, because
+            verl masks ids that the tokenizer lacks in the rollout but not in the trainer.
+        family: one of FAMILIES.
+        hidden_size: multiple of 128: vLLM's CPU attention has no kernel for heads smaller than 32, and 64 is used.
+    """
+    import torch
+    import transformers
+
+    prefix = {"qwen2_5_vl": "Qwen2_5_VL", "qwen2_vl": "Qwen2VL", "qwen3_vl": "Qwen3VL"}[family]
+    config_class, model_class, processor_class = (
+        getattr(transformers, prefix + name) for name in ("Config", "ForConditionalGeneration", "Processor")
+    )
+    # The two older families share one; all have the image processor of the first.
+    video_class = transformers.Qwen3VLVideoProcessor if family == "qwen3_vl" else transformers.Qwen2VLVideoProcessor
+    # Question templates would otherwise cost a token per letter.
+    templates = list(TEMPLATES.values()) if family == "qwen2_vl" else []
+    tokenizer = build_tokenizer(_corpus(data) + templates, vocab_size)
+    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    config = config_class(
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": hidden_size,
+            "intermediate_size": 3 * hidden_size,
+            "num_hidden_layers": layers,
+            "num_attention_heads": hidden_size // 64,
+            "num_key_value_heads": hidden_size // 128,
+            "max_position_embeddings": 32768,
+            "tie_word_embeddings": True,
+            "initializer_range": INITIALIZER_RANGE,
+            "bos_token_id": ids["<|endoftext|>"],
+            "eos_token_id": ids["<|im_end|>"],
+            "pad_token_id": ids["<|endoftext|>"],
+            **_text_config(family),
+        },
+        vision_config=_vision_config(family, hidden_size),
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        tie_word_embeddings=True,
+        initializer_range=INITIALIZER_RANGE,
+    )
+    torch.manual_seed(seed)
+    model = model_class(config).to(torch.float32)
+    model.generation_config.eos_token_id = [ids["<|im_end|>"], ids["<|endoftext|>"]]
+    model.generation_config.pad_token_id = ids["<|endoftext|>"]
+    out.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(out)
+    processor_class(
+        image_processor=transformers.Qwen2VLImageProcessor(patch_size=patch_size(family)),
+        tokenizer=tokenizer,
+        video_processor=video_class(),
+        chat_template=CHAT_TEMPLATE,
+    ).save_pretrained(out)
+    return sum(parameter.numel() for parameter in model.parameters()), len(tokenizer)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
+    parser.add_argument("--data", type=Path, required=True, help="Parquet whose texts train the tokenizer")
+    parser.add_argument("--family", choices=FAMILIES, default="qwen2_5_vl")
+    parser.add_argument("--vocab-size", type=int, default=1024, help="tokens before the special ones")
+    parser.add_argument("--hidden-size", type=int, default=128, help="multiple of 128")
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.hidden_size % 128:
+        raise SystemExit(f"--hidden-size {args.hidden_size}: use a multiple of 128 (heads of 64, two per key head)")
+    parameters, vocab = build(
+        args.out,
+        args.data,
+        vocab_size=args.vocab_size,
+        hidden_size=args.hidden_size,
+        layers=args.layers,
+        seed=args.seed,
+        family=args.family,
+    )
+    print(f"{args.out}: {args.family} with {parameters / 1e6:.2f} M parameters, {vocab} tokens")
+    return 0

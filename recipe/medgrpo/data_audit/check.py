@@ -1,0 +1,247 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Everything about a row that would otherwise go wrong hours into a run."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+import reward_score
+from data_preprocess.common.errors import Failure, InputError
+from data_preprocess.media.frames import FrameError, FrameStore
+from data_preprocess.media.token_count import image_size, patch_of, video_size
+from data_preprocess.schema import IMAGE_ROW_SCHEMA, ROW_SCHEMA
+
+HIGHEST_FPS = 120
+_READERS = 16
+_BATCH = 256
+_REWRITE = "Write the file with data_preprocess"
+#: field, reason, remedy
+Problem = tuple[str, str, str]
+
+
+@dataclass
+class Checked:
+    """What a file holds, and its failures; ``record`` of a failure is the row's position in the file."""
+
+    path: Path
+    rows: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    counts: Counter = field(default_factory=Counter)
+    files: Counter = field(default_factory=Counter)
+    tokens: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    pair_of: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+
+class _SameText:
+    """A text is as similar to itself as can be; only that is asked here, so no encoder needs to be loaded.
+
+    The answer of dense captioning may name the action ahead of the caption that struc_info has alone.
+    """
+
+    def similarity(self, pairs) -> list[float]:
+        return [float(f": {pair.candidate}".endswith(f": {pair.reference}")) for pair in pairs]
+
+
+def open_rows(path: Path) -> tuple[pq.ParquetFile, str]:
+    """The file and its media column, ``videos`` or ``images``.
+
+    Raises:
+        InputError: missing, no Parquet, or not of one of the two row schemas; naming what differs.
+    """
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path} is no whole Parquet file ({error}). Write it anew with data_preprocess") from error
+    media = "images" if "images" in file.schema_arrow.names else "videos"
+    wanted = IMAGE_ROW_SCHEMA if media == "images" else ROW_SCHEMA
+    wrong = []
+    for column in wanted:
+        position = file.schema_arrow.get_field_index(column.name)
+        if position < 0:
+            wrong.append(f"{column.name} is missing")
+        elif _plain(file.schema_arrow.field(position).type) != _plain(column.type):
+            wrong.append(f"{column.name} is {file.schema_arrow.field(position).type}, not {column.type}")
+    if wrong:
+        raise InputError(
+            f"{path} does not hold rows of this project: {'; '.join(wrong)}. Write it with data_preprocess"
+        )
+    return file, media
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type with large strings and lists, which other writers of Parquet use, as plain ones."""
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _plain(field.type)) for field in kind])
+    return kind
+
+
+def check(path: Path, *, max_tokens: int, read_files: bool) -> Checked:
+    """Check every row of a file.
+
+    Args:
+        max_tokens: most tokens that a row's media may become.
+        read_files: read every frame and image to its end.
+
+    Raises:
+        InputError: see :func:`open_rows`; a file without rows.
+    """
+    file, media = open_rows(path)
+    if not file.metadata.num_rows:
+        raise InputError(f"{path} holds no rows")
+    checked, seen = Checked(path), {}
+    store = FrameStore("/") if read_files else None
+    scorer = reward_score.get_scorer(reward_tasks="all", caption_mix=1.0, similarity=_SAME)
+    with ThreadPoolExecutor(_READERS) as pool, tqdm(total=file.metadata.num_rows, unit="row", disable=None) as bar:
+        for batch in file.iter_batches(_BATCH):
+            for row in batch.to_pylist():
+                info = row["extra_info"] or {}
+                number, pair = checked.rows, (str(info.get("source")), str(info.get("task")))
+                checked.rows += 1
+                checked.counts[pair] += 1
+                checked.pair_of[number] = pair
+                checked.tokens[pair] += [] if info.get("num_tokens") is None else [info["num_tokens"]]
+                problems = list(empty_fields(row, media))
+                if not problems:
+                    checked.files[pair] += sum(len(media_files(item)) for item in row[media])
+                    problems = list(_shape(row, media))
+                    if not problems:
+                        problems = [*_media(row, media, max_tokens, store, pool), *_truth(row, scorer)]
+                    problems += _repeated(row, media, number, seen)
+                name = str(info.get("id") or "")
+                checked.failures += [Failure(str(path), number, name, *problem) for problem in problems]
+                bar.update()
+    return checked
+
+
+_SAME = _SameText()
+
+
+def media_files(item: dict) -> list[str]:
+    """Paths of a clip's frames, or of one image."""
+    return item["video"] if "video" in item else [item["image"]]
+
+
+def empty_fields(row: dict, media: str) -> Iterator[Problem]:
+    """Null where a row (or those columns of it that are there) must hold something; later checks rely on it."""
+    nulls = [name for name, value in row.items() if value is None]
+    for name in ("prompt", "messages", media):
+        nulls += [f"{name}[{i}]" for i, entry in enumerate(row.get(name) or ()) if entry is None]
+    for i, item in enumerate(row.get(media) or ()):
+        if item and (item.get("video", item.get("image")) is None or None in media_files(item)):
+            nulls.append(f"{media}[{i}].{'video' if 'video' in item else 'image'}")
+    for name in ("index", "source", "task"):
+        if row.get("extra_info") and row["extra_info"][name] is None:
+            nulls.append(f"extra_info.{name}")
+    yield from ((name, "is null", _REWRITE) for name in nulls)
+
+
+def _shape(row: dict, media: str) -> Iterator[Problem]:
+    info, mark = row["extra_info"], f"<{media[:-1]}>"
+    parts = str(row["data_source"]).split("/")
+    if len(parts) != 3 or parts[1:] != [info["source"], info["task"]] or row["ability"] != info["task"]:
+        yield "data_source", f"{row['data_source']!r} does not end in source/task of extra_info and ability", _REWRITE
+    items = row[media]
+    marks = sum((turn["content"] or "").count(mark) for turn in row["prompt"])
+    if not items or marks != len(items):
+        yield "prompt", f"holds {mark} {marks} times for {len(items)} {media}", "One mark for each of them"
+    if not all(media_files(item) and all(media_files(item)) for item in items):
+        yield media, "an entry has no file", _REWRITE
+    if row["messages"][: len(row["prompt"])] != row["prompt"]:
+        yield "messages", "do not begin with the prompt", _REWRITE
+
+
+def _repeated(row: dict, media: str, number: int, seen: dict) -> Iterator[Problem]:
+    """The converters leave out the same: a source's question about the same media, of one kind, with one answer."""
+    info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
+    what = info.get("image_id") or [(media_files(item), item.get("sample_fps")) for item in row[media]]
+    key = hash((str(what), row["data_source"], info.get("qa_type"), info["question"], truth))
+    if key in seen and truth:
+        yield "row", f"repeats row {seen[key]}", "Leave one of them out"
+    seen.setdefault(key, number)
+    index = ("index", info["index"])
+    if index in seen:
+        yield (
+            "extra_info.index",
+            f"{index[1]} is that of row {seen[index]} too",
+            "verl groups answers by it: number anew",
+        )
+    seen.setdefault(index, number)
+
+
+def _media(row: dict, media: str, max_tokens: int, store: FrameStore | None, pool) -> Iterator[Problem]:
+    info, item = row["extra_info"], row[media][0]
+    if media == "videos":
+        fps = item["sample_fps"]
+        if fps is None or not (math.isfinite(fps) and 0 < fps <= HIGHEST_FPS) or fps != info["fps"]:
+            reason = f"is {fps}, extra_info.fps {info['fps']}"
+            yield "videos.sample_fps", reason, f"Both must be one number above 0, at most {HIGHEST_FPS}"
+    height, width, tokens = info["height"], info["width"], info["num_tokens"]
+    if tokens is None:
+        yield "extra_info.num_tokens", "is empty", "Write the file anew, with the frames or images at hand"
+        return
+    try:
+        limits = {"min_pixels": item["min_pixels"], "max_pixels": item["max_pixels"]}
+        if media == "videos":
+            limits["total_pixels"] = item["total_pixels"]
+            size = video_size(len(item["video"]), height, width, **limits, patch=patch_of(item["total_pixels"]))
+        else:
+            size = image_size(height, width, **limits)
+        if size.num_tokens != tokens:
+            yield "extra_info.num_tokens", f"is {tokens}, by size and limits {size.num_tokens}", "Write the file anew"
+    except (ValueError, TypeError) as error:
+        yield media, str(error), "Leave such rows out"
+    if tokens > max_tokens:
+        yield "extra_info.num_tokens", f"is {tokens}, more than {max_tokens}", "Lower max_pixels, or raise --max-tokens"
+    if store is None:
+        return
+    files = media_files(item)
+    try:
+        store.verify(files, pool)
+        store_size = store.size_of(files[0])
+        if store_size != (height, width):
+            reason = f"{files[0]} is {store_size[1]}x{store_size[0]} pixels, the row says {width}x{height}"
+            yield media, reason, "Write the file anew"
+    except FrameError as error:
+        yield media, str(error), "Unpack the files again, or write the Parquet file anew"
+
+
+def _truth(row: dict, scorer) -> Iterator[Problem]:
+    """The reference answer, given as a model's answer, must be worth everything."""
+    truth = row["reward_model"]["ground_truth"]
+    if not truth:
+        if row["extra_info"]["split"] != "test":
+            yield "reward_model.ground_truth", "is empty", "Only files of questions alone (split test) may have none"
+        return
+    answer = row["messages"][-1]
+    if answer["role"] != "assistant" or not answer["content"]:
+        yield "messages", "end without an answer", _REWRITE
+        return
+    if answer["content"].strip() != truth.strip() and not answer["content"].endswith(f"<answer>{truth}</answer>"):
+        reason = f"is {truth[:80]!r}, while messages end with {answer['content'][:80]!r}"
+        yield "reward_model.ground_truth", reason, "Training and reward must agree on the answer: mend one of them"
+        return
+    try:
+        columns = [row["data_source"]], [answer["content"]], [truth], [row["extra_info"]]
+        score = scorer.score(reward_score.make_samples(*columns))[0]["score"]
+    except reward_score.RewardError as error:
+        yield "reward_model.ground_truth", str(error), "No answer to such a row can be scored: mend it or leave it out"
+        return
+    if not math.isclose(score, 1.0, abs_tol=1e-6):
+        reason = f"scores {score:.3f} against itself: {answer['content'][:80]!r}"
+        yield "reward_model.ground_truth", reason, "The reward cannot read it, or it contradicts struc_info"

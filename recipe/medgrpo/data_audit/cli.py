@@ -1,0 +1,123 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checks Parquet files before a run: can every row be trained on (check), do two files share anything (overlap)."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+
+from data_preprocess.common.errors import InputError, write_failures
+from recipe.medgrpo.common.tables import compact_table
+from recipe.medgrpo.data_audit.check import Checked, check
+from recipe.medgrpo.data_audit.overlap import find_overlap
+
+SHOWN = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    checking = actions.add_parser("check", help="schema, files, fps, tokens, and the ground truth against itself")
+    checking.add_argument("file", type=Path, help="Parquet file of data_preprocess")
+    checking.add_argument("--out", type=Path, help="folder for failed.jsonl and histogram.png (default: FILE_check)")
+    checking.add_argument("--max-failed", type=int, default=0, help="bad rows to put up with (0)")
+    checking.add_argument("--max-tokens", type=int, default=32_768, help="most tokens of a row's media (32768)")
+    checking.add_argument("--skip-files", action="store_true", help="do not read the frames and images")
+    comparing = actions.add_parser("overlap", help="images and questions that are in both of two files")
+    comparing.add_argument("first", type=Path, help="Parquet file of data_preprocess, e.g. the training rows")
+    comparing.add_argument("second", type=Path, help="Parquet file of data_preprocess, e.g. the test rows")
+    comparing.add_argument("--out", type=Path, default=Path("overlap.jsonl"), help="the list (overlap.jsonl)")
+    comparing.add_argument("--max-shared", type=int, default=0, help="images in common to put up with (0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    # Names come from the data, and may look like markup.
+    console = Console(markup=False, emoji=False)
+    return _check(args, console) if args.action == "check" else _overlap(args, console)
+
+
+@contextlib.contextmanager
+def _writing(out: Path):
+    """Into a folder, which is made; what then goes wrong is told in words.
+
+    Raises:
+        InputError: it cannot be written to.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or out}: {error.strerror or error}. Choose another place with --out"
+        ) from error
+
+
+def _check(args: argparse.Namespace, console: Console) -> int:
+    out = args.out or args.file.with_name(f"{args.file.stem}_check")
+    checked = check(args.file, max_tokens=args.max_tokens, read_files=not args.skip_files)
+    with _writing(out):
+        write_failures(out / "failed.jsonl", checked.failures)
+        picture = plot_histograms(checked, out / "histogram.png")
+    console.print(_counts(checked))
+    for failure in checked.failures[:SHOWN]:
+        console.print(str(failure), soft_wrap=True, highlight=False)
+    if len(checked.failures) > SHOWN:
+        console.print(f"... and {len(checked.failures) - SHOWN} more")
+    bad = len({failure.record for failure in checked.failures})
+    where = f", {out / 'failed.jsonl'}" if bad else ""
+    console.print(f"{bad} of {checked.rows} rows have problems ({args.max_failed} allowed){where}", soft_wrap=True)
+    console.print(f"{picture}", soft_wrap=True)
+    return int(bad > args.max_failed)
+
+
+def plot_histograms(checked: Checked, path: Path) -> Path:
+    """One line for each (source, task): its number of rows at the left, the tokens of its media at the right."""
+    # Here, because the other command needs no matplotlib, which is slow to import.
+    from recipe.medgrpo.common.plot_style import AFTER, BEFORE, _canvas
+
+    pairs = sorted(checked.counts)
+    with _canvas(9, 1.2 + 0.28 * len(pairs), path) as figure:
+        rows, tokens = figure.subplots(1, 2, sharey=True)
+        labels = [f"{source} / {task}" for source, task in pairs]
+        counts = [checked.counts[pair] for pair in pairs]
+        bars = rows.barh(labels, counts, color=BEFORE)
+        rows.bar_label(bars, padding=2, fontsize=7)
+        rows.set(title="Rows", xscale="log" if max(counts) > 50 * min(counts) else "linear")
+        rows.margins(x=0.15)
+        rows.invert_yaxis()
+        known = [position for position, pair in enumerate(pairs) if checked.tokens[pair]]
+        if known:
+            values = [checked.tokens[pairs[position]] for position in known]
+            style = {"orientation": "horizontal", "widths": 0.6, "medianprops": {"color": AFTER}}
+            tokens.boxplot(values, positions=known, showfliers=False, whis=(0, 100), **style)
+        tokens.set(title="Tokens: least, quartiles, most")
+        tokens.set_yticks(range(len(pairs)), labels)
+    return path
+
+
+def _counts(checked: Checked):
+    table = compact_table(str(checked.path), ("source", "task"), ("rows", "problems", "tokens p50", "max", "files"))
+    bad = Counter(checked.pair_of[row] for row in {failure.record for failure in checked.failures})
+    for pair in sorted(checked.tokens):
+        tokens = sorted(checked.tokens[pair])
+        known = (str(tokens[len(tokens) // 2]), str(tokens[-1])) if tokens else ("?", "?")
+        table.add_row(*pair, str(checked.counts[pair]), str(bad[pair]), *known, str(checked.files[pair]))
+    table.add_section()
+    table.add_row("all", "", str(checked.rows), str(sum(bad.values())), "", "", str(sum(checked.files.values())))
+    return table
+
+
+def _overlap(args: argparse.Namespace, console: Console) -> int:
+    found = find_overlap(args.first, args.second)
+    with _writing(args.out.parent):
+        found.write(args.out)
+    table = compact_table(f"{args.first} and {args.second}", ("in common",), ("number", "rows first", "rows second"))
+    for name, (number, first, second) in found.counts.items():
+        table.add_row(name, str(number), str(first), str(second))
+    console.print(table)
+    console.print(f"{args.out}", soft_wrap=True)
+    return int(found.counts["images"][0] > args.max_shared)

@@ -1,0 +1,327 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Each clip is decoded once and processed once per prompt, whoever asks and however often.
+
+verl 0.9.1 decodes the media of a prompt for each of its n samples and runs the model's processor three times on every
+one of them. Here the decoded clip (uint8, at its final size) is kept in a process-wide cache with a memory bound, and
+what the processor makes of it is kept with it. Two askers at one time share one decoding.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import threading
+import weakref
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.media import mp4
+from data_preprocess.media.frames import FrameError, read_frame
+
+#: Keys of a row's media entry that decide its pixels and times, beside its paths.
+SPEC = ("sample_fps", "raw_fps", "min_pixels", "max_pixels", "total_pixels", "resized_height", "resized_width")
+SPEC += ("video_start", "video_end")
+
+
+@dataclass(frozen=True)
+class MediaOptions:
+    """``data.media``.
+
+    Attributes:
+        memory_gb: bound of the cache in each process that decodes (GiB). 0 keeps nothing.
+        disk: folder of decoded clips that outlives the run, or None.
+        deadline_s: seconds that decoding one video file may take.
+    """
+
+    memory_gb: float = 2.0
+    disk: str | None = None
+    deadline_s: float = 60.0
+
+    @classmethod
+    def of(cls, data_config: Mapping | None) -> MediaOptions:
+        return cls(**((data_config or {}).get("media") or {}))
+
+
+@dataclass
+class _Entry:
+    """A decoded medium: an image, or (frames, metadata); and what processors made of it."""
+
+    key: str
+    value: Image.Image | tuple[torch.Tensor, dict]
+    nbytes: int
+    features: dict = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    cache: MediaCache | None = None
+
+    @property
+    def pixels(self) -> Image.Image | torch.Tensor:
+        return self.value[0] if isinstance(self.value, tuple) else self.value
+
+
+# id of the pixels that a cache holds -> entry. The entry keeps the pixels alive, so an id here is never reused.
+_HELD: dict[int, _Entry] = {}
+
+
+class MediaCache:
+    """Decoded media by content of the request, least recently used out first. Safe for threads."""
+
+    def __init__(self, options: MediaOptions):
+        self.options = options
+        self.stats = {"hits": 0, "decoded": 0, "from_disk": 0, "evicted": 0}
+        self.nbytes = 0
+        self._bound = int(options.memory_gb * 2**30)
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._in_flight: dict[str, Future] = {}
+        self._lock = threading.Lock()
+        workers = min(8, os.cpu_count() or 1)
+        self._clips = ThreadPoolExecutor(workers, thread_name_prefix="media")
+        self._frames = ThreadPoolExecutor(workers, thread_name_prefix="frames")
+
+    def submit(self, item: Mapping, patch_size: int) -> Future:
+        """Future of the decoded ``item``, a content part ``{"type": "video" | "image", ...}`` of a message.
+
+        The result is a PIL image, or uint8 frames (T, 3, H, W) with their metadata; all askers share it: do not write.
+        """
+        item = {key: value for key, value in item.items() if value is not None}
+        try:
+            key = _key(item, patch_size)
+        except FrameError as error:
+            failed = Future()
+            failed.set_exception(error)
+            return failed
+        with self._lock:
+            if (entry := self._entries.get(key)) is not None:
+                self._entries.move_to_end(key)
+                self.stats["hits"] += 1
+                done = Future()
+                done.set_result(entry.value)
+                return done
+            if (future := self._in_flight.get(key)) is not None:
+                self.stats["hits"] += 1
+                return future
+            future = self._in_flight[key] = self._clips.submit(self._load, key, item, patch_size)
+        return future
+
+    def _load(self, key: str, item: Mapping, patch_size: int):
+        try:
+            value = self._from_disk(key) if self.options.disk else None
+            if value is None:
+                value = decode_image(item, patch_size) if "image" in item else self._decode_video(item, patch_size)
+                self.stats["decoded"] += 1
+                if self.options.disk and isinstance(value, tuple):
+                    self._to_disk(key, value)
+            with self._lock:
+                self._keep(_Entry(key, value, _nbytes(value), cache=self))
+            return value
+        finally:
+            with self._lock:
+                self._in_flight.pop(key, None)
+
+    def _keep(self, entry: _Entry) -> None:
+        if entry.nbytes > self._bound:
+            return
+        self._entries[entry.key] = entry
+        _HELD[id(entry.pixels)] = entry
+        self.nbytes += entry.nbytes
+        self._shrink()
+
+    def _shrink(self) -> None:
+        while self.nbytes > self._bound:
+            _, entry = self._entries.popitem(last=False)
+            del _HELD[id(entry.pixels)]
+            self.nbytes -= entry.nbytes
+            self.stats["evicted"] += 1
+
+    def add_features(self, entry: _Entry, key: tuple, features: dict) -> None:
+        """Keep what a processor made of ``entry`` for as long as the entry itself."""
+        with self._lock:
+            if _HELD.get(id(entry.pixels)) is entry:
+                entry.features[key] = features
+                size = sum(value.nbytes for value in features.values())
+                entry.nbytes += size
+                self.nbytes += size
+                self._entries.move_to_end(entry.key)
+                self._shrink()
+
+    # ---- decoding --------------------------------------------------------------------------------------------------
+
+    def _decode_video(self, item: Mapping, patch_size: int) -> tuple[torch.Tensor, dict]:
+        from qwen_vl_utils import fetch_video
+
+        video = item["video"]
+        if not item.get("sample_fps", 0) > 0:
+            raise FrameError(f"{_name(video)}: the row states no sample_fps, so its frames have no times")
+        if isinstance(video, str):
+            frames = mp4.decode(
+                video.removeprefix("file://"),
+                item["sample_fps"],
+                start=item.get("video_start", 0.0),
+                end=item.get("video_end"),
+                deadline_s=self.options.deadline_s,
+            )
+            pictures = [Image.fromarray(frame) for frame in frames]
+            item = {**item, "raw_fps": item["sample_fps"]}
+        else:
+            if not len(video):
+                raise FrameError("a clip without frames")
+            # A path may stand several times in a list; it is read once.
+            distinct = dict.fromkeys(video)
+            distinct.update(zip(distinct, self._frames.map(read_frame, distinct), strict=True))
+            pictures = [distinct[path] for path in video]
+            for path, picture in zip(video, pictures, strict=True):
+                if picture.size != pictures[0].size:
+                    raise FrameError("{} is {}x{} pixels, the clip's first frame {}x{}".format(
+                        path, *picture.size, *pictures[0].size))  # fmt: skip
+        spec = {key: item[key] for key in SPEC if key in item}
+        try:
+            frames, metadata = fetch_video(
+                {"type": "video", "video": pictures, **spec}, image_patch_size=patch_size, return_video_metadata=True
+            )
+        except ValueError as error:
+            raise FrameError(f"{_name(video)}: {error}") from error
+        # Whole numbers from 0 to 255, which qwen_vl_utils hands out as float32.
+        return frames.to(torch.uint8), metadata
+
+    # ---- disk ------------------------------------------------------------------------------------------------------
+
+    def _file(self, key: str) -> Path:
+        return Path(self.options.disk) / key[:2] / f"{key}.npz"
+
+    def _from_disk(self, key: str) -> tuple[torch.Tensor, dict] | None:
+        try:
+            with np.load(self._file(key)) as saved:
+                frames, fps, total = torch.from_numpy(saved["frames"]), float(saved["fps"]), float(saved["total"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            print(f"{self._file(key)} is no decoded clip ({error}); made anew")
+            return None
+        self.stats["from_disk"] += 1
+        return frames, {"fps": fps, "frames_indices": list(range(len(frames))), "total_num_frames": total}
+
+    def _to_disk(self, key: str, value: tuple[torch.Tensor, dict]) -> None:
+        file = self._file(key)
+        frames, metadata = value
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(file) as part, part.open("wb") as out:
+                np.savez(out, frames=frames.numpy(), fps=metadata["fps"], total=metadata["total_num_frames"])
+        except OSError as error:
+            print(f"{file} could not be written ({error}); going on without it")
+
+
+def decode_image(item: Mapping, patch_size: int) -> Image.Image:
+    """The image of a content part, at its final size."""
+    from qwen_vl_utils import fetch_image
+
+    image = item["image"]
+    if isinstance(image, str):
+        image = read_frame(image.removeprefix("file://"))
+    limits = {key: item[key] for key in SPEC if key in item}
+    try:
+        return fetch_image({"image": image, **limits}, image_patch_size=patch_size)
+    except (OSError, ValueError) as error:
+        raise FrameError(f"{_name(item['image'])}: {error}") from error
+
+
+def _key(item: Mapping, patch_size: int) -> str:
+    """Digest of the files (path, time of change, size) and of the pixel and time limits."""
+    media = item["image"] if "image" in item else item["video"]
+    found = [patch_size, *((key, item[key]) for key in SPEC if key in item)]
+    if isinstance(media, Image.Image):
+        try:
+            found.append((media.mode, media.size, hashlib.sha256(media.tobytes()).hexdigest()))
+        except OSError as error:
+            raise FrameError(f"an image given as bytes is broken ({error})") from error
+    else:
+        for path in [media] if isinstance(media, str) else media:
+            path = path.removeprefix("file://")
+            try:
+                stat = os.stat(path)
+            except OSError as error:
+                raise FrameError(f"{path} cannot be read ({error.strerror})") from error
+            found.append((path, stat.st_mtime_ns, stat.st_size))
+    return hashlib.sha256(repr(("image" in item, *found)).encode()).hexdigest()
+
+
+def _name(media) -> str:
+    return media if isinstance(media, str) else f"clip of {media[0]}" if isinstance(media, list) else repr(media)
+
+
+def _nbytes(value) -> int:
+    return value[0].nbytes if isinstance(value, tuple) else value.width * value.height * 3
+
+
+@functools.lru_cache
+def _cache(options: MediaOptions, process: int) -> MediaCache:
+    return MediaCache(options)
+
+
+def cache_of(options: MediaOptions) -> MediaCache:
+    """The cache of this process; a forked worker gets its own, because threads do not survive a fork."""
+    return _cache(options, os.getpid())
+
+
+def items_of(messages: list[dict]) -> list[dict]:
+    """Images and videos of ``messages``, in prompt order."""
+    contents = (message["content"] for message in messages if not isinstance(message["content"], str))
+    return [part for content in contents for part in content if part.get("type") in ("image", "video")]
+
+
+def split(items: list[dict], values: list) -> tuple[list | None, list | None]:
+    """Decoded ``items`` as verl wants them: images and videos, each None where there are none."""
+    images = [value for item, value in zip(items, values, strict=True) if item["type"] == "image"]
+    videos = [value for item, value in zip(items, values, strict=True) if item["type"] == "video"]
+    return images or None, videos or None
+
+
+def share_features(call, kind: str):
+    """Wrap ``__call__`` of transformers' image or video processors: media of a :class:`MediaCache` go through once.
+
+    Args:
+        kind: "images" or "videos". Anything that no cache holds is handed on untouched.
+    """
+
+    @functools.wraps(call)
+    def __call__(self, *args, **kwargs):
+        items = kwargs.get(kind)
+        entries = [_HELD.get(id(item)) for item in items] if isinstance(items, list) else []
+        if args or not entries or None in entries or kwargs.get("do_sample_frames") or kwargs.get("device"):
+            return call(self, *args, **kwargs)
+        from transformers import BatchFeature
+        from transformers.video_utils import make_batched_metadata
+
+        del kwargs[kind]
+        metadata = kwargs.pop("video_metadata", None)
+        wants_metadata = kwargs.get("return_metadata")
+        found = [_features(call, self, entry, kind, kwargs) for entry in entries]
+        data = found[0] if len(found) == 1 else {key: torch.cat([one[key] for one in found]) for key in found[0]}
+        output = BatchFeature(dict(data))
+        if kind == "videos" and wants_metadata:
+            output["video_metadata"] = make_batched_metadata(items, video_metadata=metadata)
+        return output
+
+    return __call__
+
+
+def _features(call, processor, entry: _Entry, kind: str, kwargs: dict) -> dict[str, torch.Tensor]:
+    key = (weakref.ref(processor), repr(sorted(kwargs.items(), key=lambda pair: pair[0])))
+    with entry.lock:
+        if key not in entry.features:
+            metadata = {"video_metadata": [entry.value[1]]} if kind == "videos" else {}
+            output = call(processor, **{kind: [entry.pixels]}, **metadata, **kwargs)
+            features = {name: value for name, value in output.items() if name != "video_metadata"}
+            entry.cache.add_features(entry, key, features)
+            return features
+        return entry.features[key]

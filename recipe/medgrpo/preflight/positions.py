@@ -1,0 +1,195 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Before the first step: does the trainer see the prompt that vLLM samples from, with every token at its place?
+
+One real row of every source goes both ways: as verl's agent loop makes training inputs of it, and through vLLM's own
+processor and position rule for the model. No weights are loaded. Runs in a process of its own (``python -m
+recipe.medgrpo.preflight.positions``), because importing vLLM changes the process that does it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+#: Exit status of the check's process when the two ways differ.
+DIFFERENT = 3
+
+
+class SelfCheckError(RuntimeError):
+    """Trainer and rollout would not see the same prompt; the message says where and what to do."""
+
+
+def choose_rows(files: list[str], tasks: list[str] | None) -> list[dict]:
+    """The first row of each source (of ``tasks``) over all ``files``."""
+    import pyarrow.parquet as pq
+
+    from recipe.medgrpo.preflight.longest_prompt import row_at
+
+    chosen = {}
+    for file in files:
+        data_sources = pq.read_table(file, columns=["data_source"])["data_source"].to_pylist()
+        for index, data_source in enumerate(data_sources):
+            source, task = data_source.rsplit("/", 1)
+            if source not in chosen and (tasks is None or task in tasks):
+                chosen[source] = row_at(file, index)
+    return list(chosen.values())
+
+
+class Checker:
+    """Both ways for one model folder."""
+
+    def __init__(self, model: str, chat_template: str | None = None):
+        # First: it loads the plugin's half for verl, which vLLM for CPU needs to find its platform.
+        from verl.utils import hf_processor  # isort: split
+        from vllm import ModelRegistry
+        from vllm.config import ModelConfig
+        from vllm.multimodal import MULTIMODAL_REGISTRY
+        from vllm.plugins import load_general_plugins
+
+        from recipe.medgrpo.model_inputs import encode
+
+        load_general_plugins()
+        self.model = model
+        self.processor = hf_processor(model)
+        encode.use_chat_template(self.processor, chat_template)
+        config = ModelConfig(model=model, dtype="float32")
+        self.vllm_processor = MULTIMODAL_REGISTRY.create_processor(config)
+        cls, _ = ModelRegistry.resolve_model_cls(config.architectures, config)
+        # Positions need the configuration alone, not the weights.
+        self.vllm_model = cls.__new__(cls)
+        self.vllm_model.__dict__["config"] = config.hf_config
+
+    def trainer(self, row: dict, media_options) -> SimpleNamespace:
+        """Prompt ids, positions (3, L) and media, as verl's agent loop makes them."""
+        from recipe.medgrpo.model_inputs import encode
+
+        messages = encode.with_media(row["prompt"], row)
+        images, videos = encode.load_media(messages, self.processor.image_processor.patch_size, media_options)
+        inputs = encode.encode(self.processor, messages, images, videos)
+        positions, _ = self.processor.get_rope_index(
+            input_ids=inputs["input_ids"],
+            image_grid_thw=inputs.get("image_grid_thw"),
+            video_grid_thw=inputs.get("video_grid_thw"),
+            **self.processor.get_rope_index_kwargs(inputs),
+        )
+        return SimpleNamespace(
+            ids=inputs["input_ids"][0].tolist(), positions=positions[:, 0].numpy(), images=images, videos=videos
+        )
+
+    def rollout(self, ids: list[int], images, videos) -> SimpleNamespace:
+        """The same, as vLLM makes them of what verl's server is sent."""
+        from verl.workers.rollout.utils import qwen2_5_vl_dedup_image_tokens
+        from vllm.multimodal.inputs import MultiModalFeatureSpec
+
+        from recipe.medgrpo.model_inputs import encode
+
+        media = {kind: found for kind, found in (("image", images), ("video", videos)) if found}
+        found = self.vllm_processor(
+            qwen2_5_vl_dedup_image_tokens(ids, self.processor),
+            self.vllm_processor.info.parse_mm_data(media),
+            hf_processor_mm_kwargs=encode.MM_PROCESSOR_KWARGS,
+        )
+        features = [
+            MultiModalFeatureSpec(data=found["mm_kwargs"][kind][i], modality=kind, identifier="", mm_position=place)
+            for kind, places in found["mm_placeholders"].items()
+            for i, place in enumerate(places)
+        ]
+        ids = list(found["prompt_token_ids"])
+        return SimpleNamespace(ids=ids, positions=self.vllm_model.get_mrope_input_positions(ids, features)[0].numpy())
+
+    def check(self, row: dict, media_options) -> int:
+        """Number of prompt tokens of the row.
+
+        Raises:
+            SelfCheckError: tokens, positions, or the row's own count of media tokens differ.
+        """
+        ours = self.trainer(row, media_options)
+        theirs = self.rollout(ours.ids, ours.images, ours.videos)
+        where = f"row {row['extra_info']['index']} of {row['data_source']}, model {self.model}"
+        if ours.ids != theirs.ids:
+            raise SelfCheckError(
+                f"{where}: the trainer's prompt has {len(ours.ids)} tokens, vLLM's {len(theirs.ids)}, and they are not "
+                "the same. Run `medgrpo doctor`: a version outside the tested ones processes media differently"
+            )
+        differing = (ours.positions != theirs.positions).any(axis=0).nonzero()[0]
+        if len(differing):
+            at = int(differing[0])
+            raise SelfCheckError(
+                f"{where}: {len(differing)} of {len(ours.ids)} positions differ, first at token {at}: the trainer has "
+                f"{ours.positions[:, at].tolist()} (time, height, width), vLLM {theirs.positions[:, at].tolist()}. The "
+                "policy that is trained would not be the one that is sampled. Is the plugin installed in this "
+                "environment (pip install --no-deps -e .)? Run `medgrpo doctor` for versions"
+            )
+        media_tokens = sum(ours.ids.count(t) for t in (self.processor.image_token_id, self.processor.video_token_id))
+        stated = row["extra_info"].get("num_tokens")
+        if stated is not None and stated != media_tokens:
+            raise SelfCheckError(
+                f"{where}: the row states {stated} media tokens, the model makes {media_tokens} of them: write the "
+                "Parquet anew with data_preprocess for this model"
+            )
+        return len(ours.ids)
+
+
+def check_before_training(config) -> None:
+    """Raise :class:`SelfCheckError` unless trainer and rollout agree on a row of every source of the training data.
+
+    Args:
+        config: the run's configuration (``data.train_files``, ``data.tasks``, ``data.media``, the model's path and
+            chat template).
+    """
+    files = config.data.train_files
+    request = {
+        "model": str(config.actor_rollout_ref.model.path),
+        "chat_template": config.actor_rollout_ref.model.custom_chat_template,
+        "files": [files] if isinstance(files, str) else list(files),
+        "tasks": list(config.data.tasks),
+        "media": {**config.data.get("media", {}), "memory_gb": 0.5},
+    }
+    print(run_in_process(request))
+
+
+def run_in_process(request: dict) -> str:
+    """What the check prints; ``request`` has the keys of :func:`main`.
+
+    Raises:
+        SelfCheckError: the two ways differ, or the check itself failed.
+    """
+    command = [sys.executable, "-m", "recipe.medgrpo.preflight.positions", json.dumps(request)]
+    found = subprocess.run(command, capture_output=True, text=True)
+    last = (found.stdout.strip().splitlines() or [""])[-1]
+    if found.returncode == DIFFERENT:
+        raise SelfCheckError(last)
+    if found.returncode:
+        raise SelfCheckError(f"the check of positions could not be made:\n{found.stderr.strip()[-2000:]}")
+    return last
+
+
+def main(request: dict) -> int:
+    from data_preprocess.media.frames import FrameError
+    from recipe.medgrpo.model_inputs.media_cache import MediaOptions
+
+    rows = choose_rows(request["files"], request.get("tasks"))
+    checker = Checker(request["model"], request.get("chat_template"))
+    lengths = {}
+    for row in rows:
+        try:
+            lengths[row["data_source"]] = checker.check(row, MediaOptions(**request.get("media") or {}))
+        except (SelfCheckError, FrameError) as error:
+            print(error)
+            return DIFFERENT
+    print(
+        f"positions: trainer and vLLM agree on {len(rows)} rows, one of each source "
+        f"({', '.join(f'{source} {n} tokens' for source, n in lengths.items())})"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=Path(__file__).stem)
+    parser.add_argument("request", type=json.loads)
+    sys.exit(main(parser.parse_args().request))

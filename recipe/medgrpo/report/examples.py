@@ -1,0 +1,160 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Answers before and after, with the frames they speak of: what a person looks at first in a report."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from PIL import Image, ImageDraw
+
+from recipe.medgrpo.report.run_data import Evaluation
+from reward_score.tasks import stg, tag
+
+THUMBNAILS = 4
+THUMBNAIL_HEIGHT = 96
+KINDS = ("largest gain", "typical", "largest loss")
+#: Okabe-Ito colours of reference, before and after, told apart by everyone; the page's legend uses the same.
+COLORS = {"reference": "#009E73", "before": "#8A94A6", "after": "#0072B2"}
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small picture as a data URI and its time in the clip, in seconds."""
+
+    uri: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Answered intervals as (left, width) in percent of the clip."""
+
+    who: str
+    parts: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One held-out row with the first answer of either checkpoint."""
+
+    kind: str
+    source: str
+    task: str
+    question: str
+    reference: str
+    answers: dict[str, str]
+    rewards: dict[str, float]
+    thumbnails: list[Thumbnail] = field(default_factory=list)
+    timeline: list[Bar] = field(default_factory=list)
+
+
+def pick(before: Evaluation, after: Evaluation, tasks: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
+    """Rows to show: per task the largest gain, the median change and the largest loss, gains first; a row once.
+
+    The rule is fixed so that a report cannot be flattered by choice. Only the first answer to a row counts here.
+    """
+    old, new = (_first_answers(side) for side in (before, after))
+    chosen: dict[str, list[tuple[str, int]]] = {}
+    for task in tasks:
+        # An answer that the judge gave no verdict on has no score.
+        scored = [i for i in old if old[i]["task"] == task and None not in (old[i]["score"], new[i]["score"])]
+        change = sorted((new[i]["score"] - old[i]["score"], i) for i in scored)
+        if not change:
+            continue
+        picks = dict(zip(KINDS, (change[-1], change[len(change) // 2], change[0]), strict=True))
+        rows: dict[int, str] = {}
+        for kind, (delta, index) in picks.items():
+            if kind == "typical" or (delta > 0 if kind == "largest gain" else delta < 0):
+                rows.setdefault(index, kind)
+        chosen[task] = [(kind, index) for index, kind in rows.items()]
+    return chosen
+
+
+def _first_answers(side: Evaluation) -> dict[int, dict[str, Any]]:
+    return {result["index"]: result for result in reversed(side.results)}
+
+
+def build(before: Evaluation, after: Evaluation, tasks: Sequence[str], parquet: Path) -> dict[str, list[Example]]:
+    """The examples of each task. Frames that are not on this machine leave an example without thumbnails."""
+    chosen = pick(before, after, tasks)
+    columns = [name for name in ("videos", "images", "extra_info") if name in pq.read_schema(parquet).names]
+    table = pq.read_table(parquet, columns=columns)
+    old, new = (_first_answers(side) for side in (before, after))
+    examples: dict[str, list[Example]] = {}
+    for task, picks in chosen.items():
+        examples[task] = []
+        for kind, index in picks:
+            record = table.slice(index, 1).to_pylist()[0]
+            frames, fps = _frames(record)
+            texts = {
+                "reference": old[index]["ground_truth"],
+                "before": old[index]["response"],
+                "after": new[index]["response"],
+            }
+            examples[task].append(
+                Example(
+                    kind=kind,
+                    source=old[index]["source"],
+                    task=task,
+                    question=record["extra_info"]["question"],
+                    reference=texts["reference"],
+                    answers={who: texts[who] for who in ("before", "after")},
+                    rewards={"before": old[index]["score"], "after": new[index]["score"]},
+                    thumbnails=_thumbnails(frames, fps, texts if task == "stg" else {}),
+                    timeline=_timeline(texts, len(frames) / fps) if task == "tag" else [],
+                )
+            )
+    return examples
+
+
+def _frames(record: dict[str, Any]) -> tuple[list[str], float]:
+    """Frame paths of a row's first clip and its frames per second (1 for still images)."""
+    if record.get("videos"):
+        return record["videos"][0]["video"], record["videos"][0]["sample_fps"]
+    return [image["image"] if isinstance(image, dict) else image for image in record.get("images") or []], 1.0
+
+
+def _thumbnails(frames: Sequence[str], fps: float, texts: dict[str, str]) -> list[Thumbnail]:
+    parsed = {who: stg.parse(text) for who, text in texts.items()}
+    # A bare list of boxes names no times: nothing to draw it on.
+    boxes = {who: {float(at): b for at, b in found.items()} for who, found in parsed.items() if isinstance(found, dict)}
+    # With boxes, the frames that the reference speaks of; otherwise frames at equal distances, ends included.
+    times = sorted(boxes["reference"]) if boxes.get("reference") else [i / fps for i in range(len(frames))]
+    step = max(1.0, (len(times) - 1) / (THUMBNAILS - 1))
+    thumbnails = []
+    for seconds in (times[round(k * step)] for k in range(min(THUMBNAILS, len(times)))):
+        path = Path(frames[min(len(frames) - 1, round(seconds * fps))])
+        if path.is_file():
+            thumbnails.append(Thumbnail(_picture(path, {who: b.get(seconds) for who, b in boxes.items()}), seconds))
+    return thumbnails
+
+
+def _picture(path: Path, boxes: dict[str, Sequence[float] | None]) -> str:
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    scale = THUMBNAIL_HEIGHT / image.height
+    image = image.resize((max(1, round(image.width * scale)), THUMBNAIL_HEIGHT), Image.Resampling.LANCZOS)
+    draw = ImageDraw.Draw(image)
+    for who, box in boxes.items():
+        if box is not None and box[0] < box[2] and box[1] < box[3]:
+            draw.rectangle([value * scale for value in box], outline=COLORS[who], width=2)
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _timeline(texts: dict[str, str], duration: float) -> list[Bar]:
+    """Bars of the spans in ``texts`` over a clip of ``duration`` seconds; parts outside the clip are cut off."""
+    bars = []
+    for who, text in texts.items():
+        spans = ((max(0.0, start), min(duration, end)) for start, end in tag.parse(text))
+        parts = [(100 * a / duration, max(0.6, 100 * (b - a) / duration)) for a, b in spans if a <= b]
+        bars.append(Bar(who, parts))
+    return bars

@@ -1,0 +1,146 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Normalization that follows the policy (``ema``): learned in one place, used by all reward workers, checkpointed.
+
+The sampler, which sees every scored batch, owns the statistics. It hands them to the reward workers through a Ray
+actor; a worker takes them over at its first answer of a step, so that all answers of a step are normalized alike.
+The other methods have no state; for them this only keeps the artifact's hash in each checkpoint and compares it on
+resume.
+"""
+
+import asyncio
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import ray
+from verl.trainer.ppo.checkpoint_callback import CheckpointCallback
+from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
+
+from recipe.medgrpo.common.run_folder import write_json
+from recipe.medgrpo.trainer.step_metrics import Answer
+from reward_score import Artifact, Normalizer
+from reward_score.errors import NormalizationError
+
+BOARD = "medgrpo_normalizer"
+FILE = "normalizer.json"
+#: Beside the checkpoints: the state after the last step, for a checkpoint whose own file a kill prevented.
+LAST_STEP = "normalizer.last_step.json"
+#: Component of the normalization -> key of the score.
+COMPONENTS = {"raw": "rule", "similarity": "similarity", "judge": "judge"}
+
+
+@ray.remote(num_cpus=0)
+class _Board:
+    """Holds the state that the reward workers are to use."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] | None = None
+
+    def put(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def get(self) -> dict[str, Any] | None:
+        return self.state
+
+
+class RunningNormalizer:
+    """The sampler's side.
+
+    Args:
+        normalizer: to be observed; publishes only if its method has running statistics.
+        folder: of the run's checkpoints.
+        linear_judge: the judge's component is not normalized.
+    """
+
+    def __init__(self, normalizer: Normalizer, folder: Path, linear_judge: bool = False) -> None:
+        self.normalizer, self.folder, self.linear_judge = normalizer, folder, linear_judge
+        self._board = None
+        if normalizer.method == "ema":
+            self._board = _Board.options(name=BOARD, get_if_exists=True).remote()
+            self._publish()
+
+    @classmethod
+    def start(cls, reward: dict[str, Any], checkpoints: dict[str, Any]) -> "RunningNormalizer":
+        """From the options of ``reward_score``, continuing from the checkpoint that verl will resume from.
+
+        Raises:
+            NormalizationError: the checkpoint was trained with another normalization, or lacks its state.
+        """
+        artifact = Artifact.load(reward["artifact"]) if reward["normalization"] != "none" else None
+        normalizer = Normalizer(artifact, reward["normalization"], reward["k"])
+        folder, root = _resumed(**checkpoints), Path(checkpoints["folder"])
+        state = _state_of(folder, root) if folder is not None else None
+        if state is not None:
+            normalizer.load_state_dict(state)
+        elif folder is not None and normalizer.method == "ema":
+            raise NormalizationError(
+                f"{folder} has no {FILE}, its running statistics; resume from an earlier checkpoint "
+                "(trainer.resume_mode=resume_path trainer.resume_from_path=...) or start anew in another folder"
+            )
+        return cls(normalizer, root, linear_judge=reward.get("judge_norm") == "linear")
+
+    def observe(self, step: int, answers: Iterable[Answer]) -> None:
+        """Let the statistics follow one step, and publish them."""
+        if self._board is None:
+            return
+        values = defaultdict(list)
+        for answer in answers:
+            _, source, task = answer.data_source.split("/")
+            for component, key in COMPONENTS.items():
+                value = answer.score[key]
+                if not math.isnan(value) and not (component == "judge" and self.linear_judge):
+                    values[source, task, component].append(value)
+        self.normalizer.observe(values)
+        write_json(self.folder / LAST_STEP, {"step": step} | self.normalizer.state_dict())
+        self._publish()
+
+    def _publish(self) -> None:
+        ray.get(self._board.put.remote(self.normalizer.state_dict()))
+
+
+class NormalizerFollower:
+    """A reward worker's side: keeps its normalizer at the published state."""
+
+    def __init__(self, normalizer: Normalizer) -> None:
+        self.normalizer = normalizer
+        self._step: int | None = None
+        self._lock = asyncio.Lock()
+
+    async def follow(self, step: int) -> None:
+        """To be awaited before an answer of training step ``step`` is scored."""
+        if self.normalizer.method != "ema":
+            return
+        async with self._lock:
+            if self._step != step:
+                state = await ray.get_actor(BOARD).get.remote()
+                self.normalizer.load_state_dict(state)
+                self._step = step
+
+
+class NormalizerCheckpoint(CheckpointCallback):
+    """``trainer.checkpoint_callback_class``: keeps the sampler's normalizer in each checkpoint."""
+
+    def on_save(self, trainer, global_step: int, checkpoint_dir: str, async_save: bool = False, **kwargs) -> None:
+        write_json(Path(checkpoint_dir) / FILE, trainer.replay_buffer.normalizer.normalizer.state_dict())
+
+
+def _state_of(checkpoint: Path, root: Path) -> dict[str, Any] | None:
+    """The normalizer's state at a checkpoint; verl calls back only after the checkpoint counts as written."""
+    if (checkpoint / FILE).exists():
+        return json.loads((checkpoint / FILE).read_text(encoding="utf-8"))
+    if (root / LAST_STEP).exists():
+        state = json.loads((root / LAST_STEP).read_text(encoding="utf-8"))
+        return state if checkpoint.name == f"global_step_{state['step']}" else None
+    return None
+
+
+def _resumed(folder: str, resume_mode: str, resume_from_path: str | None) -> Path | None:
+    """Folder of the checkpoint that verl resumes from, or None."""
+    if resume_mode == "resume_path":
+        return Path(resume_from_path).absolute()
+    latest = find_latest_ckpt_path(str(Path(folder).absolute())) if resume_mode == "auto" else None
+    return Path(latest) if latest else None

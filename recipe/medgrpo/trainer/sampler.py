@@ -1,0 +1,216 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The recipe's replay buffer for verl's hook ``trainer.v1.sampler.custom_sampler`` (synchronous V1 trainer).
+
+Beside what verl's does, it takes groups out of a batch that have too few scored answers to be compared, logs every
+step's rewards per (source, task), lets running normalization follow the policy, and stops a run that has collapsed.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+
+import transfer_queue as tq
+from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, ConfigDict, ValidationError
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
+
+from recipe.medgrpo.trainer import judge_limiter
+from recipe.medgrpo.trainer.ema_normalizer import RunningNormalizer
+from recipe.medgrpo.trainer.step_metrics import (
+    AlarmOptions,
+    Answer,
+    CollapseAlarm,
+    CollapseError,
+    dropped_by_pair,
+    judge_failures_by_pair,
+    step_metrics,
+)
+
+logger = logging.getLogger(__name__)
+
+#: One answer has nothing to be compared with; verl would give it its raw reward for an advantage.
+MIN_SURVIVORS = 2
+#: Batches of prompts that may be replaced in one step because none of their answers has a score.
+MAX_REPLACED = 3
+#: Batches of prompts that may be thrown away in one step because their answers are all rewarded alike, where
+#: ``algorithm.filter_groups.max_num_gen_batches`` sets no limit. With ten, 9 of 10 prompts may be without a gradient.
+MAX_FILTERED = 10
+
+
+class SamplerError(RuntimeError):
+    """The options under ``trainer.v1.sampler.sampler_kwargs`` make no sense, or a step has nothing to train on."""
+
+
+class SamplerOptions(BaseModel):
+    """``trainer.v1.sampler.sampler_kwargs``; `config/medgrpo.yaml` fills them from the rest of the configuration.
+
+    Args:
+        poll_interval: seconds between two looks whether the batch is complete.
+        group_size: answers asked for per prompt.
+        train_batch_size: prompts per step.
+        filter_groups: verl's ``algorithm.filter_groups``, which verl itself does not hand to a custom sampler.
+            Its ``max_num_gen_batches``, which verl's own V1 sampler ignores, ends a step (0: `MAX_FILTERED`).
+        sync_refill_failed_groups: verl's ``trainer.v1.sampler.sync_refill_failed_groups``, likewise: prompts of which
+            no answer has a score are replaced.
+        alarm: see `recipe.medgrpo.trainer.step_metrics.AlarmOptions`.
+        reward: options of ``reward_score``.
+        checkpoints: folder of the run's checkpoints, and how verl resumes from it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    poll_interval: float
+    group_size: int
+    train_batch_size: int
+    filter_groups: dict
+    sync_refill_failed_groups: bool
+    alarm: AlarmOptions
+    reward: dict
+    checkpoints: dict
+
+
+class MedGRPOReplayBuffer(ReplayBuffer):
+    """verl's replay buffer, with :class:`SamplerOptions`."""
+
+    def __init__(self, *args, sampler_kwargs: DictConfig, **kwargs):
+        try:
+            options = SamplerOptions(**OmegaConf.to_container(sampler_kwargs, resolve=True))
+        except (ValidationError, TypeError) as error:
+            raise SamplerError(f"trainer.v1.sampler.sampler_kwargs: {error}") from None
+        filter_groups = options.filter_groups
+        if filter_groups["enable"] and not filter_groups["metric"]:
+            raise SamplerError("algorithm.filter_groups.metric must be set when algorithm.filter_groups.enable=true")
+        super().__init__(
+            *args,
+            sampler_kwargs=sampler_kwargs,
+            poll_interval=options.poll_interval,
+            filter_groups_metric=filter_groups["metric"] if filter_groups["enable"] else None,
+            train_batch_size=options.train_batch_size,
+            # verl's data loader then gives single prompts too.
+            gen_batch_size=1,
+            max_inflight_gen_batches=filter_groups["max_inflight_gen_batches"],
+            sync_refill_failed_groups=options.sync_refill_failed_groups,
+            **kwargs,
+        )
+        if self.trainer_mode != "sync":
+            raise SamplerError(
+                f"this sampler is for trainer.v1.trainer_mode=sync, not {self.trainer_mode}; "
+                "trainer.v1.sampler.custom_sampler.path=null takes verl's own, without this recipe's metrics and alarm"
+            )
+        self.options = options
+        self.alarm = CollapseAlarm(options.alarm)
+        self.normalizer = RunningNormalizer.start(options.reward, options.checkpoints)
+        # verl builds its sampler before the reward workers.
+        self.judge = judge_limiter.start(options.reward)
+        self._replaced = self._filtered = 0
+        self._selected: list[str] = []
+        self._data_sources: dict[str, str] = {}
+
+    def submitted(self, uids: Iterable[str], data_sources: Iterable[str]) -> None:
+        """Prompts are about to be answered (`recipe.medgrpo.trainer.verl_patches.tell_sampler_the_sources`).
+
+        Of a prompt whose answers all fail nothing else reaches the sampler, so this alone says what it was.
+        """
+        self._data_sources |= dict(zip(uids, data_sources, strict=True))
+
+    def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
+        """A batch as verl's sampler selects it, without groups of fewer than two scored answers.
+
+        Raises:
+            SamplerError: no group of the step is left.
+            JudgeAborted, CollapseError: the judge, or the policy, has failed for so long that the run stops; the latter
+                also where ``algorithm.filter_groups`` finds no batch of prompts that give a gradient.
+        """
+        if partition_id == "val":
+            return super().sample(global_steps, partition_id, batch_size)
+        self._replaced = self._filtered = 0
+        try:
+            batch, metrics = super().sample(global_steps, partition_id, batch_size)
+        finally:
+            # Also where no answer is left: the judge's own error says more than verl's.
+            judged = judge_limiter.step_metrics(self.judge)
+        metrics |= judged
+        answers = self._fetch(batch)
+        batch = self._drop_small_groups(batch)
+        kept = {_uid(key) for key in batch.keys}
+        size = self.options.group_size
+        unscored = set(self._selected) - {answer.uid for answer in answers}
+        unscored = [self._data_sources[uid] for uid in sorted(unscored & self._data_sources.keys())]
+        metrics |= dropped_by_pair(answers, kept, size, unscored)
+        if self.judge is not None:
+            metrics |= judge_failures_by_pair(judge_limiter.failed_by_group(self.judge), self._data_sources)
+        # A synchronous step leaves no prompt to the next one.
+        self._data_sources = {}
+        answers = [answer for answer in answers if answer.uid in kept]
+        metrics |= step_metrics(answers, asked=batch_size * size)
+        metrics["medgrpo/dropped_groups"] = batch_size - len(kept)
+        self.normalizer.observe(global_steps, answers)
+        self.alarm.check(global_steps, metrics)
+        return batch, metrics
+
+    def _terminal_eviction_reasons(self, global_steps: int, partition_id: str) -> tuple[set, set, set, Counter]:
+        """verl's choice of the prompts to replace, with an end: a judge that is gone fails the replacements too, and a
+        policy that has collapsed answers them all alike."""
+        reasons = super()._terminal_eviction_reasons(global_steps, partition_id)
+        self._replaced += len(reasons[2])
+        if self._replaced > MAX_REPLACED * self.options.train_batch_size:
+            raise SamplerError(
+                f"{self._replaced} prompts of this step have no scored answer, replacements included "
+                "(sync_refill_failed_groups): the errors of the reward loop above say why"
+            )
+        self._filtered += len(reasons[1])
+        batch_size = self.options.train_batch_size
+        limit = max(0, self.options.filter_groups["max_num_gen_batches"]) or MAX_FILTERED
+        usable = len(self._sampleable_terminal_keys(partition_id, reasons))
+        if self._filtered >= limit * batch_size and usable < batch_size:
+            raise CollapseError(
+                f"step {global_steps}: {self._filtered} prompts were thrown away because all their answers have one "
+                f"{self.filter_groups_metric}, {limit} batches or more, and {usable} of {batch_size} are left "
+                "(algorithm.filter_groups.max_num_gen_batches). The last checkpoint is kept; "
+                f"rollouts/{global_steps - 1}.jsonl has answers"
+            )
+        return reasons
+
+    def _materialize_batch(self, partition_id: str, selected_prompt_uids: list[str], *args) -> KVBatchMeta:
+        self._selected = selected_prompt_uids
+        return super()._materialize_batch(partition_id, selected_prompt_uids, *args)
+
+    def _drop_small_groups(self, batch: KVBatchMeta) -> KVBatchMeta:
+        """Take groups out that have fewer than two answers; the trainer pads the batch with answers of no loss."""
+        sizes = Counter(_uid(key) for key in batch.keys)
+        small = {uid for uid, size in sizes.items() if size < min(MIN_SURVIVORS, self.options.group_size)}
+        if not small:
+            return batch
+        if len(small) == len(sizes):
+            raise SamplerError(
+                f"no prompt of this step has {MIN_SURVIVORS} scored answers, so that there is nothing to compare; "
+                "the errors of the reward loop above say why the others could not be scored"
+            )
+        gone = [key for key in batch.keys if _uid(key) in small]
+        tq.kv_clear(partition_id=batch.partition_id, keys=gone)
+        kept = [(key, tag) for key, tag in zip(batch.keys, batch.tags, strict=True) if _uid(key) not in small]
+        logger.warning("%d prompts left out of this step: fewer than %d scored answers", len(small), MIN_SURVIVORS)
+        keys, tags = map(list, zip(*kept, strict=True))
+        return KVBatchMeta(partition_id=batch.partition_id, keys=keys, tags=tags)
+
+    def _fetch(self, batch: KVBatchMeta) -> list[Answer]:
+        fields = ["data_source", "extra_fields", "rollout_log_probs"]
+        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
+        columns = (list(data[field]) for field in fields)
+        return [
+            Answer(
+                uid=_uid(key),
+                data_source=data_source,
+                score=extra["reward_extra_info"],
+                length=tag["response_len"],
+                entropy=-float(log_probs.mean()),
+            )
+            for key, tag, data_source, extra, log_probs in zip(batch.keys, batch.tags, *columns, strict=True)
+        ]
+
+
+def _uid(key: str) -> str:
+    """The prompt of a trajectory's key ``{uid}_{session}_{index}``."""
+    return key.split("_")[0]

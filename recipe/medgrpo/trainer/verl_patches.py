@@ -1,0 +1,181 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every run changes in verl 0.9.1, one function each, with the reason.
+
+``recipe/medgrpo/plugin.py`` says which module each is applied to.
+"""
+
+import functools
+import sys
+
+
+def bind_true_positions(tokenizer_module) -> None:
+    """verl 0.9.1 binds transformers' ``get_rope_index`` to the processor and calls it without the clip's fps.
+
+    transformers 5.9.0 also truncates seconds to whole numbers and lets text resume below the largest position of a
+    long clip; vLLM does neither. The trained policy would not be the sampled one (model_inputs/mrope.py).
+    """
+    original = tokenizer_module.hf_processor
+
+    @functools.wraps(original)
+    def hf_processor(*args, **kwargs):
+        from recipe.medgrpo.model_inputs import mrope
+
+        processor = original(*args, **kwargs)
+        if type(processor).__name__ in mrope.MROPE_PROCESSORS:
+            processor.get_rope_index = functools.partial(mrope.get_rope_index, processor)
+            processor.get_rope_index_kwargs = mrope.get_rope_index_kwargs
+        return processor
+
+    # verl.utils re-exports the function before it loads its plugins.
+    for module in (tokenizer_module, sys.modules.get("verl.utils.tokenizer"), sys.modules.get("verl.utils")):
+        if getattr(module, "hf_processor", None) is original:
+            module.hf_processor = hf_processor
+
+
+def share_processed_videos(video_processing_utils) -> None:
+    """verl 0.9.1 runs the processor on the same clip three times per sample (prompt, reward, training inputs), so 24
+    times for a group of eight. Clips of recipe/medgrpo/model_inputs/media_cache.py go through once.
+    """
+    from recipe.medgrpo.model_inputs import media_cache
+
+    cls = video_processing_utils.BaseVideoProcessor
+    cls.__call__ = media_cache.share_features(cls.__call__, "videos")
+
+
+def share_processed_images(image_processing_utils) -> None:
+    """As :func:`share_processed_videos`, for images."""
+    from recipe.medgrpo.model_inputs import media_cache
+
+    cls = image_processing_utils.BaseImageProcessor
+    cls.__call__ = media_cache.share_features(cls.__call__, "images")
+
+
+def mend_text_only_micro_batch(qwen2_vl_module) -> None:
+    """verl 0.9.1, ``_get_input_embeds``: for a micro-batch without vision it calls ``.mean()`` on the vision tower's
+    output, which transformers 5 returns as an object; the other branches unpack it. Dropping a trajectory pads the
+    batch with such sequences, so a failed reward would end the run with an AttributeError.
+    """
+    original = qwen2_vl_module._get_input_embeds
+
+    @functools.wraps(original)
+    def _get_input_embeds(
+        model, input_ids, attention_mask=None, pixel_values=None, pixel_values_videos=None, *args, **kwargs
+    ):
+        if pixel_values is not None or pixel_values_videos is not None:
+            return original(model, input_ids, attention_mask, pixel_values, pixel_values_videos, *args, **kwargs)
+        import torch
+
+        vision = model.config.vision_config
+        patch_dim = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
+        embeds = model.get_input_embeddings()(input_ids)
+        blank = torch.zeros((16, patch_dim), dtype=model.visual.dtype, device=embeds.device)
+        grid = torch.tensor([[1, 4, 4]], dtype=torch.long, device=embeds.device)
+        features, _ = qwen2_vl_module.unpack_visual_output(model.visual(blank, grid_thw=grid))
+        # Zero times the features keeps the vision tower in the graph: every FSDP rank must run the same collectives.
+        return embeds + 0.0 * features.mean(), attention_mask
+
+    qwen2_vl_module._get_input_embeds = _get_input_embeds
+
+
+def mend_uniform_lengths(tensordict_utils) -> None:
+    """TransferQueue 0.1.11 packs the position ids of a batch with ``as_nested_tensor``, which takes the axis of size 4
+    for the ragged one when all sequences are equally long; verl 0.9.1's ``maybe_fix_3d_position_ids`` then only
+    relabels it, and the next ``unbind`` fails. Short answers on clips of one size meet it, on GPUs too.
+    """
+    original = tensordict_utils.maybe_fix_3d_position_ids
+
+    @functools.wraps(original)
+    def maybe_fix_3d_position_ids(data):
+        positions = data["position_ids"] if "position_ids" in data.keys() else None
+        if positions is not None and positions.is_nested and positions.dim() == 3:
+            values, offsets = positions.values(), positions.offsets()
+            # As it should be, values are (4, tokens) and offsets count tokens; packed wrongly, (4 * batch, length).
+            if int(offsets[-1]) == values.shape[0]:
+                rows = list(values.split(offsets.diff().tolist()))
+                data["position_ids"] = tensordict_utils.nested_tensor_from_tensor_list(rows, ragged_idx=2)
+                return
+        original(data)
+
+    tensordict_utils.maybe_fix_3d_position_ids = maybe_fix_3d_position_ids
+
+
+def give_gdpo_its_rewards(trainer_module) -> None:
+    """verl 0.9.1's V1 trainer computes advantages without the reward's components, so ``adv_estimator=gdpo`` stops at
+    the first step. They are read from the queue; a component that a task lacks (NaN) counts as 0 for the whole group,
+    which adds no advantage.
+    """
+    original = trainer_module.compute_advantage_for_multi_trajectories
+
+    @functools.wraps(original)
+    def compute_advantage_for_multi_trajectories(data, batch_keys, adv_estimator, *args, config=None, **kwargs):
+        if adv_estimator == "gdpo":
+            import numpy as np
+
+            found = trainer_module.tq.kv_batch_get(
+                keys=batch_keys, partition_id="train", select_fields=["extra_fields"]
+            )
+            scores = [extra["reward_extra_info"] for extra in found["extra_fields"]]
+            for key in config.gdpo_reward_keys:
+                data.non_tensor_batch[key] = np.nan_to_num(np.array([score[key] for score in scores], dtype=float))
+            mask = data.batch["response_mask"]
+            # The estimator looks for the last token of the answer behind the prompt; here rows hold answers alone.
+            data.batch["prompts"], data.batch["attention_mask"] = mask[:, :0], mask
+        return original(data, batch_keys, adv_estimator, *args, config=config, **kwargs)
+
+    trainer_module.compute_advantage_for_multi_trajectories = compute_advantage_for_multi_trajectories
+
+
+def tell_sampler_the_sources(trainer_module) -> None:
+    """verl 0.9.1's V1 trainer registers a prompt by its id alone, so a sampler does not know which source and task lost
+    a prompt whose answers all failed.
+    """
+    original = trainer_module.PPOTrainer._submit_batch_to_rollout
+
+    @functools.wraps(original)
+    def _submit_batch_to_rollout(self, batch):
+        if submitted := getattr(self.replay_buffer, "submitted", None):
+            submitted(batch["uid"], batch["data_source"])
+        return original(self, batch)
+
+    trainer_module.PPOTrainer._submit_batch_to_rollout = _submit_batch_to_rollout
+
+
+def collapse_qwen3_vl_videos(rollout_utils) -> None:
+    """verl 0.9.1 hands vLLM a Qwen3-VL clip with one placeholder per step and the times already written; vLLM expands
+    the first placeholder into the whole clip and leaves the rest, so the rollout reads the times twice and the trainer
+    reads another prompt.
+    """
+    original = rollout_utils.qwen2_5_vl_dedup_image_tokens
+
+    @functools.wraps(original)
+    def qwen2_5_vl_dedup_image_tokens(prompt_ids, processor):
+        from recipe.medgrpo.model_inputs.qwen3_vl import collapse_videos
+
+        prompt_ids = original(prompt_ids, processor)
+        return collapse_videos(prompt_ids, processor) if type(processor).__name__ == "Qwen3VLProcessor" else prompt_ids
+
+    rollout_utils.qwen2_5_vl_dedup_image_tokens = qwen2_5_vl_dedup_image_tokens
+
+
+def resume_sft_after_an_epoch(checkpoint_handler) -> None:
+    """verl 0.9.1's SFT trainer saves the dataloader's state inside its loop, so that of an epoch's last batch is an
+    iterator about to end. Loaded, it gives no batch, yet counts as the next epoch, and the run ends one epoch short
+    without an error. Where an epoch has ended, the next one begins with a fresh iterator.
+    """
+    handler = checkpoint_handler.CheckpointHandler
+    original = handler._load_dataloader_state
+
+    @functools.wraps(original)
+    def _load_dataloader_state(self, checkpoint_path):
+        if checkpoint_handler.extract_step(checkpoint_path) % len(self.train_dataloader):
+            original(self, checkpoint_path)
+
+    handler._load_dataloader_state = _load_dataloader_state
+
+
+def register_reward_manager(registry_module) -> None:
+    """``reward.reward_manager.name=medgrpo``: verl 0.9.1 knows its own managers alone by a name; its other way
+    (``source=importlib``) would need two more keys wherever the manager is chosen.
+    """
+    import recipe.medgrpo.trainer.reward_manager  # noqa: F401  (registers itself)

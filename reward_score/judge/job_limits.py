@@ -1,0 +1,218 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""What all judges of one job share: the limiter, the circuit breaker, the counts, and which scorer a group has.
+
+In training one Ray actor holds the `Coordinator` for all processes of the job (trainer/judge_limiter.py of the
+recipe); elsewhere the process has its own. It knows no network: it says when a request may go, and is told how it
+ended.
+"""
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections import Counter, OrderedDict
+from typing import Literal, NamedTuple, Protocol
+
+from reward_score.errors import JudgeUnavailable
+from reward_score.judge.config import JudgeConfig
+from reward_score.judge.usage import Tally
+
+ScorerKind = Literal["judge", "similarity"]
+
+#: Groups whose scorer is remembered; a step has some hundreds.
+MAX_GROUPS = 100_000
+
+
+class CircuitOpen(JudgeUnavailable):
+    """The judge has failed so often in a row that no request is made for a while."""
+
+
+class NoPermission(JudgeUnavailable):
+    """The limits let no request go within the time that its verdict has."""
+
+
+class Limiter(Protocol):
+    """The part of a coordinator that a judge needs; the methods of `Coordinator`, here or in another process."""
+
+    async def acquire(self, tokens: int, wait: float, retry: bool = False) -> int: ...
+
+    async def release(self, lease: int) -> None: ...
+
+    async def report(self, tally: Tally, healthy: bool | None = None) -> None: ...
+
+    async def decide(self, group: str, scorer: ScorerKind) -> ScorerKind: ...
+
+
+class _Pace:
+    """Evenly spaced departures: `amount`s at most `per_minute`, without bursts."""
+
+    def __init__(self, per_minute: int | None) -> None:
+        self._seconds = 60 / per_minute if per_minute else 0.0
+        self._free_at = 0.0
+
+    def wait(self, now: float) -> float:
+        return max(0.0, self._free_at - now)
+
+    def depart(self, now: float, amount: int) -> None:
+        self._free_at = max(self._free_at, now) + amount * self._seconds
+
+
+class _Turn(NamedTuple):
+    """A request that waits. They sort by who goes first: one whose verdict has begun, and in that its deadline runs."""
+
+    first_attempt: bool
+    number: int
+    tokens: int
+    granted: "asyncio.Future[None]"
+
+
+class Coordinator:
+    """Limiter, breaker and counts of one job, for use in one event loop.
+
+    Args:
+        config: the judge's options; `concurrency`, `rpm`, `tpm`, `breaker_*`, `abort_*`, prices and timeouts count.
+    """
+
+    def __init__(self, config: JudgeConfig) -> None:
+        self.config = config
+        self._free = config.concurrency
+        self._queue: list[_Turn] = []
+        self._wake: asyncio.TimerHandle | None = None
+        self._leases: dict[int, asyncio.TimerHandle] = {}
+        self._ids = itertools.count()
+        self._requests, self._tokens = _Pace(config.rpm), _Pace(config.tpm)
+        self._failures = 0
+        self._open_until: float | None = None
+        self._groups: OrderedDict[str, ScorerKind] = OrderedDict()
+        self._tally = Tally()
+        self._failed: Counter[str] = Counter()
+        self._bad_steps = 0
+        self._fatal: str | None = None
+
+    async def acquire(self, tokens: int, wait: float, retry: bool = False) -> int:
+        """Wait until one request of about `tokens` tokens may go; returns a lease to be given back by `release`.
+
+        A `retry` goes before all first attempts: its verdict's deadline runs, theirs have not begun. A lease that is
+        not given back (its process was killed) ends by itself after the request timeout.
+
+        Raises:
+            CircuitOpen: the breaker is open.
+            NoPermission: none within `wait` seconds.
+        """
+        self._check_breaker()
+        turn = _Turn(not retry, next(self._ids), tokens, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._queue, turn)
+        self._grant()
+        try:
+            await asyncio.wait([turn.granted], timeout=wait)
+            # To cancel what is granted already has no effect.
+            if turn.granted.cancel():
+                raise NoPermission(self._too_slow(wait))
+            self._pass_breaker()
+        except BaseException:
+            turn.granted.cancel()
+            if not turn.granted.cancelled():
+                self._give_back()
+            raise
+        lease = turn.number
+        # A second more than the request itself may take, so that only dead owners lose their lease.
+        timer = asyncio.get_running_loop().call_later(self.config.request_timeout + 1, self._end, lease)
+        self._leases[lease] = timer
+        return lease
+
+    def _grant(self) -> None:
+        """Let those go whose turn it is, as far as the limits allow now."""
+        while self._free and self._queue:
+            turn = self._queue[0]
+            if not turn.granted.done():
+                now = time.monotonic()
+                if pause := max(self._requests.wait(now), self._tokens.wait(now)):
+                    if self._wake is None:
+                        self._wake = asyncio.get_running_loop().call_later(pause, self._awake)
+                    return
+                self._requests.depart(now, 1)
+                self._tokens.depart(now, turn.tokens)
+                self._free -= 1
+                turn.granted.set_result(None)
+            heapq.heappop(self._queue)
+
+    def _awake(self) -> None:
+        self._wake = None
+        self._grant()
+
+    def _give_back(self) -> None:
+        self._free += 1
+        self._grant()
+
+    def _too_slow(self, wait: float) -> str:
+        limits = {name: getattr(self.config, name) for name in ("concurrency", "rpm", "tpm")}
+        shown = ", ".join(f"{name}={value}" for name, value in limits.items() if value)
+        return f"no permission for a request within {wait:.0f} s: the job's limits ({shown}) are too low for its needs"
+
+    async def release(self, lease: int) -> None:
+        """The request of this lease has ended."""
+        self._end(lease)
+
+    def _end(self, lease: int) -> None:
+        if timer := self._leases.pop(lease, None):
+            timer.cancel()
+            self._give_back()
+
+    def _check_breaker(self) -> None:
+        if self._open_until is not None and (left := self._open_until - time.monotonic()) > 0:
+            raise CircuitOpen(
+                f"the judge failed {self._failures} times in a row; no request for another {left:.0f} s "
+                "(breaker_failures, breaker_cooldown)"
+            )
+
+    def _pass_breaker(self) -> None:
+        self._check_breaker()
+        if self._open_until is not None:
+            # Half open: this request tries, the others wait for another cooling time or for its success.
+            self._open_until = time.monotonic() + self.config.breaker_cooldown
+
+    async def report(self, tally: Tally, healthy: bool | None = None) -> None:
+        """Add to the counts; `healthy` says whether the service worked for a verdict, None if that does not show."""
+        self._tally.add(tally)
+        if healthy:
+            self._failures, self._open_until = 0, None
+        elif healthy is False:
+            self._failures += 1
+            if self._failures >= self.config.breaker_failures:
+                self._open_until = time.monotonic() + self.config.breaker_cooldown
+
+    async def decide(self, group: str, scorer: ScorerKind) -> ScorerKind:
+        """The scorer of a group of answers: the first proposal holds for all of them."""
+        decision = self._groups.setdefault(group, scorer)
+        self._tally.similarity_only += decision == "similarity"
+        while len(self._groups) > MAX_GROUPS:
+            self._groups.popitem(last=False)
+        return decision
+
+    async def fail(self, group: str) -> None:
+        """An answer of this group has got no verdict."""
+        self._failed[group] += 1
+
+    async def pop_failed(self) -> dict[str, int]:
+        """Group -> its answers without a verdict since the last call."""
+        failed, self._failed = self._failed, Counter()
+        return dict(failed)
+
+    async def condemn(self, message: str) -> None:
+        """Have the run stopped at the end of this step, with this message."""
+        self._fatal = message
+
+    async def end_step(self) -> tuple[dict[str, float], str | None]:
+        """Metrics since the last call, and why the run must stop now, None if it need not."""
+        tally, self._tally = self._tally, Tally()
+        config = self.config
+        if tally.asked:
+            self._bad_steps = self._bad_steps + 1 if tally.fail_rate > config.abort_share else 0
+        if self._fatal is None and self._bad_steps >= config.abort_steps:
+            self._fatal = (
+                f"the judge {config.name} failed for {tally.fail_rate:.0%} of this step's captions, and for more than "
+                f"{config.abort_share:.0%} in {self._bad_steps} steps in a row (abort_share, abort_steps). "
+                "See the reasons in the log above; `medgrpo judge probe` asks it for one verdict"
+            )
+        return tally.metrics(config), self._fatal

@@ -1,0 +1,304 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The MedVidBench leaderboard's metrics, as its evaluators compute them; quirks are named in each task's `metric`.
+
+Records are grouped by source and pooled in a way that differs by task: TAG, STG and NAP are plain means over the scored
+records; DVC is a mean of source means, weighted by all records of the source, skipped ones included; SA and CVS are
+unweighted means over sources (``JIGSAWS`` and ``jigsaws`` are two), where a source without any counted item is 0; the
+judge's VS and RC are plain means over the judged captions, which those with an empty prediction or reference are not.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reward_score.errors import BadGroundTruth, JudgeUnavailable
+from reward_score.ground_truth import read_fps
+from reward_score.judge import DIMENSIONS, Judge, Verdict
+from reward_score.leaderboard.submission import (
+    Record,
+    merge,
+    predictions_of,
+    qa_type_mismatches,
+    read_json,
+)
+from reward_score.sample import CaptionPair
+from reward_score.similarity import Encoder, SentenceEncoder
+from reward_score.tasks import cvs, dvc, nap, sa, stg, tag
+
+METRIC_NAMES = ("TAG_mIoU@0.3", "TAG_mIoU@0.5", "STG_mIoU", "DVC_F1", "NAP_acc", "SA_acc", "CVS_acc")
+JUDGED_TASKS = ("dvc", "vs", "rc")
+
+
+@dataclass(slots=True)
+class LeaderboardResult:
+    """Metrics of a set of records.
+
+    Args:
+        metrics: name to value, for the tasks that occur, e.g. ``{"TAG_mIoU@0.3": 0.216, ...}``; judge metrics (1-5) are
+            ``VS_<kind>``, ``RC_<kind>``, ``DVC_<kind>`` with the judge's kind, ``llm`` on the leaderboard.
+        per_source: task to source to the source's own figures.
+        counts: task to ``records`` and ``scored``.
+        records: per record, in the file's order, what its task's `metric` found; {} for captions.
+        unjudged: task to the number of captions that the judge gave no verdict on; officially left out.
+        ignored: indices of records whose qa_type is none of the benchmark's.
+        mismatched: indices at which the predictions file names another qa_type; officially only a warning.
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    per_source: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    unjudged: dict[str, int] = field(default_factory=dict)
+    ignored: list[int] = field(default_factory=list)
+    mismatched: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Records of one task and source, with the per-record findings."""
+
+    records: list[Record]
+    found: list[dict[str, Any]]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def score_files(
+    predictions_path: str | os.PathLike,
+    ground_truth_path: str | os.PathLike,
+    judge: Judge | None = None,
+    encoder: Encoder | None = None,
+) -> LeaderboardResult:
+    """Score a submission or results file against a MedVidBench ground-truth file; merged by position.
+
+    Args:
+        predictions_path: list of {id, qa_type, prediction}, or dict by index of items with ``answer``.
+        ground_truth_path: JSON array of records with answers and ``struc_info``.
+        judge: if given, captions are judged too.
+        encoder: for NAP's nearest label; default all-MiniLM-L6-v2, loaded only when needed.
+
+    Raises:
+        BadSubmission: a file cannot be read, or the files do not fit together.
+        BadGroundTruth: a record's reference breaks the official code; the message names file and record.
+    """
+    content, ground_truth = read_json(predictions_path), read_json(ground_truth_path)
+    records = merge(predictions_of(content, str(predictions_path)), ground_truth, str(ground_truth_path))
+    try:
+        result = score_records(records, judge, encoder)
+    except BadGroundTruth as error:
+        raise BadGroundTruth(f"{ground_truth_path}: {error}") from None
+    result.mismatched = qa_type_mismatches(content, ground_truth)
+    return result
+
+
+def score_records(
+    records: Sequence[Record], judge: Judge | None = None, encoder: Encoder | None = None
+) -> LeaderboardResult:
+    """Score merged records; see `score_files`."""
+    result = LeaderboardResult(records=[{} for _ in records])
+    groups: dict[str, dict[str, _Group]] = {}
+    for position, record in enumerate(records):
+        if record.task is None:
+            result.ignored.append(record.index)
+            continue
+        group = groups.setdefault(record.task, {}).setdefault(record.source, _Group([], []))
+        if record.task in _PER_RECORD:
+            try:
+                result.records[position] = _PER_RECORD[record.task](record)
+            except BadGroundTruth as error:
+                raise BadGroundTruth(f"record {record.index} ({record.source}, {record.task}): {error}") from None
+        group.records.append(record)
+        group.found.append(result.records[position])
+    encoder = encoder or SentenceEncoder()
+    for source, group in groups.get("nap", {}).items():
+        for found, own in zip(group.found, _next_actions(source, group.records, encoder), strict=True):
+            found.update(own)
+    for task, by_source in groups.items():
+        if task in _AGGREGATES:
+            values, per_source, scored = _AGGREGATES[task](by_source)
+            result.metrics |= values
+            result.per_source[task] = per_source
+            n_records = sum(len(group.records) for group in by_source.values())
+            result.counts[task] = {"records": n_records, "scored": scored}
+        if judge is not None and task in JUDGED_TASKS:
+            name = f"{task.upper()}_{judge.name.split(':')[0]}"
+            score = _judge_dvc if task == "dvc" else _judge_captions
+            value, unjudged = score(by_source, judge)
+            if value is not None:
+                result.metrics[name] = value
+            if unjudged:
+                result.unjudged[task] = unjudged
+    result.metrics = {name: result.metrics[name] for name in _ordered(result.metrics)}
+    return result
+
+
+def _ordered(metrics: Mapping[str, float]) -> list[str]:
+    return sorted(metrics, key=lambda name: METRIC_NAMES.index(name) if name in METRIC_NAMES else len(METRIC_NAMES))
+
+
+def _next_actions(source: str, records: Sequence[Record], encoder: Encoder) -> list[dict[str, Any]]:
+    columns = ([getattr(record, name) for record in records] for name in ("prediction", "answer", "question"))
+    return nap.metric(source, *columns, encoder.nearest)
+
+
+def _stg_record(record: Record) -> dict[str, Any]:
+    # The metric needs no fps, but officially one that is no number breaks this task as it does the others.
+    read_fps(record.fps, "metadata")
+    return stg.metric(record.prediction, record.struc_info)
+
+
+_PER_RECORD = {
+    "tag": lambda record: tag.metric(record.prediction, record.struc_info, read_fps(record.fps, "metadata")),
+    "stg": _stg_record,
+    "dvc": lambda record: dvc.metric(record.prediction, record.struc_info, read_fps(record.fps, "metadata")),
+    "sa": lambda record: sa.metric(record.prediction, record.struc_info, record.answer),
+    "cvs": lambda record: cvs.metric(record.prediction, record.struc_info, record.answer),
+}
+
+_Aggregate = tuple[dict[str, float], dict[str, dict[str, Any]], int]
+
+
+def _tag(groups: Mapping[str, _Group]) -> _Aggregate:
+    keys = [f"mIoU@{threshold}" for threshold in tag.THRESHOLDS]
+    per_source = {
+        source: {"count": len(group.found), **{key: _mean([found[key] for found in group.found]) for key in keys}}
+        for source, group in groups.items()
+    }
+    everything = [found for group in groups.values() for found in group.found]
+    values = {f"TAG_{key}": _mean([found[key] for found in everything]) for key in keys}
+    return values, per_source, len(everything)
+
+
+def _stg(groups: Mapping[str, _Group]) -> _Aggregate:
+    scored = {
+        source: [found["mean_iou"] for found in group.found if found["mean_iou"] is not None]
+        for source, group in groups.items()
+    }
+    per_source = {
+        source: {"mean_iou": _mean(values), "valid_records": len(values), "total_records": len(groups[source].found)}
+        for source, values in scored.items()
+    }
+    everything = [value for values in scored.values() for value in values]
+    return {"STG_mIoU": _mean(everything)}, per_source, len(everything)
+
+
+def _dvc(groups: Mapping[str, _Group]) -> _Aggregate:
+    per_source = {}
+    for source, group in groups.items():
+        scored = [found for found in group.found if found["f1"] is not None]
+        names = {"temporal_f1": "f1", "temporal_precision": "precision", "temporal_recall": "recall"}
+        means = {name: _mean([found[key] for found in scored]) for name, key in names.items()}
+        per_source[source] = {"count": len(group.found), "f1_samples": len(scored), **means}
+    weights = sum(figures["count"] for figures in per_source.values())
+    total = sum(figures["count"] * figures["temporal_f1"] for figures in per_source.values())
+    return {"DVC_F1": total / weights}, per_source, sum(figures["f1_samples"] for figures in per_source.values())
+
+
+def _nap(groups: Mapping[str, _Group]) -> _Aggregate:
+    correct = {
+        source: [found["correct"] for found in group.found if found["scored"]] for source, group in groups.items()
+    }
+    per_source = {source: {"accuracy": _mean(own), "count": len(own)} for source, own in correct.items()}
+    everything = [value for own in correct.values() for value in own]
+    return {"NAP_acc": _mean(everything)}, per_source, len(everything)
+
+
+def _balanced(found: Sequence[Mapping[str, Any]], key: str) -> tuple[float, dict[str, dict[str, int]]]:
+    """Mean over names of the share of records that are right, and the counts behind it."""
+    counts: dict[str, dict[str, int]] = {}
+    for one in found:
+        for name, correct in one[key].items():
+            count = counts.setdefault(name, {"correct": 0, "total": 0})
+            count["correct"] += correct
+            count["total"] += 1
+    return _mean([count["correct"] / count["total"] for count in counts.values()]), counts
+
+
+def _sa(groups: Mapping[str, _Group]) -> _Aggregate:
+    per_source, n_scored = {}, 0
+    for source, group in groups.items():
+        scored = [found for found in group.found if found["scored"]]
+        accuracy, counts = _balanced(scored, "aspects_correct")
+        level = _mean([found["level_correct"] for found in scored])
+        per_source[source] = {"aspect_balanced_accuracy": accuracy, "level_accuracy": level, "per_aspect": counts}
+        n_scored += len(scored)
+    mean = _mean([figures["aspect_balanced_accuracy"] for figures in per_source.values()])
+    return {"SA_acc": mean}, per_source, n_scored
+
+
+def _cvs(groups: Mapping[str, _Group]) -> _Aggregate:
+    per_source = {}
+    for source, group in groups.items():
+        accuracy, counts = _balanced(group.found, "components_correct")
+        rating = _mean([found["rating_correct"] for found in group.found])
+        figures = {"component_balanced_accuracy": accuracy, "rating_accuracy": rating, "per_component": counts}
+        per_source[source] = figures
+    mean = _mean([figures["component_balanced_accuracy"] for figures in per_source.values()])
+    return {"CVS_acc": mean}, per_source, sum(len(group.found) for group in groups.values())
+
+
+_AGGREGATES = {"tag": _tag, "stg": _stg, "dvc": _dvc, "nap": _nap, "sa": _sa, "cvs": _cvs}
+
+
+def _mean_grade(verdicts: Sequence[Verdict]) -> float:
+    """Mean over verdicts per dimension, then over the dimensions."""
+    return _mean([_mean([getattr(verdict, name) for verdict in verdicts]) for name in DIMENSIONS])
+
+
+def _verdicts(pairs: Sequence[CaptionPair], judge: Judge) -> list[Verdict | None]:
+    """A verdict per pair, None where the judge gave none.
+
+    Raises:
+        JudgeUnavailable: there is not a single one.
+    """
+    if not hasattr(judge, "attempt"):
+        return list(judge.judge(pairs))
+    results = judge.attempt(pairs)
+    failures = [result for result in results if isinstance(result, JudgeUnavailable)]
+    if failures and len(failures) == len(results):
+        raise failures[0]
+    return [None if isinstance(result, JudgeUnavailable) else result for result in results]
+
+
+def _judge_captions(groups: Mapping[str, _Group], judge: Judge) -> tuple[float | None, int]:
+    """VS_llm, RC_llm: all records of all sources together; and how many got no verdict.
+
+    Quirk kept: a record whose prediction or reference is empty is left out, so that saying nothing costs nothing. If
+    that leaves none there is no metric.
+    """
+    records = [record for group in groups.values() for record in group.records]
+    pairs = [CaptionPair(record.prediction, record.answer) for record in records if record.prediction and record.answer]
+    if not pairs:
+        return None, 0
+    verdicts = _verdicts(pairs, judge)
+    given = [verdict for verdict in verdicts if verdict is not None]
+    return _mean_grade(given), len(verdicts) - len(given)
+
+
+def _judge_dvc(groups: Mapping[str, _Group], judge: Judge) -> tuple[float, int]:
+    """DVC_llm: per source and threshold the mean over matched pairs, then over those thresholds that have any; sources
+    weighted by their number of records, those without any pair as 0. And how many pairs got no verdict.
+    """
+    pairs: dict[CaptionPair, None] = {}
+    matched: dict[str, dict[float, list[CaptionPair]]] = {}
+    for source, group in groups.items():
+        matched[source] = {threshold: [] for threshold in dvc.THRESHOLDS}
+        for record in group.records:
+            events, captions = dvc.parse(record.prediction), dvc.reference_captions(record.struc_info)
+            indices = dvc.judge_pairs(record.prediction, record.struc_info) or {}
+            for threshold, found in indices.items():
+                own = [CaptionPair(events[i][2], captions[j]) for i, j in found]
+                matched[source][threshold].extend(own)
+                pairs.update(dict.fromkeys(own))
+    # The same pair occurs at several thresholds; it is judged once.
+    verdicts = dict(zip(pairs, _verdicts(list(pairs), judge), strict=True))
+    total = 0.0
+    for source, by_threshold in matched.items():
+        given = ([verdicts[pair] for pair in own if verdicts[pair] is not None] for own in by_threshold.values())
+        total += len(groups[source].records) * _mean([_mean_grade(own) for own in given if own])
+    missing = sum(verdict is None for verdict in verdicts.values())
+    return total / sum(len(group.records) for group in groups.values()), missing

@@ -1,0 +1,175 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Cross-dataset reward normalization: one scale for every (source, task), from the percentiles of the SFT model.
+
+MedGRPO: ``r(x) = 1 / (1 + exp(-k (x - p50) / IQR))`` with k = 3 and IQR = p75 - p25 of the SFT model's scores on the
+pair. A pair's median becomes 0.5, so that an easy data set pays no more than a hard one. The percentiles are an
+*artifact*: a versioned JSON file with its provenance and a hash. The other methods exist to test that claim on the same
+rewards; all of them map to [0, 1], because the reward multiplies them by the format factor, and there a negative value
+would make an unparsable answer the better one.
+
+| method   | value                                                                                            |
+| -------- | ------------------------------------------------------------------------------------------------ |
+| none     | x                                                                                                |
+| logistic | the paper's                                                                                      |
+| linear   | the logistic's tangent at the median, 0.5 + k/4 (x - p50) / IQR, clipped to [0, 1]               |
+| zscore   | 0.5 + (x - mean) / (6 std), clipped: three standard deviations to either side                    |
+| ema      | as zscore, with running mean and std that follow the policy (decay 0.99 per `observe`)           |
+| rank     | share of the SFT model's scores below x, ties counted half                                       |
+"""
+
+import math
+import threading
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+from reward_score.errors import BadOption, NormalizationError
+from reward_score.normalization.artifact import ALL_SOURCES, Artifact, Entry, Key
+
+Method = Literal["none", "logistic", "linear", "zscore", "ema", "rank"]
+METHODS: tuple[str, ...] = get_args(Method)
+
+SPREAD_FLOOR = 0.02
+MAX_EXPONENT = 30.0
+MIN_OBSERVATIONS = 32
+EMA_DECAY = 0.99
+
+
+class Normalizer:
+    """Maps raw components to [0, 1], per (source, task, component); safe to share between threads.
+
+    Args:
+        artifact: percentiles; needed by every method but ``none``.
+        method: see the module's table.
+        k: slope of ``logistic`` and ``linear`` at the median, per IQR.
+
+    Raises:
+        BadOption: unknown method, or k not positive.
+        NormalizationError: the method needs an artifact and there is none.
+    """
+
+    def __init__(self, artifact: Artifact | None = None, method: Method = "none", k: float = 3.0) -> None:
+        if method not in METHODS:
+            raise BadOption(f"normalization {method!r} is unknown; known: {', '.join(METHODS)}")
+        if not 0 < k < math.inf:
+            raise BadOption(f"slope k must be positive, not {k!r}")
+        if artifact is None and method != "none":
+            raise NormalizationError(
+                f"normalization {method!r} needs the option `artifact`, a file that `medgrpo calibrate` writes from "
+                "the SFT model's answers; or set normalization=none"
+            )
+        self.artifact, self.method, self.k = artifact, method, k
+        self._moments: dict[Key, tuple[float, float]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, value: float, source: str, task: str, component: str) -> float:
+        """Normalized value of one raw component.
+
+        Raises:
+            NormalizationError: the artifact has no such pair.
+        """
+        if self.method == "none":
+            return value
+        entry = self._entry((source, task, component))
+        if self.method == "rank":
+            grid = entry.quantiles
+            return (bisect_left(grid, value) + bisect_right(grid, value)) / (2 * len(grid))
+        if self.method in ("zscore", "ema"):
+            mean, std = self._mean_std((source, task, component), entry)
+            return min(1.0, max(0.0, 0.5 + (value - mean) / (6 * std)))
+        distance = self.k * (value - entry.p50) / max(entry.p75 - entry.p25, SPREAD_FLOOR)
+        if self.method == "linear":
+            return min(1.0, max(0.0, 0.5 + distance / 4))
+        return 1 / (1 + math.exp(-min(MAX_EXPONENT, max(-MAX_EXPONENT, distance))))
+
+    def _entry(self, key: Key) -> Entry:
+        assert self.artifact is not None
+        entry = self.artifact.find(key)
+        if entry is None:
+            raise NormalizationError(self._complaint([key]))
+        if entry.n >= MIN_OBSERVATIONS:
+            return entry
+        # Few observations: the percentiles of the task over all sources.
+        return self.artifact.find((ALL_SOURCES, *key[1:])) or entry
+
+    def _mean_std(self, key: Key, entry: Entry) -> tuple[float, float]:
+        if self.method == "ema" and key in self._moments:
+            mean, square = self._moments[key]
+            return mean, max(SPREAD_FLOOR, math.sqrt(max(0.0, square - mean * mean)))
+        return entry.mean, max(SPREAD_FLOOR, entry.std)
+
+    def observe(self, values: Mapping[Key, Sequence[float]]) -> None:
+        """Let running statistics follow one training step; without effect on methods that have none.
+
+        Args:
+            values: raw components of the step's answers, by (source, task, component).
+
+        Raises:
+            NormalizationError: the artifact has no such pair.
+        """
+        if self.method != "ema":
+            return
+        with self._lock:
+            for key, batch in values.items():
+                if not batch:
+                    continue
+                entry = self._entry(key)
+                mean, square = self._moments.get(key, (entry.mean, entry.std**2 + entry.mean**2))
+                batch_mean, batch_square = math.fsum(batch) / len(batch), math.fsum(x * x for x in batch) / len(batch)
+                self._moments[key] = (
+                    EMA_DECAY * mean + (1 - EMA_DECAY) * batch_mean,
+                    EMA_DECAY * square + (1 - EMA_DECAY) * batch_square,
+                )
+
+    def check(self, keys: Iterable[Key]) -> None:
+        """Make sure before the first step that every pair of the data can be normalized.
+
+        Raises:
+            NormalizationError: naming every (source, task, component) that is missing.
+        """
+        # Without normalization an artifact is only carried along.
+        if self.artifact is None or self.method == "none":
+            return
+        missing = [key for key in dict.fromkeys(keys) if self.artifact.find(key) is None]
+        if missing:
+            raise NormalizationError(self._complaint(missing))
+
+    def _complaint(self, missing: Sequence[Key]) -> str:
+        assert self.artifact is not None
+        return (
+            f"the normalization artifact {self.artifact.hash[:12]} (model {self.artifact.provenance.model}) lacks "
+            f"{', '.join('|'.join(key) for key in sorted(missing))}; run `medgrpo calibrate` on data that holds these "
+            "pairs and merge the result, or take the rows out"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must keep: the method, the artifact's hash and the running statistics; JSON-able."""
+        return {
+            "method": self.method,
+            "k": self.k,
+            "artifact": self.artifact.hash if self.artifact else None,
+            "moments": {"|".join(key): list(moments) for key, moments in self._moments.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a checkpoint.
+
+        Raises:
+            NormalizationError: method, slope or artifact are not those of the checkpoint.
+        """
+        own = self.state_dict()
+        changed = [name for name in ("method", "k", "artifact") if state.get(name) != own[name]]
+        if changed:
+            raise NormalizationError(
+                "the checkpoint was trained with another normalization: "
+                + ", ".join(f"{name} {state.get(name)!r}, now {own[name]!r}" for name in changed)
+                + "; continue with the former one, or start a new run"
+            )
+        with self._lock:
+            self._moments = {_key(text): (pair[0], pair[1]) for text, pair in state["moments"].items()}
+
+
+def _key(text: str) -> Key:
+    source, task, component = text.split("|")
+    return source, task, component

@@ -1,0 +1,57 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""VS and RC, video summary and region caption: free text, 1-3 sentences.
+
+Reward: half the semantic similarity to the reference, half the verdict of a medical judge, each normalized with its own
+percentiles before the mix (MedGRPO, "hybrid caption reward"). An empty answer is 0 and never reaches the judge.
+
+The paper names no length penalty. Here what a caption says again is neither read nor free: encoder and judge get the
+text without it, and its characters are surplus (`tasks.surplus`). And the format factor falls as 1/length beyond
+four times the reference's words (at least 100 words), because the encoder reads only the first 256 tokens: what follows
+would be free to stuff.
+"""
+
+import re
+
+from reward_score.errors import BadGroundTruth
+from reward_score.sample import CaptionPair, Rating, Sample
+from reward_score.tasks.surplus import concise, distinct
+
+COMPONENTS = ("similarity", "judge")
+MAX_LENGTH_RATIO = 4
+MIN_WORD_LIMIT = 100
+# Well above the average of any prose, so that it binds only where words are not set apart.
+_CHARACTERS_PER_WORD = 12
+_WORD = re.compile(r"[^\W_]+")
+
+
+def words(text: str) -> int:
+    """Length in words: runs of letters and digits, whatever is between them; by characters where that gives more."""
+    return max(len(_WORD.findall(text)), len(text) // _CHARACTERS_PER_WORD)
+
+
+def word_limit(reference_words: int) -> int:
+    """Words up to which a caption is not overlong: four references, at least a hundred."""
+    return max(MIN_WORD_LIMIT, MAX_LENGTH_RATIO * reference_words)
+
+
+def length_factor(candidate: str, limit: int) -> float:
+    """Factor in (0, 1] that falls as 1/length beyond so many words."""
+    # A word takes two characters with what sets it apart; most captions need no counting, which is the slow part.
+    return 1.0 if len(candidate) < 2 * limit else min(1.0, limit / words(candidate))
+
+
+def rate(sample: Sample, fallback: float) -> Rating:
+    """Reward parts of one answer: the pair to compare, and the length factor as its format.
+
+    Raises:
+        BadGroundTruth: the reference is empty.
+    """
+    reference = sample.reference.strip()
+    if not reference:
+        raise BadGroundTruth("the reference caption is empty")
+    if not any(character.isalnum() for character in sample.answer):
+        return Rating(0.0, None, [], 1)
+    candidate, surplus = distinct(sample.answer, reference)
+    factor = length_factor(candidate, word_limit(words(reference)))
+    return Rating(factor, None, [CaptionPair(candidate, reference)], 1, concise=concise(surplus, reference))

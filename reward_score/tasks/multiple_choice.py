@@ -1,0 +1,117 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""MCQ, multiple choice: which letter?
+
+Accuracy, strict: Med-R1's reward to the letter. The first pair of answer tags on one line holds exactly the right
+letter, capital; without such tags the whole answer is that letter. Lenient, for evaluation: also "C) CT", "(c)", "the
+answer is C", or the text of exactly one option; an answer that marks several letters has chosen none.
+"""
+
+import json
+import re
+from functools import lru_cache
+
+from reward_score.errors import BadGroundTruth
+from reward_score.sample import Rating, Sample
+from reward_score.tasks import answer_tags
+from reward_score.tasks.vqa_reward import DEFAULT, VQAOptions, gold, rate_tagged
+
+COMPONENTS = ()
+
+_LETTER = re.compile(r"[A-Z]")
+_EMPHASIS = re.compile(r"[*`]")
+_LEADING = re.compile(r"\(?([A-Za-z])(?:$|\)|[.:](?:\s|$|(?=[A-Za-z])))")
+# A letter that stands as an item: at the start, after a separator or a conjunction, and followed by ")", "." or ":", or
+# by the next separator, conjunction or the end. Or one of a pair: "both A and C".
+_MARKED = re.compile(
+    r"(?:^|[,;:.\n/&]\s{0,3}|\b(?:or|and)\s+)\(?"
+    r"(?:[A-Za-z](?=\))|[A-Z](?=[.:](?:\s|$|[A-Za-z])|\s{0,3}(?:$|[,;/&\n]|\b(?:or|and)\b)))"
+    r"|\b[A-Z](?=\)?\s{0,3}(?:[,/&]|\b(?:or|and)\b)\s{0,3}\(?[A-Z]\b)"
+)
+# "A", "I" and small letters may be words: "the answer is a scan".
+_CHOSEN = r"\(?([B-HJ-Z]\b(?!-)|[A-Za-z]\b(?!-)(?!\s(?!because\b|as\b|since\b|due\b|or\b|and\b)[A-Za-z]))"
+_STATED = re.compile(
+    rf"\b(?i:answer|choice|option)(?:(?i:\s+is)?\s*:|(?i:\s+is))\s{{0,3}}{_CHOSEN}"
+    r"|\b(?i:answer|choice|option)\s{1,3}\(?([A-Za-z])\b(?!-)(?!\s[A-Za-z])"
+)
+_MANY = 26
+
+
+@lru_cache(maxsize=4096)
+def read_options(text: str) -> tuple[str, ...]:
+    """Option texts from the row's JSON list; () if there is none.
+
+    Raises:
+        BadGroundTruth: not a JSON list of at most 26 texts.
+    """
+    if not text:
+        return ()
+    try:
+        options = json.loads(text)
+    except ValueError:
+        options = None
+    if not isinstance(options, list) or len(options) > _MANY or not all(isinstance(one, str) for one in options):
+        raise BadGroundTruth(f"extra_info['options'] is no JSON list of texts: {text[:80]!r}")
+    return tuple(options)
+
+
+def strict(text: str) -> str:
+    """The letter that counts in training: content of the first answer tags, else the whole answer."""
+    return answer_tags.unwrapped(text)
+
+
+def lenient(text: str, options: tuple[str, ...] = ()) -> str | None:
+    """The letter that a reader of good will takes from an answer, in capitals; None if there is none, or several."""
+    texts = [_bare(option) for option in options]
+    read = {_read(answer, texts) for answer in answer_tags.offered(text)}
+    return read.pop() if len(read) == 1 else None
+
+
+def _bare(text: str) -> str:
+    return _EMPHASIS.sub("", text).strip().rstrip(".").lower()
+
+
+def _read(answer: str, texts: list[str]) -> str | None:
+    """The letter that one answer means, given the options' bare texts."""
+    answer = _EMPHASIS.sub("", answer).strip()
+    leading = _LEADING.match(answer)
+    letter = leading[1].upper() if leading else None
+    place = ord(letter) - ord("A") if letter else _MANY
+    # Before marks are counted, since an option's text may hold what looks like one: "B. C. difficile".
+    if place < len(texts) and _bare(answer[leading.end() :]) == texts[place]:
+        return letter
+    if _bare(answer) in texts and len(answer) > 1:
+        return chr(ord("A") + texts.index(_bare(answer)))
+    marked = {letter} - {None}
+    if stated := _STATED.search(answer):
+        # What comes before the statement weighs the options.
+        answer = answer[stated.start() :]
+        marked = {(one or other).upper() for one, other in _STATED.findall(answer)}
+    marked |= {mark[-1].upper() for mark in _MARKED.findall(answer)}
+    if marked:
+        return marked.pop() if len(marked) == 1 else None
+    named = {i: text for i, text in enumerate(texts) if text and _named(text, answer.lower())}
+    # "CT" inside "CT angiography" is not named by itself.
+    named = {i: one for i, one in named.items() if not any(one != other and one in other for other in named.values())}
+    return chr(ord("A") + next(iter(named))) if len(named) == 1 else None
+
+
+def _named(option: str, answer: str) -> bool:
+    """Whether an option's text stands in an answer by itself: not within a word, nor within a figure such as ">50%"."""
+    return re.search(rf"(?<![\w<>≤≥+-])(?<!\d[.,]){re.escape(option)}(?!\w|[.,]\d)", answer) is not None
+
+
+def rate(sample: Sample, fallback: float, options: VQAOptions = DEFAULT) -> Rating:
+    """Reward parts of one answer; `fallback` is for other tasks.
+
+    Raises:
+        BadGroundTruth: the reference is no letter of the options.
+        RewardError: see `reward_score.tasks.vqa_reward.rate_tagged`.
+    """
+    letter, texts = gold(sample), read_options(sample.options)
+    if not _LETTER.fullmatch(letter) or (texts and ord(letter) - ord("A") >= len(texts)):
+        raise BadGroundTruth(f"the reference {letter!r} is not the letter of one of {len(texts) or _MANY} options")
+    chosen, read = strict(sample.answer), lenient(sample.answer, texts)
+    right = chosen == letter
+    readable = right or read is not None or answer_tags.answer_word(sample.answer) is not None
+    return rate_tagged(sample, options, right, read == letter, readable)

@@ -1,0 +1,60 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""An item that cannot become a row is refused with its attribute, whatever reader made it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from data_preprocess.common.errors import RecordError
+from data_preprocess.images.question import Item, checked, inside, texts
+
+GOOD = Item(Path("/x/a.png"), "CT", "mcq", "Which?", "Eye", ("Heart", "Eye"), split="train")
+
+
+def test_good_items():
+    assert checked(GOOD) is GOOD
+    opened = replace(GOOD, task="open", options=(), split="")
+    assert checked(opened) is opened
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "reason"),
+    [
+        ({"question": 3}, "question", "is 3, no text"),
+        ({"options": (1, 2)}, "options[0]", "is 1, no text"),
+        ({"options": ("Eye", " ")}, "options[1]", "is empty"),
+        ({"source": ""}, "source", "is empty"),
+        ({"id": 7}, "id", "is 7, no text"),
+        ({"task": "MCQ"}, "task", "is 'MCQ', none of mcq, closed, open"),
+        ({"split": "validation"}, "split", "is 'validation'"),
+        ({"options": ()}, "options", "are 0 for a question of the task mcq"),
+        ({"options": ("Eye",)}, "options", "are 1 for"),
+        ({"options": ("Eye", *map(str, range(26)))}, "options", "are 27 for"),
+        ({"task": "closed"}, "options", "are 2 for a question of the task closed"),
+        ({"answer": "Nose"}, "answer", "'Nose' is not one of"),
+        ({"question": "What is in <image>?"}, "question", "holds <image>"),
+        ({"options": ("<video>", "Eye")}, "options[0]", "holds <video>"),
+        ({"question": "\ud83d?"}, "question", "holds half a character"),
+        ({"image": Path("/x/a\0.png")}, "image", "holds a NUL"),
+    ],
+)
+def test_bad_items(changes, field, reason):
+    with pytest.raises(RecordError) as caught:
+        checked(replace(GOOD, **changes))
+    assert caught.value.field == field and reason in caught.value.reason
+    assert len(caught.value.remedy) > 10
+
+
+def test_texts():
+    assert texts({"a": [" x ", "y"]}, "a") == ("x", "y") and texts({}, "a") == texts({"a": None}, "a") == ()
+    for wrong in ("xy", [1], {"A": "x"}, 3):
+        with pytest.raises(RecordError, match="no list of texts"):
+            texts({"a": wrong}, "a")
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../a.png", "b/../../a.png"])
+def test_names_that_leave_the_folder(name):
+    with pytest.raises(RecordError, match="leaves the folder of the images"):
+        inside(Path("/x"), name, "image")

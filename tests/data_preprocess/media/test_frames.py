@@ -1,0 +1,168 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Frame paths, sizes and verification."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_preprocess.media.frames import FrameError, FrameStore, read_frame
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/root/data/AVOS/v/1.jpg", "/frames/AVOS/v/1.jpg"),
+        ("/root/data//AVOS/v/1.jpg", "/frames/AVOS/v/1.jpg"),
+        ("AVOS/v/1.jpg", "/frames/AVOS/v/1.jpg"),
+        ("/elsewhere/1.jpg", "/elsewhere/1.jpg"),
+    ],
+)
+def test_resolve(path, expected):
+    assert FrameStore("/frames").resolve(path) == expected
+
+
+def test_resolve_other_prefix():
+    assert FrameStore("/frames", "/home/me/").resolve("/home/me/v/1.jpg") == "/frames/v/1.jpg"
+
+
+def test_size_opens_one_file_of_a_folder(frames, monkeypatch):
+    store = FrameStore("/")
+    assert store.size(frames[0]) == (60, 80)
+    monkeypatch.setattr(Image, "open", None)
+    assert store.size(frames[1]) == (60, 80)
+
+
+def test_size_of_a_missing_file(tmp_path):
+    with pytest.raises(FrameError, match=r"none/0\.jpg does not exist"):
+        FrameStore("/").size(str(tmp_path / "none" / "0.jpg"))
+
+
+def test_verify_reads_each_file_once(frames, pool, monkeypatch):
+    store = FrameStore("/")
+    store.verify(frames + frames, pool)
+    monkeypatch.setattr(Image, "open", None)
+    store.verify(frames, pool)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "1.jpg does not exist"),
+        (lambda path: path.write_bytes(b""), "1.jpg cannot be opened as a picture"),
+        (lambda path: path.write_bytes(b"no picture"), "1.jpg cannot be opened as a picture"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-600]), "1.jpg is broken"),
+        (lambda path: Image.new("RGB", (60, 80)).save(path), "1.jpg is 60x80 pixels, the clip's first frame 80x60"),
+    ],
+)
+def test_verify_names_the_bad_file(frames, tmp_path, pool, damage, message):
+    damage(tmp_path / "1.jpg")
+    with pytest.raises(FrameError, match=message):
+        FrameStore("/").verify(frames, pool)
+
+
+def short_header(path):
+    """The header says that it is one byte long."""
+    Image.new("RGB", (80, 60)).save(path, "PNG")
+    data = path.read_bytes()
+    path.write_bytes(data[:11] + b"\x01" + data[12:])
+
+
+def broken_exif(path):
+    Image.new("RGB", (80, 60)).save(path, "WEBP", exif=b"Exif\0\0no TIFF header")
+
+
+def unknown_format(path):
+    Image.new("RGB", (80, 60)).save(path, "DDS")
+    data = path.read_bytes()
+    path.write_bytes(data[:80] + bytes(4) + data[84:])
+
+
+@pytest.mark.parametrize("damage", [short_header, broken_exif, unknown_format])
+def test_whatever_pillow_raises_is_told_with_the_file(frames, tmp_path, pool, damage):
+    """ValueError, SyntaxError and NotImplementedError."""
+    damage(tmp_path / "1.jpg")
+    reading = [read_frame, FrameStore("/").size, lambda path: FrameStore("/").verify([path], pool)]
+    for read in reading:
+        with pytest.raises(FrameError, match=r"1\.jpg (cannot be opened as a picture|is broken) \(.+\)"):
+            read(frames[1])
+
+
+def test_no_path(pool):
+    with pytest.raises(FrameError, match="cannot be opened as a picture"):
+        FrameStore("/").verify(["/a\0b.jpg"], pool)
+
+
+def test_a_lack_of_memory_is_not_the_pictures_fault(frames, monkeypatch):
+    def full(path):
+        raise MemoryError
+
+    monkeypatch.setattr(Image, "open", full)
+    with pytest.raises(MemoryError):
+        read_frame(frames[0])
+
+
+GRADIENT = np.tile(np.linspace(0, 255, 40).astype(np.uint8), (30, 1))
+
+
+def _save(path, mode):
+    """A left-to-right gradient in a format that is not plain RGB."""
+    grey = Image.fromarray(GRADIENT)
+    if mode == "I;16":
+        Image.fromarray(GRADIENT.astype(np.uint16) * 257).save(path)
+    elif mode == "RGBA":
+        rgba = grey.convert("RGBA")
+        rgba.putalpha(Image.new("L", rgba.size, 0))
+        rgba.save(path)
+    elif mode == "rotated":
+        # Lies on its side; the camera noted that it is to be turned by 90 degrees clockwise.
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        grey.transpose(Image.Transpose.ROTATE_90).convert("RGB").save(path, exif=exif, quality=100)
+    else:
+        grey.convert(mode).save(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("a.jpg", "CMYK"), ("b.png", "I;16"), ("c.png", "RGBA"), ("d.jpg", "rotated"), ("e.png", "P"), ("f.png", "L"),
+     ("g.png", "1")],
+)  # fmt: skip
+def test_odd_pictures_become_upright_rgb(tmp_path, name, mode):
+    path = str(tmp_path / name)
+    _save(path, mode)
+    frame = read_frame(path)
+    assert frame.mode == "RGB" and (frame.height, frame.width) == (30, 40) == FrameStore("/").size(path)
+    expected = np.full((30, 40), 255) if mode == "RGBA" else GRADIENT
+    found = np.asarray(frame).astype(int)
+    if mode == "1":
+        assert set(np.unique(found)) == {0, 255}
+    else:
+        assert np.abs(found - expected[..., None]).max() <= 4
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "text", "folder"])
+def test_unreadable_frames_name_the_file(frames, damage, pool):
+    path = frames[1]
+    with open(path, "rb") as file:
+        whole = file.read()
+    if damage in ("missing", "folder"):
+        os.unlink(path)
+    if damage == "folder":
+        os.mkdir(path)
+    elif damage != "missing":
+        with open(path, "wb") as file:
+            file.write({"empty": b"", "truncated": whole[: len(whole) // 2], "text": b"no picture"}[damage])
+    with pytest.raises(FrameError, match=r"1\.jpg"):
+        read_frame(path)
+    with pytest.raises(FrameError, match=r"1\.jpg"):
+        FrameStore("/").verify(frames, pool)

@@ -1,0 +1,172 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The run scripts: every option composes to a configuration that verl accepts."""
+
+import subprocess
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hydra import compose, initialize_config_module
+from scripts import CLEAN, EXAMPLES, MEDR1, QWEN3, RL, SFT, ZHU, executable
+
+from recipe.medgrpo.preflight.estimate import sft_steps
+
+
+@pytest.fixture
+def composed(tmp_path):
+    """What a script's DRY_RUN composes: the arguments are its own, the interpreter is a stand-in."""
+    executable(tmp_path / "bin/python3", "printf '%s\\0' \"$@\"\n")
+
+    def call(script, *overrides, **variables):
+        environment = {**CLEAN, "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}", "DRY_RUN": "1", **variables}
+        command = ["bash", EXAMPLES / script, *overrides]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        arguments = [word for word in done.stdout.split("\0") if "=" in word]
+        with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+            return compose("sft" if script == SFT else "medgrpo", arguments)
+
+    return call
+
+
+OPTIONS = {
+    "plain": {},
+    "lora": {"LORA": "64", "LR": "5e-6"},
+    "fsdp1": {"STRATEGY": "fsdp"},
+    "sequence parallel": {"SP": "2"},
+    "offload": {"OFFLOAD": "1"},
+    "two nodes": {"NNODES": "2", "RAY_ADDRESS": "head:6379"},
+    "tensor parallel": {"TP": "2"},
+    "all at once": {"LORA": "16", "SP": "4", "OFFLOAD": "1", "NNODES": "8", "TP": "4"},
+    "local judge": {"JUDGE": "local", "JUDGE_OVERRIDE": "reward.reward_model.model_path=m"},
+    "odd folders": {"DATA": "/a b/it's, {here}", "RUN": "/c d/=e"},
+}
+
+
+@pytest.mark.parametrize("script", [RL, QWEN3])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_is_accepted_by_verl(composed, script, name):
+    from verl.utils.config import validate_config
+
+    variables = dict(OPTIONS[name])
+    overrides = [variables.pop("JUDGE_OVERRIDE")] if "JUDGE_OVERRIDE" in variables else []
+    config = composed(script, *overrides, **variables)
+    validate_config(config, use_reference_policy=False, use_critic=False)
+    actor, model, rollout = (config.actor_rollout_ref[key] for key in ("actor", "model", "rollout"))
+    assert actor.strategy == variables.get("STRATEGY", "fsdp2")
+    assert actor.fsdp_config.ulysses_sequence_parallel_size == int(variables.get("SP", 1))
+    assert actor.fsdp_config.param_offload is actor.fsdp_config.optimizer_offload is ("OFFLOAD" in variables)
+    assert config.trainer.nnodes == int(variables.get("NNODES", 1))
+    assert rollout.tensor_model_parallel_size == int(variables.get("TP", 1))
+    assert model.lora_rank == int(variables.get("LORA", 0))
+    assert rollout.load_format == ("safetensors" if "LORA" in variables else "dummy")
+    assert ("hf_model" in actor.checkpoint.save_contents) is ("LORA" not in variables)
+    # The longest sequence fits where it must.
+    longest = config.data.max_prompt_length + config.data.max_response_length
+    assert longest <= rollout.max_model_len and longest <= actor.ppo_max_token_len_per_gpu
+    if "DATA" in variables:
+        assert config.data.train_files == variables["DATA"] + "/train.parquet"
+        assert config.trainer.default_local_dir == variables["RUN"] + "/rl"
+
+
+@pytest.mark.parametrize("script", [RL, QWEN3])
+@pytest.mark.parametrize("preset", ["medgrpo", "medgrpo_all_tasks", "medgrpo_no_norm"])
+def test_a_preset_keeps_its_own_rewards(composed, script, preset):
+    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+        own = compose("medgrpo", [f"preset={preset}", "data.train_files=t", "data.val_files=v"])
+    for config in (composed(script, PRESET=preset), composed(script, f"preset={preset}", "judge=lexical")):
+        assert config.medgrpo.reward.normalization == own.medgrpo.reward.normalization
+        assert config.data.tasks == config.medgrpo.reward.reward_tasks == own.data.tasks
+    assert config.medgrpo.reward.judge == "lexical"
+    assert composed(script, f"preset={preset}", "medgrpo.reward.k=2").medgrpo.reward.k == 2
+
+
+@pytest.mark.parametrize("script", [RL, QWEN3, MEDR1, ZHU, SFT])
+def test_paths_are_absolute_wherever_ray_starts_its_workers(composed, tmp_path, script):
+    (tmp_path / "m").mkdir()
+    variables = dict.fromkeys(("MODEL", "BASE"), "m") | dict.fromkeys(("RUN", "OUT"), "r") | {"NORMALIZATION": "n.json"}
+    config = composed(script, DATA="d/", **variables)
+    assert config.data.train_files == f"{tmp_path}/d/train.parquet"
+    assert config.trainer.default_local_dir == f"{tmp_path}/r" + ("/rl" if script in (RL, QWEN3) else "")
+    model = config.model if script == SFT else config.actor_rollout_ref.model
+    assert model.path == f"{tmp_path}/m"
+    if script in (RL, QWEN3):
+        assert config.medgrpo.reward.artifact == f"{tmp_path}/n.json"
+
+
+def test_a_name_on_the_hub_stays_a_name(composed):
+    assert composed(SFT, BASE="a/b").model.path == "a/b"
+    for script in (MEDR1, RL, QWEN3):
+        assert composed(script, MODEL="a/b").actor_rollout_ref.model.path == "a/b"
+
+
+def test_the_judges_model_reaches_the_run(composed):
+    assert composed(RL, JUDGE_MODEL="m").medgrpo.reward.judge.model == "m"
+
+
+def test_adapters_go_into_the_language_model_alone(composed):
+    import torch
+    from peft import LoraConfig, inject_adapter_in_model
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    chosen = composed(RL, LORA="4").actor_rollout_ref.model
+    options = {key: chosen[key] for key in ("target_modules", "exclude_modules")}
+    for kind in ("qwen2_5_vl", "qwen3_vl"):
+        config = AutoConfig.for_model(kind)
+        config.text_config.num_hidden_layers = 1
+        config.vision_config.depth = 1
+        with torch.device("meta"):
+            model = AutoModelForImageTextToText.from_config(config)
+        injected = inject_adapter_in_model(LoraConfig(r=4, **options), model)
+        names = [name for name, _ in injected.named_parameters() if "lora_" in name]
+        assert names and all("language_model" in name for name in names), kind
+
+
+@pytest.mark.parametrize("variables", [{}, {"SP": "2", "OFFLOAD": "1"}, {"NNODES": "2", "STRATEGY": "fsdp"}])
+def test_sft_script_composes(composed, variables):
+    config = composed(SFT, "trainer.seed=3", **variables)
+    assert (config.trainer.total_epochs, config.optim.lr, config.trainer.seed) == (3, 5e-7, 3)
+    assert config.engine.strategy == variables.get("STRATEGY", "fsdp2")
+    assert config.engine.ulysses_sequence_parallel_size == int(variables.get("SP", 1))
+    assert config.engine.param_offload is ("OFFLOAD" in variables)
+    assert config.trainer.nnodes == int(variables.get("NNODES", 1))
+
+
+@pytest.mark.parametrize(
+    "overrides, steps",
+    [
+        ([], 9),
+        (["trainer.total_epochs=5"], 15),
+        (["trainer.total_training_steps=7"], 7),
+        (["data.only.modality=[CT]"], 3),
+        (["data.train_max_samples=4"], 6),
+        (["data.train_max_samples=4", "data.only.modality=[CT]"], 0),
+    ],
+)
+def test_number_of_sft_steps(composed, tmp_path, overrides, steps):
+    rows = pa.table({"extra_info": [{"modality": "CT" if i < 3 else "MRI"} for i in range(7)]})
+    (tmp_path / "d").mkdir()
+    pq.write_table(rows, tmp_path / "d/train.parquet")
+    assert sft_steps(composed(SFT, "data.train_batch_size=2", *overrides, DATA="d")) == steps
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.glob("run_*.sh")), ids=lambda path: path.name)
+def test_a_checkpoint_is_not_removed_before_the_next_is_noted(script):
+    assert "ckpt_to_keep=1" not in script.read_text()
+
+
+@pytest.mark.parametrize("script", [RL, QWEN3, SFT])
+def test_without_a_gpu_a_script_says_so_at_once(script, tmp_path):
+    start = time.monotonic()
+    done = subprocess.run(["bash", EXAMPLES / script], env=CLEAN, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1 and time.monotonic() - start < 1
+    assert "No NVIDIA GPU" in done.stderr and "bash examples/run_medgrpo_cpu.sh" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.rglob("*.*")), ids=lambda path: path.name)
+def test_shell_reads_every_script_and_none_stops_the_ray_of_others(script):
+    assert subprocess.run(["bash", "-n", script]).returncode == 0
+    assert "ray stop" not in script.read_text()

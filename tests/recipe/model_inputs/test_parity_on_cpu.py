@@ -1,0 +1,194 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Log-probabilities of the same tokens in vLLM and in the trainer's model, for every family, at every frame rate of the
+benchmark.
+
+Weights are random, with queries and keys enlarged so that a token's position decides whom it attends to: the usual
+small random weights cannot tell one position from another.
+"""
+
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from data_preprocess.media.token_count import pixel_budget
+from recipe.medgrpo import plugin
+from recipe.medgrpo.cpu import tiny_model
+from recipe.medgrpo.model_inputs import encode, mrope
+
+pytestmark = pytest.mark.e2e
+
+FPS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 29.97)
+TOKENS = 24
+
+
+#: What sets the size of queries and keys: Qwen3-VL normalizes them, so its projections do not.
+SIZES = {"qwen3_vl": ("q_norm.weight", "k_norm.weight")}
+
+
+@pytest.fixture(scope="module", params=tiny_model.FAMILIES)
+def family(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def sharp_model(family, drawn, tmp_path_factory):
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path_factory.mktemp("sharp") / family
+    tiny_model.build(folder, drawn / "train.parquet", family=family)
+    weights = load_file(folder / "model.safetensors")
+    names = SIZES.get(family, ("q_proj.weight", "k_proj.weight"))
+    chosen = [name for name in weights if name.endswith(names)]
+    assert len(chosen) == 8
+    for name in chosen:
+        weights[name] = weights[name] * 2.5
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def messages(family, tmp_path_factory):
+    """One clip at every frame rate, an odd clip, a single frame, two clips, an image beside a clip, an image alone."""
+    folder, rng = tmp_path_factory.mktemp("frames"), np.random.default_rng(0)
+    frames = [str(folder / f"{i}.png") for i in range(8)]
+    for path in frames:
+        Image.fromarray(rng.integers(0, 255, (112, 112, 3), dtype=np.uint8)).save(path)
+
+    patch = tiny_model.patch_size(family)
+
+    def video(count, fps):
+        budget = pixel_budget(patch=patch)
+        return {"type": "video", "video": frames[:count], "sample_fps": fps, "raw_fps": fps, **budget}
+
+    token = (2 * patch) ** 2
+    image = {"type": "image", "image": frames[0], "min_pixels": 4 * token, "max_pixels": 16 * token}
+    text = {"type": "text", "text": "When is the grasper seen?"}
+    contents = [[video(8, fps), text] for fps in FPS]
+    contents += [[video(5, 0.5), text], [video(1, 1), text]]
+    contents += [[video(4, 0.5), text, video(6, 3), text], [image, text, video(8, 0.25), text], [image, text]]
+    return [[{"role": "user", "content": content}] for content in contents]
+
+
+@pytest.fixture(scope="module")
+def sampled(sharp_model, messages):
+    """Prompts as verl's agent loop sends them to its server, and what vLLM sampled."""
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    plugin.register_vllm()
+    from verl.utils import hf_processor
+    from verl.workers.rollout.utils import qwen2_5_vl_dedup_image_tokens
+    from vllm import LLM, SamplingParams
+
+    processor = hf_processor(str(sharp_model))
+    engine = LLM(
+        model=str(sharp_model),
+        dtype="float32",
+        enforce_eager=True,
+        max_model_len=1024,
+        skip_mm_profiling=True,
+        limit_mm_per_prompt={"video": 2, "image": 1},
+    )
+    # verl, too, keeps the policy from sampling placeholders; vLLM reports log-probabilities from before that.
+    never = {processor.image_token_id: -100.0, processor.video_token_id: -100.0}
+    parameters = SamplingParams(temperature=1.0, max_tokens=TOKENS, logprobs=0, ignore_eos=True, logit_bias=never)
+    encoded, prompts = [], []
+    for turns in messages:
+        images, videos = encode.load_media(turns, processor.image_processor.patch_size)
+        inputs = encode.encode(processor, turns, images, videos)
+        media = {"image": images, "video": videos}
+        prompts.append(
+            {
+                "prompt_token_ids": qwen2_5_vl_dedup_image_tokens(inputs["input_ids"][0].tolist(), processor),
+                "multi_modal_data": {kind: found for kind, found in media.items() if found},
+                "mm_processor_kwargs": encode.MM_PROCESSOR_KWARGS,
+            }
+        )
+        encoded.append(inputs)
+    outputs = engine.generate(prompts, parameters, use_tqdm=False)
+    found = []
+    for inputs, output in zip(encoded, outputs, strict=True):
+        (answer,) = output.outputs
+        assert list(output.prompt_token_ids) == inputs["input_ids"][0].tolist()
+        log_probs = [step[token].logprob for step, token in zip(answer.logprobs, answer.token_ids, strict=True)]
+        found.append((inputs, list(answer.token_ids), torch.tensor(log_probs)))
+    return processor, found
+
+
+@pytest.fixture(scope="module")
+def trainer(sharp_model):
+    """The model as verl's FSDP worker runs it: Hugging Face's classes under verl's own patches."""
+    from transformers import AutoModelForImageTextToText
+    from verl.models.transformers.monkey_patch import apply_monkey_patch
+
+    model = AutoModelForImageTextToText.from_pretrained(sharp_model, dtype=torch.float32, attn_implementation="sdpa")
+    apply_monkey_patch(model, use_remove_padding=False, ulysses_sp_size=1)
+    return model.eval()
+
+
+def positions_of(processor, ids, inputs) -> torch.Tensor:
+    """As verl's agent loop computes them for training; shape (4, 1, L)."""
+    from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
+
+    worker, media = SimpleNamespace(processor=processor), dict(inputs)
+    found = AgentLoopWorker._compute_position_ids(worker, ids, torch.ones_like(ids), media)
+    return found.transpose(0, 1)
+
+
+def counted(processor, ids, inputs) -> torch.Tensor:
+    """Positions of a text of this length; shape (4, 1, L)."""
+    return torch.arange(ids.shape[1]).expand(4, 1, -1)
+
+
+@torch.no_grad()
+def log_probs_of(model, processor, inputs, answer, positions=positions_of) -> torch.Tensor:
+    ids = torch.cat([inputs["input_ids"], torch.tensor([answer])], dim=1)
+    media = {key: inputs[key] for key in ("pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")
+             if key in inputs}  # fmt: skip
+    places = positions(processor, ids, inputs)
+    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), position_ids=places, **media).logits[0]
+    steps = logits[-len(answer) - 1 : -1].log_softmax(-1)
+    return steps.gather(1, torch.tensor(answer)[:, None])[:, 0]
+
+
+def differences(model, processor, found, **options) -> list[float]:
+    """Largest difference of a token's log-probability, for each prompt."""
+    return [
+        (log_probs_of(model, processor, inputs, answer, **options) - rolled).abs().max().item()
+        for inputs, answer, rolled in found
+    ]
+
+
+def test_rollout_and_trainer_agree_everywhere(sampled, trainer):
+    processor, found = sampled
+    worst = differences(trainer, processor, found)
+    assert max(worst) < 1e-3, worst
+
+
+def test_the_comparison_sees_positions(sampled, trainer):
+    processor, found = sampled
+    smallest = differences(trainer, processor, found, positions=counted)
+    assert min(smallest) > 0.02, smallest
+
+
+@pytest.mark.parametrize("family", ["qwen3_vl"], indirect=True)
+def test_the_comparison_sees_deepstack(sampled, trainer, monkeypatch):
+    """The features of the vision tower's inner layers, which both sides add to the language model's."""
+    processor, found = sampled
+    monkeypatch.setattr(trainer.model.visual, "deepstack_visual_indexes", [])
+    smallest = differences(trainer, processor, found)
+    assert min(smallest) > 0.02, smallest
+
+
+def test_stock_positions(sampled, trainer, sharp_model, family):
+    """verl 0.9.1 as it is, its own binding called without the clip's time step, is wrong for Qwen2.5-VL alone."""
+    from verl.utils import hf_processor
+
+    stock = hf_processor.__wrapped__(str(sharp_model))
+    assert getattr(stock.get_rope_index, "func", None) is not mrope.get_rope_index
+    _, found = sampled
+    measured = differences(trainer, stock, found[: len(FPS)])
+    assert min(measured) > 0.02 if family == "qwen2_5_vl" else max(measured) < 1e-3, measured

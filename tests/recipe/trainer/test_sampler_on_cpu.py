@@ -1,0 +1,300 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The sampler on a real TransferQueue, with the configuration as it is composed; running normalization through Ray."""
+
+import asyncio
+import json
+import math
+from types import SimpleNamespace
+
+import pytest
+import ray
+import torch
+import transfer_queue as tq
+from hydra import compose, initialize_config_module
+from omegaconf import open_dict
+from verl.utils.tensordict_utils import list_of_dict_to_tensordict
+
+import reward_score
+from recipe.medgrpo.trainer import judge_limiter
+from recipe.medgrpo.trainer.ema_normalizer import NormalizerCheckpoint, NormalizerFollower, RunningNormalizer
+from recipe.medgrpo.trainer.sampler import MedGRPOReplayBuffer, SamplerError
+from recipe.medgrpo.trainer.step_metrics import Answer, CollapseError
+from reward_score.errors import NormalizationError
+
+
+def configuration(*overrides):
+    needed = (
+        "data.train_files=t",
+        "data.val_files=v",
+        "actor_rollout_ref.model.path=m",
+        "actor_rollout_ref.rollout.n=3",
+    )
+    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
+        return compose("medgrpo", [*needed, "platform=cpu", *overrides])
+
+
+def build(config, refill=None):
+    """As verl's trainer does."""
+    sampler = config.trainer.v1.sampler
+    return MedGRPOReplayBuffer(
+        trainer_mode=config.trainer.v1.trainer_mode,
+        trainer_config={},
+        max_off_policy_threshold=sampler.max_off_policy_threshold,
+        max_off_policy_strategy=sampler.max_off_policy_strategy,
+        sampler_kwargs=sampler.sampler_kwargs,
+        refill_fn=refill or (lambda n: n),
+    )
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory):
+    observed = {("CoPESD", "tag", "raw"): [0.01 * step for step in range(100)]}
+    provenance = reward_score.Provenance(model="m", split="train", decoding="greedy")
+    path = tmp_path_factory.mktemp("artifact") / "normalization.json"
+    return reward_score.Artifact.from_observations(observed, provenance).save(path)
+
+
+@pytest.fixture
+def plain(tmp_path):
+    return configuration(
+        "medgrpo.reward.normalization=none", "medgrpo.reward.artifact=null", f"trainer.default_local_dir='{tmp_path}'"
+    )
+
+
+def test_filter_groups_and_intervals_arrive(plain):
+    assert build(plain).filter_groups_metric is None
+    plain.algorithm.filter_groups.enable = True
+    plain.algorithm.filter_groups.metric = None
+    with pytest.raises(SamplerError, match="filter_groups.metric must be set"):
+        build(plain)
+    plain.algorithm.filter_groups.metric = "reward"
+    sampler = build(plain)
+    assert (sampler.filter_groups_metric, sampler.gen_batch_size, sampler.train_batch_size) == ("reward", 1, 48)
+    assert sampler.poll_interval == 0.2
+
+
+def test_other_trainer_modes_and_unknown_options_are_refused(plain):
+    plain.trainer.v1.trainer_mode = "separate_async"
+    with pytest.raises(SamplerError, match="trainer.v1.trainer_mode=sync"):
+        build(plain)
+    plain.trainer.v1.trainer_mode = "sync"
+    with open_dict(plain):
+        plain.trainer.v1.sampler.sampler_kwargs.unheard_of = 1
+    with pytest.raises(SamplerError, match="unheard_of"):
+        build(plain)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A Ray cluster of this machine, and the TransferQueue of the CPU configuration on it."""
+    started = not ray.is_initialized()
+    if started:
+        ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    tq.init(configuration("medgrpo.reward.artifact=null").transfer_queue)
+    yield
+    tq.close()
+    if started:
+        ray.shutdown()
+
+
+def train_partition():
+    return (tq.kv_list() or {}).get("train", {})
+
+
+@pytest.fixture
+def queue(cluster):
+    """The queue, emptied after the test."""
+    yield
+    if keys := list(train_partition()):
+        tq.kv_clear(keys=keys, partition_id="train")
+
+
+def put(uid, rewards, status):
+    """A prompt with its answers, as verl's agent loop leaves them."""
+    prompt = {"is_prompt": True, "status": status, "global_steps": 1}
+    tq.kv_batch_put(keys=[uid], partition_id="train", tags=[prompt])
+    if rewards:
+        fields = [
+            {
+                "data_source": "medvidbench/CoPESD/tag",
+                "rollout_log_probs": torch.full((4 + i,), -0.5),
+                "rm_scores": torch.tensor([0.0] * (3 + i) + [reward]),
+                "extra_fields": {
+                    "reward_extra_info": {"raw": reward, "normalized": reward / 2, "score": reward, "parsed": 1.0}
+                },
+            }
+            for i, reward in enumerate(rewards)
+        ]
+        tq.kv_batch_put(
+            keys=[f"{uid}_{i}_0" for i in range(len(rewards))],
+            partition_id="train",
+            fields=list_of_dict_to_tensordict(fields),
+            tags=[{"status": "success", "response_len": 4 + i} for i in range(len(rewards))],
+        )
+
+
+def test_groups_that_cannot_be_compared_are_left_out(queue, plain):
+    put("a", [0.1, 0.2, 0.3], "finished")
+    put("b", [0.5], "failure")
+    put("c", [0.4, 0.4], "failure")
+    put("d", [], "failure")
+    sampler = build(plain)
+    sampler.submitted(["a", "b", "c", "d"], ["medvidbench/CoPESD/tag"] * 3 + ["medvidbench/EgoSurgery/rc"])
+    batch, metrics = sampler.sample(1, "train", 4)
+    assert sorted(batch.keys) == sorted(tq.kv_list()["train"]) == ["a_0_0", "a_1_0", "a_2_0", "c_0_0", "c_1_0"]
+    assert [tag["response_len"] for tag in batch.tags] == [4 + int(key.split("_")[1]) for key in batch.keys]
+    # b, of which one answer is left, and d, of which none is.
+    assert metrics["medgrpo/dropped_groups"] == 2 and metrics["medgrpo/dropped_trajectories"] == 7
+    assert metrics["medgrpo/CoPESD/tag/dropped_trajectories"] == 4
+    assert metrics["medgrpo/EgoSurgery/rc/dropped_trajectories"] == 3
+    assert not any(key.endswith("judge_failures") for key in metrics), "there is no LLM judge"
+    assert metrics["medgrpo/CoPESD/tag/normalized/mean"] == pytest.approx(0.14)
+    assert metrics["medgrpo/CoPESD/tag/raw/mean"] == pytest.approx(0.28)
+    assert metrics["medgrpo/CoPESD/tag/zero_std_groups"] == 0.5
+    assert metrics["medgrpo/sampled_entropy"] == pytest.approx(0.5)
+    tq.kv_clear(keys=batch.keys, partition_id="train")
+    put("e", [0.5], "failure")
+    with pytest.raises(SamplerError, match="no prompt of this step has 2 scored answers"):
+        build(plain).sample(2, "train", 1)
+
+
+class Refill:
+    """What verl's trainer does when its sampler asks for more prompts: new ones, answered at once."""
+
+    def __init__(self, rewards, status="finished"):
+        self.rewards, self.status, self.asked = rewards, status, []
+
+    def __call__(self, number):
+        for _ in range(number):
+            put(f"new{sum(self.asked)}", self.rewards, self.status)
+            self.asked.append(1)
+        return number
+
+
+@pytest.mark.parametrize("metric", ["reward", "raw"])
+def test_a_group_of_equal_rewards_is_replaced_by_fresh_ones(queue, plain, metric):
+    plain.algorithm.filter_groups.enable = True
+    plain.algorithm.filter_groups.metric = metric
+    plain.data.train_batch_size = 2
+    put("a", [0.5, 0.5, 0.5], "finished")
+    put("b", [0.1, 0.2, 0.3], "finished")
+    refill = Refill([0.4, 0.4, 0.9])
+    batch, metrics = build(plain, refill).sample(1, "train", 2)
+    # verl asks for two in place of one, and discards what a batch does not need.
+    assert len(refill.asked) == 2 and metrics["training/filter_groups/evicted_samples"] == 1
+    assert metrics["training/filter_groups/discarded_surplus_samples"] == 1
+    uids = {key.split("_")[0] for key in batch.keys}
+    assert len(batch.keys) == 6 and len(uids) == 2 and uids <= {"b", "new0", "new1"}
+    assert sorted(train_partition()) == sorted(batch.keys)
+    assert metrics["medgrpo/zero_std_groups"] == 0 == metrics["medgrpo/dropped_groups"]
+
+
+def test_a_step_in_which_nobody_is_scored_is_replaced_if_so_wished(queue, plain):
+    plain.data.train_batch_size = 2
+    for uid in "ab":
+        put(uid, [], "failure")
+    with pytest.raises(RuntimeError, match="Enable trainer.v1.sampler.sync_refill_failed_groups"):
+        build(plain).sample(1, "train", 2)
+    plain.trainer.v1.sampler.sync_refill_failed_groups = True
+    refill = Refill([0.1, 0.2, 0.3])
+    batch, metrics = build(plain, refill).sample(1, "train", 2)
+    assert len(refill.asked) == 2 and len(batch.keys) == 6 and metrics["medgrpo/dropped_groups"] == 0
+
+
+def test_replacing_ends_where_replacements_have_no_score_either(queue, plain):
+    plain.data.train_batch_size = 2
+    plain.trainer.v1.sampler.sync_refill_failed_groups = True
+    for uid in "ab":
+        put(uid, [], "failure")
+    refill = Refill([], "failure")
+    with pytest.raises(SamplerError, match="8 prompts of this step have no scored answer"):
+        build(plain, refill).sample(1, "train", 2)
+    assert len(refill.asked) == 6
+
+
+@pytest.mark.parametrize("limit, batches", [(0, 10), (2, 2)])
+def test_filtering_ends_where_all_answers_are_alike(queue, plain, limit, batches):
+    plain.data.train_batch_size = 2
+    plain.algorithm.filter_groups.enable = True
+    plain.algorithm.filter_groups.metric = "reward"
+    plain.algorithm.filter_groups.max_num_gen_batches = limit
+    for uid in "ab":
+        put(uid, [0.5, 0.5, 0.5], "finished")
+    refill = Refill([0.5, 0.5, 0.5])
+    with pytest.raises(CollapseError, match=f"{2 * batches} prompts were thrown away.*0 of 2 are left"):
+        build(plain, refill).sample(1, "train", 2)
+    assert len(refill.asked) == 2 * (batches - 1)
+
+
+def test_a_batch_that_was_found_is_taken_whatever_was_thrown_away(queue, plain):
+    plain.data.train_batch_size = 1
+    plain.algorithm.filter_groups.enable = True
+    plain.algorithm.filter_groups.metric = "reward"
+    plain.algorithm.filter_groups.max_num_gen_batches = 1
+    put("a", [0.5, 0.5, 0.5], "finished")
+    put("b", [0.1, 0.2, 0.3], "finished")
+    batch, _ = build(plain).sample(1, "train", 1)
+    assert {key.split("_")[0] for key in batch.keys} == {"b"}
+
+
+def test_the_sampler_owns_the_judges_limiter_and_stops_the_run_without_it(queue, tmp_path):
+    reward = ["medgrpo.reward.normalization=none", "medgrpo.reward.artifact=null"]
+    sampler = build(configuration("judge=openai", *reward, f"trainer.default_local_dir='{tmp_path}'"))
+    assert ray.get_actor(judge_limiter._name()) == sampler.judge
+    put("a", [0.1, 0.2, 0.3], "finished")
+    sampler.submitted(["a"], ["medvidbench/CoPESD/rc"])
+    for uid in ("a", "a", "of_validation"):
+        ray.get(sampler.judge.fail.remote(uid))
+    batch, metrics = sampler.sample(1, "train", 1)
+    assert metrics["judge/asked"] == 0 and metrics["medgrpo/CoPESD/rc/judge_failures"] == 2
+    assert judge_limiter.failed_by_group(sampler.judge) == {}
+    tq.kv_clear(keys=batch.keys, partition_id="train")
+    ray.kill(sampler.judge)
+    put("b", [0.1, 0.2, 0.3], "finished")
+    with pytest.raises(judge_limiter.JudgeAborted, match="limiter does not answer"):
+        sampler.sample(2, "train", 1)
+
+
+def test_reward_workers_follow_the_running_statistics(cluster, artifact, tmp_path):
+    reward = {"artifact": str(artifact), "normalization": "ema", "k": 3.0}
+    checkpoints = {"folder": str(tmp_path), "resume_mode": "auto", "resume_from_path": None}
+    sampler = RunningNormalizer.start(reward, checkpoints)
+    worker = reward_score.Normalizer(reward_score.Artifact.load(artifact), "ema")
+    follower = NormalizerFollower(worker)
+    pair = (0.9, "CoPESD", "tag", "raw")
+
+    def seen_at(step):
+        asyncio.run(follower.follow(step))
+        return worker(*pair)
+
+    before = seen_at(1)
+    score = {"rule": 0.9, "similarity": math.nan, "judge": math.nan}
+    sampler.observe(1, [Answer("a", "medvidbench/CoPESD/tag", score, 4, 1.0)])
+    assert seen_at(1) == before, "all answers of a step are normalized alike"
+    assert before > seen_at(2) == sampler.normalizer(*pair) > 0.5
+    folder = tmp_path / "global_step_1"
+    trainer = SimpleNamespace(replay_buffer=SimpleNamespace(normalizer=sampler))
+    folder.mkdir()
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text("1")
+    # Killed before verl called back, and after.
+    for _ in range(2):
+        resumed = RunningNormalizer.start(reward, checkpoints)
+        assert resumed.normalizer.state_dict() == sampler.normalizer.state_dict()
+        NormalizerCheckpoint().on_save(trainer, 1, str(folder))
+        (tmp_path / "normalizer.last_step.json").unlink(missing_ok=True)
+
+
+def test_ema_state_is_in_the_checkpoint_and_needed_on_resume(artifact, tmp_path):
+    reward = {"artifact": str(artifact), "normalization": "logistic", "k": 3.0}
+    checkpoints = {"folder": str(tmp_path), "resume_mode": "auto", "resume_from_path": None}
+    kept = RunningNormalizer.start(reward, checkpoints)
+    folder = tmp_path / "global_step_3"
+    folder.mkdir()
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text("3")
+    with pytest.raises(NormalizationError, match="global_step_3 has no normalizer.json"):
+        RunningNormalizer.start({**reward, "normalization": "ema"}, checkpoints)
+    (folder / "normalizer.json").write_text(json.dumps(kept.normalizer.state_dict()))
+    RunningNormalizer.start(reward, checkpoints)
+    with pytest.raises(NormalizationError, match="method 'logistic', now 'ema'"):
+        RunningNormalizer.start({**reward, "normalization": "ema"}, checkpoints)

@@ -1,0 +1,310 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Medical VQA rewards: the vectors of Med-R1's published code, the papers' components, and their loopholes."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reward_score import SCORE_KEYS, Scorer, compute_score, make_sample
+from reward_score.errors import BadGroundTruth, BadOption, RewardError
+from reward_score.judge import DIMENSIONS, LLMJudge, Verdict
+from reward_score.tasks import answer_tags
+from reward_score.tasks.multiple_choice import lenient
+from reward_score.tasks.open_answer import right
+
+MCQ = "omnimedvqa/CT/mcq"
+OPTIONS = ["MRI", "Ultrasound", "CT", "X-ray"]
+EXTRA = {
+    "question": "Which modality? A)MRI, B)Ultrasound, C)CT, D)X-ray",
+    "options": json.dumps(OPTIONS),
+    "answer_text": "CT",
+}
+
+# spec/medical_vqa.md, table 1.3, gold "<answer> C </answer>": (accuracy, think, nothink, evaluation's extraction).
+VECTORS = [
+    ("<think>x</think><answer>C</answer>", 1, 1, 0, "C"),
+    ("<think>x</think>\n<answer> C </answer>", 1, 1, 0, "C"),
+    ("<think>x</think>\n<answer> C </answer>\n", 1, 0, 0, "C"),
+    ("\n<think>x</think>\n<answer> C </answer>", 1, 0, 0, "C"),
+    ("<answer>C</answer>", 1, 0, 1, "C"),
+    (" <answer>C</answer>", 1, 0, 1, "C"),
+    ("C", 1, 0, 0, None),
+    ("c", 0, 0, 0, None),
+    ("<answer>c</answer>", 0, 0, 1, "c"),
+    ("<answer>C)CT</answer>", 0, 0, 1, None),
+    ("<answer>C. CT</answer>", 0, 0, 1, None),
+    ("<answer>\nC\n</answer>", 0, 0, 1, "C"),
+    ("<answer>A</answer><answer>C</answer>", 0, 0, 1, "A"),
+    ("<think>a</think><answer>A</answer> so <answer>C</answer>", 0, 1, 0, "A"),
+    ("reason <answer>C</answer>", 1, 0, 0, "C"),
+    ("", 0, 0, 0, None),
+]
+
+
+def vqa(answer, truth="C", task="mcq", extra=EXTRA, judge="lexical", **options):
+    scorer = Scorer(reward_tasks="all", judge=judge, similarity=object(), vqa=options)
+    return scorer.score([make_sample(f"omnimedvqa/CT/{task}", answer, truth, extra)])[0]
+
+
+@pytest.mark.parametrize(("text", "accuracy", "think", "nothink", "word"), VECTORS)
+@pytest.mark.parametrize("truth", ["C", "<answer> C </answer>"])
+def test_vectors_of_the_published_code(text, accuracy, think, nothink, word, truth):
+    both = {"accuracy": 1.0, "tags": 1.0}
+    for form, kept in (("think", think), ("nothink", nothink)):
+        found = vqa(text, truth, form=form, weights=both)
+        assert (found["accuracy"], found["tags"], found["score"]) == (accuracy, kept, accuracy + kept)
+    assert answer_tags.answer_word(text) == word
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("<answer>C</answer><think>x</think>", 1),
+        (" <answer>C</answer>\n<think>x\ny</think>", 1),
+        ("<answer>C</answer><think>x</think>\n", 0),
+        ("<think>x</think><answer>C</answer>", 0),
+        ("<answer>C</answer>", 0),
+    ],
+)
+def test_think_after(text, kept):
+    assert vqa(text, form="think_after")["tags"] == kept
+
+
+def test_strict_tags_close_the_loopholes():
+    loopholes = {
+        "nothink": "<answer>A</answer><answer>C</answer>",
+        "think": "<think>a</think><answer>A</answer> so <answer>C</answer>",
+    }
+    honest = {"nothink": "<answer>C</answer>", "think": "<think>x</think><answer>C</answer>"}
+    for form, text in loopholes.items():
+        assert vqa(text, form=form)["tags"] == 1
+        assert vqa(text, form=form, strict_tags=True)["tags"] == 0
+        assert vqa(honest[form], form=form, strict_tags=True)["tags"] == 1
+
+
+def test_nothink_strict_wants_nothing_outside_the_tags():
+    between = "<answer>C</answer> because it is bright <answer>C</answer>"
+    assert vqa(between, form="nothink")["accuracy"] == 1
+    assert vqa(between, form="nothink", nothink_strict=True)["accuracy"] == 0
+    assert vqa("reason <answer>C</answer>", form="nothink")["accuracy"] == 1
+    assert vqa("reason <answer>C</answer>", form="nothink", nothink_strict=True)["accuracy"] == 0
+    assert vqa("<answer>C</answer>\n", form="nothink", nothink_strict=True)["accuracy"] == 1
+
+
+def test_length_rewards_count_tokens():
+    right_one, wrong = "<think>x</think><answer>C</answer>", "<think>x</think><answer>A</answer>"
+    extra = EXTRA | {"response_length": 128}
+    ecr = {"max_length": 512, "weights": {"accuracy": 1.0, "tags": 1.0, "ecr": 1.0}}
+    cwr = {"max_length": 512, "weights": {"accuracy": 1.0, "tags": 1.0, "cwr": 1.0}}
+    assert vqa(right_one, extra=extra, **ecr)["score"] == vqa(right_one, extra=extra, **cwr)["score"] == 2.25
+    assert vqa(wrong, extra=extra, **ecr)["score"] == 1.25
+    assert vqa(wrong, extra=extra, **cwr)["score"] == 1.0
+    assert vqa(right_one, extra=extra | {"response_length": 2048}, **ecr)["ecr"] == 1.0
+
+
+@pytest.mark.parametrize("options", [{"max_length": 512}, {}])
+@pytest.mark.parametrize("name", ["ecr", "cwr"])
+def test_a_length_reward_without_a_length_is_an_error(name, options):
+    extra = EXTRA | ({} if options else {"response_length": 3})
+    with pytest.raises(RewardError, match="response_length.*max_length"):
+        vqa("C", extra=extra, weights={name: 1.0}, **options)
+
+
+class Expert:
+    """Keeps what it is asked, and grades by one word."""
+
+    name = "expert"
+
+    def __init__(self):
+        self.asked = []
+
+    def judge(self, pairs):
+        self.asked += pairs
+        return [Verdict(**dict.fromkeys(DIMENSIONS, 5 if "dense" in pair.candidate else 1)) for pair in pairs]
+
+
+def test_alignment_asks_the_judge_about_the_reasoning():
+    expert = Expert()
+    weights = {"accuracy": 1.0, "tags": 1.0, "alignment": 1.0}
+    good = vqa("<think>dense bone is white</think><answer>C</answer>", judge=expert, weights=weights)
+    assert (good["alignment"], good["score"]) == (1.0, 3.0)
+    assert expert.asked[0].candidate == "dense bone is white"
+    assert EXTRA["question"] in expert.asked[0].reference and expert.asked[0].reference.endswith("CT")
+    assert vqa("<think>hm</think><answer>C</answer>", judge=expert, weights=weights)["alignment"] == 0
+    asked = len(expert.asked)
+    assert vqa("<think> </think><answer>C</answer>", judge=expert, weights=weights)["alignment"] == 0
+    assert len(expert.asked) == asked
+    # Reasoning that never closes ends at the answer, which is no part of it.
+    vqa("<think>thin <answer>C</answer>", judge=expert, weights=weights)
+    assert expert.asked.pop().candidate == "thin"
+    assert math.isnan(vqa("<think>dense</think><answer>C</answer>", judge=expert)["alignment"])
+    assert len(expert.asked) == asked
+
+
+def test_the_embedded_judge_knows_sound_reasoning_from_none():
+    extra = EXTRA | {"question": "Which modality is this ultrasound image of the liver?", "answer_text": "ultrasound"}
+    weights = {"alignment": 1.0}
+    sound = "The image of the liver is an ultrasound; the answer is the modality ultrasound, correct."
+    assert vqa(f"<think>{sound}</think><answer>C</answer>", extra=extra, weights=weights)["alignment"] == 1
+    assert vqa("<think>bananas grow slowly</think><answer>C</answer>", extra=extra, weights=weights)["alignment"] == 0
+
+
+def test_alignment_by_an_llm_has_its_own_question_and_the_jobs_limits():
+    judge = {"model": "m", "base_url": "http://127.0.0.1:1/v1", "cache": None}
+    scorer = Scorer(reward_tasks="all", judge=judge, vqa={"weights": {"alignment": 1.0}})
+    assert isinstance(scorer.expert, LLMJudge) and scorer.expert.prompt.startswith("reasoning-")
+    assert scorer.judge.prompt.startswith("comparative-") and scorer.expert.limiter is scorer.judge.limiter
+    with pytest.raises(BadOption, match="on_failure=drop"):
+        Scorer(reward_tasks="all", judge=judge, on_failure="similarity_only", vqa={"weights": {"alignment": 1.0}})
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("C", "C"),
+        ("c", "C"),
+        ("C) CT", "C"),
+        ("C. CT", "C"),
+        ("(c)", "C"),
+        ("<answer>C)CT</answer>", "C"),
+        ("<answer>\nC\n</answer>", "C"),
+        ("<think>not A) but</think> C", "C"),
+        ("<think>A. It never ends", None),
+        ("The answer is C.", "C"),
+        ("The answer is (c)", "C"),
+        ("The image shows a CT scan", "C"),
+        ("The answer is C because the image is bright", "C"),
+        ("The correct answer is C as seen", "C"),
+        ("The answer is a because it is bright", "A"),
+        ("The answer is a scan of the chest", None),
+        ("The answer is X-ray", "D"),
+        ("Answer: A CT scan", "C"),
+        ("<answer>**C**</answer>", "C"),
+        ("**C**", "C"),
+        ("**C)** CT", "C"),
+        ("Answer:\nC", "C"),
+        ("**Answer:** C", "C"),
+        ("C\nBecause it is bright", "C"),
+        ("A) MRI would be darker. The answer is C) CT.", "C"),
+        ("<answer></answer><answer>C</answer>", "C"),
+        ("<answer>C</answer><answer>c) CT</answer>", "C"),
+        # Several letters are no choice.
+        ("<answer>C</answer><answer>A</answer>", None),
+        ("<answer>A</answer><answer>C</answer>", None),
+        ("<think>x</think><answer>C</answer> or <answer>none</answer>", None),
+        ("A)MRI, B)Ultrasound, C)CT, D)X-ray", None),
+        ("A. MRI\nB. Ultrasound\nC. CT\nD. X-ray", None),
+        ("Answer: A)MRI, B)Ultrasound, C)CT, D)X-ray", None),
+        ("A) or C)", None),
+        ("a) or c)", None),
+        ("A or C", None),
+        ("A/C", None),
+        ("Both A and C", None),
+        ("It could be A) or C)", None),
+        ("(A), (C)", None),
+        ("The answer is A or C", None),
+        ("The answer is A. The answer is C.", None),
+        ("An MRI or a CT", None),
+        ("A scan of the head", None),
+        ("I cannot say", None),
+        ("", None),
+    ],
+)
+def test_lenient_extraction(text, letter):
+    assert lenient(text, tuple(OPTIONS)) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "letter"),
+    [
+        ("It is CT angiography", ("CT", "CT angiography"), "B"),
+        ("It is Computed Tomography (CT).", ("MRI", "Computed Tomography (CT)"), "B"),
+        ("About 50% of it", ("20%", "50%"), "B"),
+        (">50%", ("50%", ">50%"), "B"),
+        ("It is >50%", ("50%", "<20%"), None),
+        ("It is 2.5 mm", ("5 mm", "2.5 mm"), "B"),
+        ("B. C. difficile", ("E. coli", "C. difficile"), "B"),
+        ("B) vitamins A and D", ("vitamin K", "Vitamins A and D"), "B"),
+        ("vitamins A and D", ("vitamin K", "Vitamins A and D"), "B"),
+        ("It is **HLA-B*27**", ("HLA-A*02", "HLA-B*27"), "B"),
+    ],
+)
+def test_an_options_own_text_is_read_as_a_whole(text, options, letter):
+    assert lenient(text, options) == letter
+
+
+@pytest.mark.parametrize(("answer", "accuracy"), [("<answer>C</answer><answer>A</answer>", 1), ("A) or C)", 0)])
+def test_a_hedge_is_leniently_wrong_whatever_the_reward_says(answer, accuracy):
+    for truth, strict in (("C", accuracy), ("A", 0)):
+        found = vqa(answer, truth)
+        assert (found["accuracy"], found["accuracy_lenient"]) == (strict, 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth", "accuracy", "more"),
+    [
+        ("yes", "Yes", 1, 1),
+        ("<answer>Yes.</answer>", "yes", 1, 1),
+        ("<answer>yes and no</answer>", "yes", 0, 0),
+        ("<think>no</think><answer>yes</answer>", "yes", 1, 1),
+        ("<answer>not known</answer>", "no", 0, 0),
+        ("<answer>Left  kidney.</answer>", "left kidney", 1, 1),
+        ("<answer>the left kidney</answer>", "left kidney", 0, 1),
+        ("<answer>kidney</answer>", "left kidney", 0, 0),
+        ("", "left kidney", 0, 0),
+        ("<answer>yes</answer><answer>no</answer>", "yes", 1, 0),
+        ("<answer>left kidney</answer><answer>liver</answer>", "left kidney", 1, 0),
+        ("<answer></answer>left kidney", "left kidney", 0, 0),
+        ("<answer>-5</answer>", "5", 0, 0),
+        ("<answer>50%</answer>", ">50%", 0, 0),
+        ("<answer>> 50 %</answer>", ">50%", 1, 1),
+        ("<answer>about <50%</answer>", ">50%", 0, 0),
+        ("<answer>3</answer>", "3+", 0, 0),
+        ("<answer>5 to 10</answer>", "5-10", 0, 0),
+        ("<answer>5 - 10.</answer>", "5-10", 1, 1),
+        ("<answer>T2 weighted</answer>", "T2-weighted", 1, 1),
+        ("<answer>it is 2.5 mm</answer>", "5 mm", 0, 0),
+    ],
+)
+@pytest.mark.parametrize("task", ["closed", "open"])
+def test_short_answers(answer, truth, accuracy, more, task):
+    found = vqa(answer, truth, task, extra=None)
+    assert (found["accuracy"], found["accuracy_lenient"]) == (accuracy, more)
+
+
+@given(st.text(max_size=60))
+def test_strict_right_is_lenient_right_without_surplus_tags(text):
+    for task, truth in (("mcq", "C"), ("closed", "no"), ("open", "left kidney")):
+        found = vqa(text, truth, task)
+        assert found["accuracy"] <= found["accuracy_lenient"] and found["score"] == found["accuracy"]
+    assert right("no", "no") and not right("yes no", "no")
+
+
+@pytest.mark.parametrize("truth", ["", "E", "c", "CT"])
+def test_a_row_without_a_letter_is_an_error(truth):
+    with pytest.raises(BadGroundTruth, match=r"omnimedvqa/CT/mcq"):
+        vqa("C", truth)
+
+
+@pytest.mark.parametrize("options", ["{", "3", '["a", 1]'])
+def test_options_that_cannot_be_read_are_an_error(options):
+    with pytest.raises(BadGroundTruth, match="options"):
+        vqa("C", extra={"options": options})
+
+
+@pytest.mark.parametrize("wrong", [{"weights": {"acc": 1}}, {"weights": {"tags": -1}}, {"form": "both"}, {"x": 1}])
+def test_unknown_options_are_refused(wrong):
+    with pytest.raises(BadOption):
+        vqa("C", **wrong)
+
+
+def test_all_tasks_share_the_keys_and_no_artifact_is_needed():
+    found = vqa("C")
+    assert tuple(found) == SCORE_KEYS
+    video = compute_score("medvidbench/AVOS/tag", "1.0-2.0 seconds.", "1.0-3.0 seconds.")
+    assert tuple(video) == SCORE_KEYS and math.isnan(video["accuracy"])
+    Scorer(reward_tasks=["mcq"]).check([MCQ])
