@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """verl: the positions of a Qwen2.5-VL clip do not depend on its frame rate, because `get_rope_index_kwargs` is unset.
 
-vLLM's positions do depend on it, so the trained policy is not the sampled one.
+vLLM's positions depend on it (from 0.31 on), so the trained policy is not the sampled one.
 """
 
 import os
