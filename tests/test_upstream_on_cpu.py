@@ -54,7 +54,7 @@ print(json.dumps({"ours": ours, "results": results}))
 def run() -> dict:
     stock = {"VERL_USE_EXTERNAL_PLUGINS": "none", "VERL_PLATFORM": "", "VLLM_PLUGINS": "", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-c", RUN_ALL, *map(str, SCRIPTS)]
-    done = subprocess.run(command, env={**os.environ, **stock}, capture_output=True, text=True, timeout=570)
+    done = subprocess.run(command, env={**os.environ, **stock}, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
