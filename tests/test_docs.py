@@ -12,6 +12,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import types
@@ -133,12 +134,27 @@ def foreign_options(file: Path) -> set[str]:
     return {n.value for n in nodes if isinstance(n, ast.Constant) and str(n.value).startswith("--")}
 
 
+def build_site(folder: Path, out: Path) -> subprocess.CompletedProcess:
+    # Not --quiet: it hides warnings from --strict as well.
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(out)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
 def test_the_site_builds_strictly(tmp_path):
     """Every page is in the navigation; every link and anchor leads somewhere."""
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    done = build_site(REPOSITORY, tmp_path / "site")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "site" / "index.html").exists()
+
+
+def test_a_broken_link_or_anchor_or_a_lost_page_ends_the_build(tmp_path):
+    shutil.copy(REPOSITORY / "mkdocs.yml", tmp_path)
+    shutil.copytree(REPOSITORY / "docs", tmp_path / "docs")
+    (tmp_path / "docs" / "lost.md").write_text("[a](data.md#nowhere) [b](nothing.md) [c](../README.md)")
+    done = build_site(tmp_path, tmp_path / "site")
+    assert done.returncode != 0
+    for wrong in ("- lost.md", "'#nowhere'", "'nothing.md'", "'../README.md'"):
+        assert wrong in done.stderr
 
 
 def test_the_index_leads_to_every_page():
@@ -177,6 +193,12 @@ def test_a_wrong_command_is_found(command, wrong):
 def test_files_that_are_named_exist(page):
     named = {path for path in PATH.findall(page.read_text(encoding="utf-8")) if not READERS_OWN.search(path)}
     assert [path for path in sorted(named) if not (REPOSITORY / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in DOCS], ids=name_of)
+def test_links_of_pages_outside_the_site(page):
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in linked if not (page.parent / link).exists()] == []
 
 
 def blocks_of(page: Path) -> list[str]:
