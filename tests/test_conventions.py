@@ -187,6 +187,21 @@ def test_ruff(arguments):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_spelling():
+    """As the pre-commit hook does, with the same configuration (pyproject.toml)."""
+    done = subprocess.run(
+        [sys.executable, "-m", "codespell_lib"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pre_commit_checks_with_the_versions_of_the_tests():
+    text = (REPOSITORY / ".pre-commit-config.yaml").read_text()
+    found = dict(re.findall(r"repo: \S+/(\w+)\S*\n +rev: v(\S+)", text))
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)", (REPOSITORY / "requirements/cpu.txt").read_text(), re.MULTILINE))
+    assert found == {name: pinned[name] for name in ("ruff", "codespell")}
+
+
 def test_the_recipe_requires_the_verl_that_setup_installs():
     required = dict(
         line.split("=", 1)

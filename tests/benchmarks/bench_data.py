@@ -7,7 +7,7 @@
 The generated file has the published numbers: records by source, frame rates, clip lengths (20 to 1,800 s, mostly below
 400), 626 source videos. datasets reads a JSON array whole, so the comparison takes the first ``--share`` of the records
 for both, in this run, with the same code for a row and two processes; ours then does all of them. Memory is the sum
-over all processes of a command, looked at five times a second. Exit status 1 when a promise of docs/data.md is broken.
+over all processes of a command, looked at five times a second. Exit status 1 when a goal is missed.
 """
 
 from __future__ import annotations

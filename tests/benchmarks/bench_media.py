@@ -7,7 +7,7 @@
 What verl's agent loop does for each sample is done here with its own code: extract the media of the messages, build the
 prompt's tokens, and compute the multimodal inputs twice (for the reward and for training). Only the dataset class
 differs. vLLM's own processing (once per prompt in either case, by its cache) is not part of it. Figures are CPU seconds
-of all threads. Exit status 1 when a promise of docs/time.md does not hold.
+of all threads. Exit status 1 when a goal is missed.
 """
 
 import argparse
