@@ -124,6 +124,12 @@ def test_every_step_logs_its_rewards_by_source_and_task(metrics):
         assert pairs and sum(figures[f"{pair}/answers"] for pair in pairs if f"{pair}/answers" in figures) == 8 * 4
         assert figures["medgrpo/reward/mean"] == pytest.approx(figures["critic/score/mean"], abs=1e-6)
         assert figures["medgrpo/dropped_trajectories"] == 0
+        cut = sum(
+            figures[f"{pair}/cut_share"] * figures[f"{pair}/answers"] for pair in pairs if f"{pair}/answers" in figures
+        )
+        assert figures["medgrpo/cut_share"] == pytest.approx(cut / 32)
+        # verl's own count of answers as long as the longest of the step.
+        assert figures["medgrpo/cut_share"] <= figures["response_length/clip_ratio"] + 1e-6
 
 
 def test_logged_rewards_are_reward_scores_own(finished, metrics):
@@ -139,10 +145,15 @@ def test_logged_rewards_are_reward_scores_own(finished, metrics):
             candidates = [row for (question, truth), found in by_question.items() for row in found
                           if truth == rollout["gts"] and question in rollout["input"]]  # fmt: skip
             assert candidates
-            answer = rollout["output"]
+            # The dump keeps the text, not whether it was cut, nor its tokens, by which long captions lose.
+            endings = [{"finish_reason": "length"}, {"finish_reason": "stop"}]
+            endings += [{**endings[1], "response_length": n, "max_response_length": 96} for n in range(87, 97)]
             scores = [
-                reward_score.compute_score(row["data_source"], answer, rollout["gts"], row["extra_info"], **options)
+                reward_score.compute_score(
+                    row["data_source"], rollout["output"], rollout["gts"], row["extra_info"] | ending, **options
+                )
                 for row in candidates
+                for ending in endings
             ]
             assert min(abs(score["score"] - rollout["score"]) for score in scores) < 1e-5
         mean = sum(rollout["score"] for rollout in rollouts) / len(rollouts)

@@ -36,6 +36,12 @@ SIZE = (
 )  # fmt: skip
 
 
+RECORDED = (
+    f"trainer.v1.sampler.custom_sampler.path='{REPOSITORY / 'tests/helpers/recording_sampler.py'}'",
+    "trainer.v1.sampler.custom_sampler.name=RecordingSampler",
+)
+
+
 @pytest.fixture(scope="module")
 def imaging(tmp_path_factory):
     """Rows of the drawn imaging world, and a random Qwen2-VL that reads them."""
@@ -154,17 +160,32 @@ def check(metrics, answers, config):
         assert figures["training/rollout_actor_probs_pearson_corr"] > 0.99
 
 
+def check_ends(folder, model):
+    """The token that ends an answer is trained like all others: without it, nothing could pull back from rambling."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    ends = {tokenizer.eos_token_id, tokenizer.pad_token_id}
+    trained = [json.loads(line) for step in (1, 2) for line in (folder / f"trained_{step}.jsonl").open()]
+    assert len(trained) == 2 * BATCH * GROUP
+    for answer in trained:
+        assert answer["mask"] == [1] * len(answer["tokens"])
+        assert answer["cut"] == (answer["tokens"][-1] not in ends)
+    assert any(not answer["cut"] for answer in trained)
+
+
 @presets(PAPERS)
 def test_two_steps_on_images(name, imaging, supervised, cluster, tmp_path):
     (data, _), (_, model) = imaging, supervised
-    config = composed(name, model, (data / "train.parquet", data / "test.parquet"), tmp_path)
+    config = composed(name, model, (data / "train.parquet", data / "test.parquet"), tmp_path, *RECORDED)
     metrics, answers = train(config, cluster)
     check(metrics, answers, config)
+    check_ends(tmp_path, model)
     for step in (1, 2):
         mean = sum(answer["score"] for answer in answers[step]) / len(answers[step])
         assert metrics[step]["critic/score/mean"] == pytest.approx(mean, abs=1e-5)
         if name == "zhu_ecr":
-            assert all(0 < answer["score"] <= 3 for answer in answers[step])
+            assert all(0 <= answer["score"] <= 3 for answer in answers[step])
     assert any(answer["score"] > 0 for step in (1, 2) for answer in answers[step])
     assert any(figures["actor/grad_norm"] > 0 for figures in metrics.values())
 
