@@ -13,7 +13,6 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from omegaconf import OmegaConf
 from rich.console import Console
-from rich.markup import escape
 
 import reward_score
 from recipe.medgrpo.common.plot_style import task_name
@@ -44,27 +43,27 @@ TEMPLATE = Path(__file__).with_name("templates") / "report.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run", type=Path, required=True, dest="run_dir", help="run directory (layout: run_folder.py)")
+    parser.add_argument("--run", type=Path, required=True, help="run directory (layout: run_folder.py)")
     parser.add_argument("--out", type=Path, help="HTML file to write (default: RUN/report/report.html)")
 
 
 def run(args: argparse.Namespace) -> int:
-    page, comparison, warnings = write_report(RunDir(args.run_dir), args.out)
+    page, comparison, warning = write_report(RunDir(args.run), args.out)
     console = Console()
     print_comparison(comparison, console)
-    for warning in warnings:
-        console.print(f"\n[bold yellow]warning: {escape(warning.title)}[/bold yellow]", soft_wrap=True)
-        for paragraph in warning.paragraphs:
-            console.print(paragraph, soft_wrap=True, markup=False)
+    if warning:
+        title, *paragraphs = warning
+        console.print(f"\n[bold yellow]warning: {title}[/bold yellow]", soft_wrap=True)
+        console.print("\n".join(paragraphs), soft_wrap=True, markup=False)
     console.print(f"\n{page} ({page.stat().st_size / 1e6:.1f} MB)", soft_wrap=True, markup=False)
     return 0
 
 
-def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[Comparison], list[report_text.Warning]]:
+def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[Comparison], list[str]]:
     """Write the page and its PNGs.
 
     Returns:
-        The HTML file, and the comparison and the warnings that it shows.
+        The HTML file, and the comparison and the warning that it shows (see `wording.cut_warning`).
 
     Raises:
         RunDirError: an evaluation or the held-out rows are missing, or two files do not belong together.
@@ -88,12 +87,12 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
         notes.append(f"The page does not show the normalization: {error}.")
     tasks = [line.task for line in comparison if line.group == "task"]
     timings = read_json(run_dir.timings, "the run script") if run_dir.timings.is_file() else {}
-    warnings = report_text.cut_warnings(
+    warning = report_text.cut_warning(
         report_data.held_out_cut_rises(comparison), report_data.logged_cut_rises(metrics, pairs)
     )
     context = {
         "title": f"MedGRPO run: {run_dir.root.resolve().name}",
-        "warnings": warnings,
+        "warning": warning,
         "verdict": report_text.verdict(comparison[-1]),
         "tiles": report_text.tiles(comparison[-1], policy, metrics, timings),
         "notes": notes,
@@ -107,7 +106,7 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
         "facts": report_text.facts(config, metrics, policy, before, after, timings),
     }
     out.write_text(render(context), encoding="utf-8")
-    return out, comparison, warnings
+    return out, comparison, warning
 
 
 # ---- pictures ------------------------------------------------------------------------------------------------------

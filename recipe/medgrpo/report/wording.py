@@ -30,31 +30,20 @@ from reward_score.normalization.artifact import ALL_SOURCES
 NAMED = 5
 
 
-class Warning(NamedTuple):
-    """What stands on top of the page, because the verdict cannot be believed without it."""
-
-    title: str
-    paragraphs: list[str]
-
-
-def cut_warnings(held_out: Sequence[CutRise], logged: Sequence[CutRise]) -> list[Warning]:
-    """A warning if RL made more answers be cut at the token limit (see ``run_data``); none otherwise."""
+def cut_warning(held_out: Sequence[CutRise], logged: Sequence[CutRise]) -> list[str]:
+    """A title and paragraphs if RL made more answers be cut at the token limit (see ``run_data``); empty if not."""
     measured = {"On held-out rows, before and after RL": held_out, "In training, first and last tenth of steps": logged}
     found = [f"{words}: {_named(rises)}." for words, rises in measured.items() if rises]
     if not found:
         return []
     return [
-        Warning(
-            "RL made more answers be cut at the token limit",
-            [
-                *found,
-                "These are answers that ramble until they are cut; look at the examples. The policy may have found "
-                "that length pays: do not believe a gain in reward before you have read them.",
-                "What to do: use a checkpoint from before the share rose, and find out what the reward pays for "
-                "(docs/rewards.md). A lower medgrpo.alarm.cut_share stops the next run early. If honest answers do not "
-                "fit, raise data.max_response_length, and --max-tokens of calibrate and evaluate.",
-            ],
-        )
+        "RL made more answers be cut at the token limit",
+        *found,
+        "These are answers that ramble until they are cut; look at the examples. The policy may have found that length "
+        "pays: do not believe a gain in reward before you have read them.",
+        "What to do: use a checkpoint from before the share rose, and find out what the reward pays for "
+        "(docs/rewards.md). A lower medgrpo.alarm.cut_share stops the next run early. If honest answers do not fit, "
+        "raise data.max_response_length, and --max-tokens of calibrate and evaluate.",
     ]
 
 

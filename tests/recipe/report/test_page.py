@@ -193,7 +193,7 @@ def cut_some(run: RunDir, source: str, share: float) -> None:
 def test_a_run_that_is_well_has_no_warning(page, finished_run, capsys):
     assert 'role="alert"' not in page[1] and "Warning" not in page[1]
     assert {(line.cut.before, line.cut.after) for line in page[2]} == {(0, 0)}
-    assert report.run(SimpleNamespace(run_dir=finished_run.root, out=None)) == 0
+    assert report.run(SimpleNamespace(run=finished_run.root, out=None)) == 0
     assert "warning" not in capsys.readouterr().out
 
 
@@ -203,7 +203,7 @@ def test_cut_answers_are_the_first_thing_on_the_page(run_copy, capsys, log_write
     cut_some(run_copy, "AVOS", 0.5)
     log = {step: log_writer.step(step) | {"medgrpo/CoPESD/stg/cut_share": 0.03 * step} for step in range(1, 13)}
     log_writer.write(run_copy.metrics_files()[-1], log)
-    assert report.run(SimpleNamespace(run_dir=run_copy.root, out=None)) == 0
+    assert report.run(SimpleNamespace(run=run_copy.root, out=None)) == 0
     html, told = run_copy.report.read_text(), capsys.readouterr().out
     body = html[html.index("<main>") :]
     assert body.index('role="alert"') < body.index("<h1>") < body.index(">cut<")
@@ -256,7 +256,7 @@ def test_older_logs_know_the_share_of_all_answers_only():
 
 def test_a_warning_names_the_worst_five():
     rises = [CutRise(f"stg on {name}", 0.0, 0.5) for name in "ABCDEFG"]
-    assert "stg on E 0% → 50%, and 2 more." in report_text.cut_warnings(rises, [])[0].paragraphs[0]
+    assert "stg on E 0% → 50%, and 2 more." in report_text.cut_warning(rises, [])[1]
 
 
 # ---- verl's logs ---------------------------------------------------------------------------------------------------
