@@ -76,7 +76,8 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
             module = import_module(command.module)
             subparser.description = (module.__doc__ or command.help).strip().splitlines()[0]
             module.add_arguments(subparser)
-            subparser.set_defaults(run=module.run)
+            # No option can be called so: ``--run`` of `medgrpo matrices` would overwrite a plain ``run``.
+            subparser.set_defaults(_run=module.run)
     return parser
 
 
@@ -91,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     chosen = next((argument for argument in argv if not argument.startswith("-")), None)
     args = build_parser(chosen).parse_args(argv)
     try:
-        return args.run(args)
+        return args._run(args)
     except Exception as error:
         if os.environ.get("MEDGRPO_TRACEBACK") == "1" or not is_own_error(error):
             raise
