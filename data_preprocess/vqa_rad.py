@@ -4,7 +4,7 @@
 
     python -m data_preprocess.vqa_rad --root DIR --out DIR
 
-Reads the hub's Parquet files, or the original release: ``VQA_RAD Dataset Public.json`` beside ``VQA_RAD Image Folder``
+Reads the hub's Parquet files, or the original release: ``VQA_RAD Dataset Public.json`` next to ``VQA_RAD Image Folder``
 (its rows say which organ is shown). An answer is closed if it is yes or no, or where the original release says so.
 
 The published split is by question: many pictures are in both of its parts. It is drawn by image here, unless
@@ -54,7 +54,7 @@ def _original(raw: dict, images: Path, reading: Reading) -> Item:
         reading.note("an answer that is a number was taken as text")
         answer = str(answer)
     if not isinstance(answer, str) or not answer.strip():
-        raise RecordError("answer", f"is {answer!r}", "Mend the record or leave it out")
+        raise RecordError("answer", f"is {answer!r}", "Fix the record or leave it out")
     return Item(
         image=inside(images, text(raw, "image_name"), "image_name"),
         source=text(raw, "image_organ"),

@@ -21,15 +21,11 @@ _SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", 
 _ROWS = 64
 
 
-def files_of(root: Path, out: Path) -> list[tuple[str, Path]]:
-    """(split, file) of every Parquet file below ``root`` that begins with a split's name; not our own, in any folder.
-
-    Raises:
-        InputError: a folder that may not be read, or a file that is no whole Parquet file.
-    """
+def _files_of(root: Path, out: Path) -> list[tuple[str, Path]]:
+    """(split, file) of every Parquet file below ``root`` that begins with a split's name; not our own."""
     paths = [path for path in find(root, "*.parquet") if not path.resolve().is_relative_to(out.resolve())]
-    found = [(re.split(r"[-_.]", path.name)[0], path) for path in paths if path.is_file()]
-    return [(_SPLITS[name], path) for name, path in found if name in _SPLITS and not _is_ours(path)]
+    found = [(_SPLITS.get(re.split(r"[-_.]", path.name)[0]), path) for path in paths if path.is_file()]
+    return [(split, path) for split, path in found if split and not _is_ours(path)]
 
 
 def _is_ours(path: Path) -> bool:
@@ -51,11 +47,8 @@ def read_parquet(reading: Reading, make: Callable[[dict, Path, str], Item]) -> b
     """Hand every row to ``make(row, image file, split)``; False if there is no such file.
 
     The images are written to the output folder as they are, for rows hold paths.
-
-    Raises:
-        InputError: see :func:`files_of`; a part that ``--split-unit published`` needs is missing.
     """
-    files = files_of(reading.root, reading.args.out)
+    files = _files_of(reading.root, reading.args.out)
     if files:
         require_parts(reading, {split for split, _ in files})
     for split, file in files:

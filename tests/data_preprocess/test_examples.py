@@ -8,7 +8,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("module", ["common.atomic_file"])
+@pytest.mark.parametrize("module", ["common.atomic_file", "images.question", "schema"])
 def test_examples(module):
     failed, tried = doctest.testmod(importlib.import_module(f"data_preprocess.{module}"))
     assert tried and not failed

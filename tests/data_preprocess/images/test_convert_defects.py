@@ -229,7 +229,7 @@ def test_published_records_beside_split_files(folder, capsys, path):
     splits = folder.root / "Splits/modality"
     assert folder.run(omnimedvqa, "--splits", splits) == 1
     assert "ACRIMA.json, record 1 (ACRIMA_0001), image_path: is " in (shown := capsys.readouterr().err)
-    assert "no text. Mend the record" in shown
+    assert "no text. Fix the record" in shown
     assert folder.run(omnimedvqa, "--splits", splits, "--max-failed", 1) == 0
     assert sorted(row["extra_info"]["modality"] for row in folder.rows()) == ["CT", "FP"]
 
