@@ -40,7 +40,7 @@ from data_preprocess.media.frames import OFFICIAL_PREFIX
 from data_preprocess.media.token_count import OVERLONG, pixel_budget
 from data_preprocess.parquet_writer import RowWriter
 from data_preprocess.schema import TASKS
-from data_preprocess.video.rows import NOT_CHOSEN, REPEATED, ROOMY, Options, Surveyed, build, survey
+from data_preprocess.video.rows import NOT_CHOSEN, REPEATED, ROOMY, Options, build, survey
 
 # Below this many bytes one process is done before others have started.
 _SHARED_FROM = 64 << 20
@@ -56,9 +56,9 @@ class Contents:
     repeated: set[int] = field(default_factory=set)
     _seen: set[bytes] = field(default_factory=set)
 
-    def add(self, entries: Sequence[Entry], found: Surveyed) -> None:
+    def add(self, entries: Sequence[Entry], found: Iterable[tuple]) -> None:
         self.stretches.append(np.array(entries, np.int64))
-        for unit, digest in zip(found.units, found.digests, strict=True):
+        for unit, digest in found:
             if digest in self._seen:
                 self.repeated.add(len(self.unit_of))
             self._seen.add(digest)
@@ -186,7 +186,7 @@ def _write(options: Options, contents: Contents, workers: _Workers, bar: tqdm) -
         if options.skip_frames:
             unopened = "no frame was opened: no sizes, no token counts, boxes neither checked nor drawn"
             summary.notes[unopened] = summary.rows.total()
-        # All files are whole before the first takes its name: a full disk must not leave a new one beside an old one.
+        # All files are whole before the first takes its name: a full disk must not leave a new one next to an old one.
         for writer in writers.values():
             writer.close()
     return summary

@@ -5,16 +5,13 @@
 A row serves verl's SFT trainer (``messages`` and media) and its RL trainer (``prompt``, media, ``reward_model``,
 ``extra_info``) alike. Rows hold paths, never pixels. ``data_source`` is ``<benchmark>/<source>/<task>``.
 
-* Clip rows (:data:`ROW_SCHEMA`, :func:`build_row`): tasks :data:`TASKS`, column ``videos``, the question after
-  ``<video>``; the ground truth is the answer's text.
-* Picture rows (:data:`IMAGE_ROW_SCHEMA`, :func:`build_image_row`): tasks :data:`IMAGE_TASKS`, column ``images`` =
-  ``[{"image": absolute path, "min_pixels": int, "max_pixels": int}]``, the problem after ``<image>``. A problem is the
-  bare question, for ``mcq`` followed by its options in Med-R1's one-line form ``<question> A)<option>, B)<option>``. No
-  prompt template is in it: think and no-think templates are laid around it at load time (``data.template``). The ground
-  truth is the letter (``mcq``) or the answer's text (``closed``, ``open``); ``messages`` end with it inside
-  ``<answer>...</answer>``. ``extra_info``: ``question`` (the problem), ``options`` (JSON list of texts, "" if none),
-  ``answer_text``, ``image_id`` (start of the file's SHA-256; the path where files were not opened, then ``height``,
-  ``width`` and ``num_tokens`` are null).
+* Clip rows (:data:`ROW_SCHEMA`): tasks :data:`TASKS`, column ``videos``, the question after ``<video>``; the ground
+  truth is the answer's text.
+* Picture rows (:data:`IMAGE_ROW_SCHEMA`): tasks :data:`IMAGE_TASKS`, column ``images``, the problem after ``<image>``.
+  A problem is the bare question, for ``mcq`` followed by its options in Med-R1's one-line form. Prompt templates are
+  laid around it at load time (``data.template``). The ground truth is the letter (``mcq``) or the answer's text;
+  ``messages`` end with it inside ``<answer>...</answer>``. In ``extra_info``, ``options`` is a JSON list of texts (""
+  if none) and ``image_id`` the start of the file's SHA-256, or its path where files were not opened.
 """
 
 from __future__ import annotations

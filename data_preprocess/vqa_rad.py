@@ -23,7 +23,7 @@ from data_preprocess.common.json_stream import read_json_list
 from data_preprocess.images import convert
 from data_preprocess.images.convert import Reading, answer_task
 from data_preprocess.images.hub_parquet import read_parquet
-from data_preprocess.images.question import Item, inside, is_yes_no, text
+from data_preprocess.images.question import Item, inside, text
 
 BENCHMARK = "vqa_rad"
 HUB = "flaviagiammarino/vqa-rad"
@@ -31,7 +31,7 @@ HUB = "flaviagiammarino/vqa-rad"
 
 def read(reading: Reading) -> None:
     """Add the data set's records to ``reading``."""
-    if read_parquet(reading, _from_parquet):
+    if read_parquet(reading, "radiology"):
         return
     files = find(reading.root, "VQA_RAD Dataset Public.json")
     if not files:
@@ -39,13 +39,6 @@ def read(reading: Reading) -> None:
     images = next((path for path in find(reading.root, "VQA_RAD Image Folder*") if path.is_dir()), None)
     for number, raw in enumerate(read_json_list(files[0])):
         reading.add(_original, raw, files[0], number, images or reading.root, reading)
-
-
-def _from_parquet(raw: dict, image: Path, split: str) -> Item:
-    answer = text(raw, "answer")
-    return Item(
-        image, "radiology", "closed" if is_yes_no(answer) else "open", text(raw, "question"), answer, split=split
-    )
 
 
 def _original(raw: dict, images: Path, reading: Reading) -> Item:

@@ -14,8 +14,6 @@ from PIL import Image, ImageOps
 
 # Frame paths in the released JSON files begin with the authors' own folder (MedVidBench card).
 OFFICIAL_PREFIX = "/root/data/"
-
-
 # EXIF tag, and its values that turn a picture by a quarter.
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 
@@ -40,11 +38,9 @@ class FrameStore:
 
     def resolve(self, path: str) -> str:
         """Absolute path of a frame: prefix replaced; a relative path lies under the root; any other one is kept."""
-        return os.path.normpath(os.path.join(self.root, self.below(path)))
-
-    def below(self, path: str) -> str:
-        """The path without the prefix."""
-        return path[len(self.prefix) :].lstrip("/") if self.prefix and path.startswith(self.prefix) else path
+        if self.prefix and path.startswith(self.prefix):
+            path = path.removeprefix(self.prefix).lstrip("/")
+        return os.path.normpath(os.path.join(self.root, path))
 
     def resolve_all(self, paths: Sequence[str]) -> list[str]:
         """:meth:`resolve` of each, fast where all begin with the prefix and hold no ``//``, ``/./`` or ``/../``."""
@@ -56,11 +52,7 @@ class FrameStore:
         return [self.resolve(path) for path in paths]
 
     def size(self, path: str) -> tuple[int, int]:
-        """(height, width) in pixels of the frames beside ``path``; one file is opened for each folder.
-
-        Raises:
-            FrameError: the file is missing or no picture.
-        """
+        """(height, width) in pixels of the frames next to ``path``; one file is opened for each folder."""
         folder = os.path.dirname(path)
         if folder not in self._size_of_folder:
             with _opened(path) as picture:

@@ -103,13 +103,7 @@ def fingerprint(raw: dict, frames: bytes, questions_only: bool = False) -> bytes
     Their ids, the order of their keys and all other fields may differ. ``frames`` is the list's JSON without spaces.
     """
     region = _shown(raw.get("RC_info")) if raw.get("is_RC") or qa_task(raw) == "rc" else ""
-    parts = (
-        source_name(raw),
-        _qa_type(raw),
-        *_conversation(raw, questions_only),
-        str(_fps(raw)),
-        region,
-    )
+    parts = (source_name(raw), _qa_type(raw), *_conversation(raw, questions_only), str(_fps(raw)), region)
     key = hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16)
     key.update(frames)
     return key.digest()

@@ -71,14 +71,6 @@ class Options:
 
 
 @dataclass
-class Surveyed:
-    """Of each record its (source, task, video), None where :func:`build` will fail; and what repetitions share."""
-
-    units: list[tuple[str, str, str] | None] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
-
-
-@dataclass
 class Built:
     """Rows of each split, and what is to be told. ``left_out`` holds number, id and error."""
 
@@ -111,9 +103,9 @@ def _texts(path: Path, entries: Sequence[Entry]) -> Iterator[bytes]:
     yield from (data[start - first : end - first] for start, end in entries)
 
 
-def survey(options: Options, entries: Sequence[Entry]) -> Surveyed:
-    """What split and subset are decided by; a record that fails here is reported by :func:`build`."""
-    found = Surveyed()
+def survey(options: Options, entries: Sequence[Entry]) -> list[tuple[tuple[str, str, str] | None, bytes]]:
+    """Of each record its (source, task, video), None where :func:`build` will fail; and what repetitions share."""
+    found = []
     head = msgspec.json.Decoder(_Head)
     for text in _texts(options.json, entries):
         unit = digest = None
@@ -128,8 +120,7 @@ def survey(options: Options, entries: Sequence[Entry]) -> Surveyed:
             if isinstance(raw, dict):
                 unit = source_name(raw), qa_task(raw), video_name(raw)
                 digest = fingerprint(raw, frames, options.questions_only)
-        found.units.append(unit)
-        found.digests.append(digest or hashlib.blake2b(text, digest_size=16).digest())
+        found.append((unit, digest or hashlib.blake2b(text, digest_size=16).digest()))
     return found
 
 

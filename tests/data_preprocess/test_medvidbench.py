@@ -83,15 +83,6 @@ def test_again_gives_the_same_bytes(converted, small_world):
     assert {path: path.read_bytes() for path in converted.rglob("*") if path.is_file()} == before
 
 
-def test_split_ignores_the_order_of_records(bench):
-    records = [bench.record(video, id=str(number)) for number in range(3) for video in "ab"]
-    assert bench.run(records) == 0
-    before = {each["extra_info"]["video_id"] for each in read(bench.out / "val.parquet")}
-    assert bench.run(records[::-1]) == 0
-    assert {each["extra_info"]["video_id"] for each in read(bench.out / "val.parquet")} == before
-    assert len(before) == 1
-
-
 def test_tasks(small_world, tmp_path, capsys):
     assert convert(small_world, tmp_path, "--tasks", "stg", "sa") == 0
     assert {each["ability"] for each in read(tmp_path / "train.parquet")} == {"stg", "sa"}
