@@ -32,13 +32,13 @@ import numpy as np
 from tqdm import tqdm
 
 from data_preprocess.common.cli_types import at_least
-from data_preprocess.common.errors import InputError, write_failures
+from data_preprocess.common.errors import InputError
 from data_preprocess.common.holdout import validation_videos
 from data_preprocess.common.json_stream import Entry, scan
-from data_preprocess.common.run_summary import Summary, TooManyFailures, run_and_tell
+from data_preprocess.common.run_summary import Summary, run_and_tell
 from data_preprocess.media.frames import OFFICIAL_PREFIX
 from data_preprocess.media.token_count import OVERLONG, pixel_budget
-from data_preprocess.parquet_writer import RowWriter
+from data_preprocess.parquet_writer import split_writers
 from data_preprocess.schema import TASKS
 from data_preprocess.video.rows import NOT_CHOSEN, REPEATED, ROOMY, Options, build, survey
 
@@ -116,8 +116,9 @@ class _Workers(contextlib.AbstractContextManager):
                     done, future = waiting.popleft()
                     yield done, future.result()
             yield from ((done, future.result()) for done, future in waiting)
-        except BrokenProcessPool:
-            raise InputError("a worker process was ended from outside, perhaps for want of memory: try --workers 1")
+        except BrokenProcessPool as error:
+            reason = "a worker process was ended from outside, perhaps for want of memory: try --workers 1"
+            raise InputError(reason) from error
 
 
 def _survey(options: Options, workers: _Workers, bar: tqdm) -> Contents:
@@ -165,9 +166,8 @@ def _write(options: Options, contents: Contents, workers: _Workers, bar: tqdm) -
             yield options, entries, first, fates[first : first + len(entries)], splits
             first += len(entries)
 
-    with contextlib.suppress(TooManyFailures), contextlib.ExitStack() as stack:
-        writers = {split: stack.enter_context(RowWriter(options.out / f"{split}.parquet")) for split in splits}
-        stack.enter_context(bar)
+    nothing = f"{options.json} holds no usable record of the tasks {', '.join(options.tasks or TASKS)}"
+    with split_writers(options.out, splits, summary, options.max_failed, nothing) as writers, bar:
         for (_, entries, *_), built in workers.run(build, tasks()):
             for split, table in built.tables.items():
                 writers[split].write_table(table)
@@ -176,19 +176,11 @@ def _write(options: Options, contents: Contents, workers: _Workers, bar: tqdm) -
             summary.rows += built.rows
             summary.notes += built.notes
             bar.update(entries[-1].end - bar.n)
-        write_failures(options.out / "failed.jsonl", summary.failures)
-        if summary.failed > options.max_failed:
-            raise TooManyFailures
-        if not summary.rows:
-            raise InputError(f"{options.json} holds no usable record of the tasks {', '.join(options.tasks or TASKS)}")
-        if dropped := fates.count(NOT_CHOSEN):
-            summary.notes["not chosen for the balanced subset"] = dropped
-        if options.skip_frames:
-            unopened = "no frame was opened: no sizes, no token counts, boxes neither checked nor drawn"
-            summary.notes[unopened] = summary.rows.total()
-        # All files are whole before the first takes its name: a full disk must not leave a new one next to an old one.
-        for writer in writers.values():
-            writer.close()
+    if dropped := fates.count(NOT_CHOSEN):
+        summary.notes["not chosen for the balanced subset"] = dropped
+    if options.skip_frames:
+        unopened = "no frame was opened: no sizes, no token counts, boxes neither checked nor drawn"
+        summary.notes[unopened] = summary.rows.total()
     return summary
 
 

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.common.errors import InputError, write_failures
+from data_preprocess.common.run_summary import Summary
 from data_preprocess.schema import ROW_SCHEMA
 
 
@@ -59,3 +62,32 @@ class RowWriter(contextlib.AbstractContextManager):
             with contextlib.suppress(OSError):
                 self._writer.close()
             raise error
+
+
+class _TooManyFailures(Exception):
+    """Leaves the writers through an exception, so that they drop what they hold."""
+
+
+@contextlib.contextmanager
+def split_writers(
+    out: Path, splits: Iterable[str], summary: Summary, max_failed: int, nothing: str, schema: pa.Schema = ROW_SCHEMA
+) -> Iterator[dict[str, RowWriter]]:
+    """A writer for each split, and ``failed.jsonl``; on too many failures, or an exception, older Parquet files stay.
+
+    Args:
+        nothing: what to say, ahead of the reasons, where there is no row.
+
+    Raises:
+        InputError: there is no row.
+    """
+    with contextlib.suppress(_TooManyFailures), contextlib.ExitStack() as stack:
+        writers = {split: stack.enter_context(RowWriter(out / f"{split}.parquet", schema=schema)) for split in splits}
+        yield writers
+        write_failures(out / "failed.jsonl", summary.failures)
+        if summary.failed > max_failed:
+            raise _TooManyFailures
+        if not summary.rows:
+            raise InputError(": ".join(filter(None, (nothing, summary.why_nothing()))))
+        # All files are whole before the first takes its name: a full disk must not leave a new one next to an old one.
+        for writer in writers.values():
+            writer.close()

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A JSON array read piece by piece, so that a file of gigabytes needs memory for a few records only.
 
-:func:`scan` finds where each entry begins and ends, at the speed of a few passes of numpy over the bytes; each entry is
+:func:`scan` finds where each entry begins and ends, at the speed of a few passes of numpy over the bytes. Each entry is
 then parsed on its own (:func:`parse`), by whichever process holds the bytes.
 """
 

@@ -16,10 +16,7 @@ from rich.table import Table
 from data_preprocess.common.errors import Failure, InputError, RecordError
 
 FAILURES_SHOWN = 20
-
-
-class TooManyFailures(Exception):
-    """Leaves the writers through an exception, so that they drop what they hold."""
+SPLITS = ("train", "val", "test")
 
 
 @dataclass
@@ -42,18 +39,18 @@ class Summary:
 
     @property
     def splits(self) -> list[str]:
-        return [split for split in ("train", "val", "test") if any(key[2] == split for key in self.rows)]
+        return [split for split in SPLITS if any(key[2] == split for key in self.rows)]
 
     def leave_out(self, file: object, record: int, name: str, error: RecordError) -> None:
         self.failures.append(Failure(str(file), record, name, error.field, error.reason, error.remedy, error.kind))
 
     def why_nothing(self) -> str:
-        """What became of the records, for a run without rows."""
+        """What became of the records, for a run without rows; "" if nothing is known of them."""
         causes = [f"{count} records: {note}" for note, count in sorted(self.notes.items())]
         first = {failure.kind: failure for failure in reversed(self.failures)}
         for kind, count in sorted(Counter(failure.kind for failure in self.failures).items()):
             causes.append(f"{count} records: {kind}, the first is {first[kind]}")
-        return "; ".join(causes) or "it has no records"
+        return "; ".join(causes)
 
 
 def counts_table(summary: Summary) -> Table:

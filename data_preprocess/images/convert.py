@@ -3,14 +3,13 @@
 """What all sets of questions about images have in common: from a reader's items to train.parquet and test.parquet.
 
 A data set's own file only reads: it yields one :class:`Item` for each question, and everything else is done here
-(`docs/add_a_dataset.md`). Questions are split by image, so that no picture of the training rows is ever evaluated; a
+(`docs/add_a_dataset.md`). Questions are split by image, so that no picture of the training rows is ever evaluated. A
 picture is known by the hash of its file, so that copies under two names stay together.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import sys
 from collections import defaultdict
@@ -25,13 +24,13 @@ from tqdm import tqdm
 from data_preprocess.common import download
 from data_preprocess.common.atomic_file import whole_file, write_whole
 from data_preprocess.common.cli_types import at_least
-from data_preprocess.common.errors import Duplicate, InputError, RecordError, write_failures
+from data_preprocess.common.errors import Duplicate, InputError, RecordError
 from data_preprocess.common.holdout import validation_videos
-from data_preprocess.common.run_summary import Summary, TooManyFailures, run_and_tell
+from data_preprocess.common.run_summary import SPLITS, Summary, run_and_tell
 from data_preprocess.images.question import Item, checked, is_yes_no
 from data_preprocess.media.frames import FrameError, read_frame
 from data_preprocess.media.token_count import image_size
-from data_preprocess.parquet_writer import RowWriter
+from data_preprocess.parquet_writer import split_writers
 from data_preprocess.schema import IMAGE_ROW_SCHEMA, Picture, build_image_row
 
 # Med-R1's processor bounds: 4 to 512 merged patches of 28 x 28 pixels.
@@ -45,14 +44,12 @@ class Reading:
 
     Attributes:
         root: folder of the published files.
-        images: folder for images that lie inside the published files; made when first used.
         args: the command's arguments.
         summary: counts; ``summary.notes`` takes what was repaired.
         items: what was read, each with its file and its number there.
     """
 
     root: Path
-    images: Path
     args: argparse.Namespace
     summary: Summary = field(default_factory=Summary)
     items: list[tuple[Item, Path, int]] = field(default_factory=list)
@@ -72,9 +69,10 @@ class Reading:
 
     def keep_image(self, data: bytes) -> Path:
         """Write an image that came inside another file, once, and say where."""
-        self.images.mkdir(parents=True, exist_ok=True)
+        images = self.args.out / "images"
+        images.mkdir(parents=True, exist_ok=True)
         kind = {b"\x89P": ".png", b"\xff\xd8": ".jpg", b"GI": ".gif", b"BM": ".bmp"}.get(data[:2], ".img")
-        path = self.images / (hashlib.sha256(data).hexdigest()[:16] + kind)
+        path = images / (hashlib.sha256(data).hexdigest()[:16] + kind)
         if not path.exists():
             write_whole(path, data)
         return path
@@ -125,29 +123,22 @@ def convert(
         download.fetch(args.hub, args.root, args.hub_files)
     if not args.root.is_dir():
         raise InputError(f"{args.root} is not a folder. Give the folder of the published files with --root")
-    reading = Reading(args.root, args.out / "images", args)
+    reading = Reading(args.root, args)
     summary = reading.summary
     read(reading)
     args.out.mkdir(parents=True, exist_ok=True)
     pictures = _pictures({item.image for item, _, _ in reading.items}, args, progress)
     rows = list(_usable(reading, pictures, args.split_unit))
     split_of = _split(rows, pictures, args, summary)
-    names = [name for name in ("train", "val", "test") if name in {"train", "test", *split_of}]
-    with contextlib.suppress(TooManyFailures), contextlib.ExitStack() as stack:
-        new = {n: RowWriter(args.out / f"{n}.parquet", schema=IMAGE_ROW_SCHEMA) for n in names}
-        writers = {name: stack.enter_context(writer) for name, writer in new.items()}
+    splits = [name for name in SPLITS if name in {"train", "test", *split_of}]
+    nothing = f"{args.root} holds no usable question"
+    with split_writers(args.out, splits, summary, args.max_failed, nothing, IMAGE_ROW_SCHEMA) as writers:
         for index, (item, split) in enumerate(zip(rows, split_of, strict=True)):
             writers[split].write(_row(benchmark, item, index, split, pictures[item.image]))
             summary.rows[item.source, item.task, split] += 1
-        write_failures(args.out / "failed.jsonl", summary.failures)
-        if summary.failed > args.max_failed:
-            raise TooManyFailures
-        if not rows:
-            raise InputError(f"{args.root} holds no usable question: {summary.why_nothing()}")
-        for writer in writers.values():
-            writer.close()
+    if summary.failed <= args.max_failed:
         # A part that an earlier run wrote and this one does not would overlap with the new ones.
-        for name in {"train", "val", "test"} - writers.keys():
+        for name in {*SPLITS} - {*splits}:
             (args.out / f"{name}.parquet").unlink(missing_ok=True)
     return summary
 

@@ -59,12 +59,8 @@ class FrameStore:
                 self._size_of_folder[folder] = _upright_size(picture)
         return self._size_of_folder[folder]
 
-    def size_of(self, path: str) -> tuple[int, int]:
-        """(height, width) in pixels of a file that :meth:`verify` has read."""
-        return self._verified[path]
-
-    def verify(self, paths: Sequence[str], pool: ThreadPoolExecutor) -> None:
-        """Read every file to its end, once, and check that all of a clip are of one size.
+    def verify(self, paths: Sequence[str], pool: ThreadPoolExecutor) -> tuple[int, int]:
+        """Read every file to its end, once; (height, width) in pixels, of which all of a clip's frames must be.
 
         Raises:
             FrameError: naming the first file that is missing, broken, or of another size than the clip's first.
@@ -76,6 +72,7 @@ class FrameStore:
             if self._verified[path] != (height, width):
                 other = "{1}x{0}".format(*self._verified[path])
                 raise FrameError(f"{path} is {other} pixels, the clip's first frame {width}x{height}")
+        return height, width
 
 
 @contextlib.contextmanager

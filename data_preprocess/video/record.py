@@ -66,8 +66,7 @@ def parse_record(raw: object, *, questions_only: bool = False) -> Record:
     Raises:
         RecordError: naming the field, what is wrong, and the remedy.
     """
-    if not isinstance(raw, dict):
-        raise RecordError("record", f"is {_shown(raw)}, not an object", "Every entry of the array is one question")
+    _need(isinstance(raw, dict), "record", raw, "Every entry of the array is an object, one question")
     task = qa_task(raw)
     source = source_name(raw)
     question, answer = _conversation(raw, questions_only)
@@ -111,8 +110,8 @@ def fingerprint(raw: dict, frames: bytes, questions_only: bool = False) -> bytes
 
 def _qa_type(raw: dict) -> str:
     value = raw.get("qa_type")
-    if not isinstance(value, str) or not value.strip():
-        raise RecordError("qa_type", f"is {_shown(value)}", "Name the task, for example tal, stg or video_summary_gpt")
+    remedy = "Name the task, for example tal, stg or video_summary_gpt"
+    _need(isinstance(value, str) and value.strip(), "qa_type", value, remedy)
     return value
 
 
@@ -137,61 +136,51 @@ def source_name(raw: dict) -> str:
 def video_name(raw: dict) -> str:
     """The source video, by which the data are split."""
     value = _metadata(raw).get("video_id")
-    if not isinstance(value, str | int) or not str(value).strip():
-        raise RecordError("metadata.video_id", f"is {_shown(value)}", "Name the source video: the split goes by it")
+    usable = isinstance(value, str | int) and str(value).strip()
+    _need(usable, "metadata.video_id", value, "Name the source video: the split goes by it")
     return str(value)
 
 
 def _metadata(raw: dict) -> dict:
     metadata = raw.get("metadata")
-    if not isinstance(metadata, dict):
-        raise RecordError("metadata", f"is {_shown(metadata)}, not an object", "It must hold fps and video_id")
+    _need(isinstance(metadata, dict), "metadata", metadata, "It must be an object that holds fps and video_id")
     return metadata
 
 
 def _fps(raw: dict) -> float:
     value = _metadata(raw).get("fps")
     try:
-        fps = float(value)
+        fps = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         fps = math.nan
-    if isinstance(value, bool) or not (math.isfinite(fps) and fps > 0):
-        raise RecordError(
-            "metadata.fps",
-            f"is {_shown(value)}",
-            'Give the sampled frames per second as a positive number, for example "0.5": all times come from it',
-        )
+    remedy = 'Give the sampled frames per second as a positive number, for example "0.5": all times come from it'
+    _need(0 < fps < math.inf, "metadata.fps", value, remedy)
     return fps
 
 
 def _frames(raw: dict) -> list[str]:
     frames = raw.get("video")
-    if not isinstance(frames, list) or not frames:
-        raise RecordError("video", f"is {_shown(frames)}", "Give the list of the clip's frame image paths, in order")
+    remedy = "Give the list of the clip's frame image paths, in order"
+    _need(isinstance(frames, list) and frames, "video", frames, remedy)
     if set(map(type, frames)) != {str} or not all(frames):
-        position = next(n for n, path in enumerate(frames) if not isinstance(path, str) or not path)
-        reason = f"is {_shown(frames[position])}"
-        raise RecordError(f"video[{position}]", reason, "Every entry is the path of a frame image")
+        for position, path in enumerate(frames):
+            _need(isinstance(path, str) and path, f"video[{position}]", path, remedy)
     return frames
 
 
 def _conversation(raw: dict, questions_only: bool) -> tuple[str, str]:
     turns = raw.get("conversations")
-    if not isinstance(turns, list) or not turns:
-        raise RecordError("conversations", f"is {_shown(turns)}", "Give the list of the human and the gpt turn")
+    _need(isinstance(turns, list) and turns, "conversations", turns, "Give the list of the human and the gpt turn")
     texts: dict[str, str] = {}
     for position, turn in enumerate(turns):
         where = f"conversations[{position}]"
-        if not isinstance(turn, dict):
-            raise RecordError(where, f"is {_shown(turn)}, not an object", 'Write {"from": ..., "value": ...}')
+        _need(isinstance(turn, dict), where, turn, 'Write {"from": ..., "value": ...}')
         role, text = turn.get("from", turn.get("role")), turn.get("value", turn.get("content"))
         side = "question" if role in _HUMAN else "answer" if role in _MODEL else None
-        if side is None:
-            raise RecordError(f"{where}.from", f"is {_shown(role)}", f"Use one of {', '.join(_HUMAN + _MODEL)}")
+        _need(side, f"{where}.from", role, f"Use one of {', '.join(_HUMAN + _MODEL)}")
         if side in texts:
             raise RecordError(where, f"is a second {side}", "Only one question with one answer is supported")
-        if not isinstance(text, str):
-            raise RecordError(f"{where}.value", f"is {_shown(text)}", "Give the text of the turn")
+        _need(isinstance(text, str), f"{where}.value", text, "Give the text of the turn")
         texts[side] = text.strip()
     question = re.sub(r"^<video>\s*", "", texts.get("question", ""))
     answer = texts.get("answer", "")
@@ -213,11 +202,9 @@ def _region(raw: dict, frames: list[str], questions_only: bool) -> tuple[str, li
     info = raw.get("RC_info")
     if questions_only and (info.get("start_frame") if isinstance(info, dict) else None) not in frames:
         return None
-    if not isinstance(info, dict):
-        raise RecordError("RC_info", f"is {_shown(info)}", "A region caption needs start_frame and start_frame_bbox")
+    _need(isinstance(info, dict), "RC_info", info, "A region caption needs start_frame and start_frame_bbox")
     frame = info.get("start_frame")
-    if frame not in frames:
-        raise RecordError("RC_info.start_frame", f"is {_shown(frame)}", "It must equal one entry of video")
+    _need(frame in frames, "RC_info.start_frame", frame, "It must equal one entry of video")
     return frame, _box(info.get("start_frame_bbox"), "RC_info.start_frame_bbox")
 
 
@@ -242,9 +229,13 @@ def _box(value: object, field: str) -> list[float]:
     numbers = isinstance(value, list) and all(
         isinstance(side, int | float) and not isinstance(side, bool) and abs(side) < _FARTHEST for side in value
     )
-    if not numbers or len(value) != 4:
-        raise RecordError(field, f"is {_shown(value)}", "A box is [x1, y1, x2, y2] in pixels of the frame")
+    _need(numbers and len(value) == 4, field, value, "A box is [x1, y1, x2, y2] in pixels of the frame")
     return value
+
+
+def _need(met: object, field: str, value: object, remedy: str) -> None:
+    if not met:
+        raise RecordError(field, f"is {_shown(value)}", remedy)
 
 
 def _shown(value: object) -> str:

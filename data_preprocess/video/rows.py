@@ -171,7 +171,7 @@ def _notes(record: Record, clip: Clip) -> Iterator[str]:
     if len(set(record.frames)) < len(record.frames):
         yield "a frame is listed more than once in the clip"
     if record.irregular:
-        yield "frames at irregular distances; their times are taken as i / fps, like the official evaluator's"
+        yield "frames at irregular distances; their times are taken as i / fps, like the official evaluator"
     if record.unmarked:
         yield "a region caption without RC_info or with a frame that is not in video: no box is drawn"
     if not all(map(has_area, record.boxes)):

@@ -185,9 +185,8 @@ def _media(row: dict, media: str, max_tokens: int, store: FrameStore | None, poo
         yield "extra_info.num_tokens", "is empty", "Write the file anew, with the frames or images at hand"
         return
     try:
-        limits = {"min_pixels": item["min_pixels"], "max_pixels": item["max_pixels"]}
+        limits = {name: item[name] for name in item if name.endswith("_pixels")}
         if media == "videos":
-            limits["total_pixels"] = item["total_pixels"]
             size = video_size(len(item["video"]), height, width, **limits, patch=patch_of(item["total_pixels"]))
         else:
             size = image_size(height, width, **limits)
@@ -201,10 +200,9 @@ def _media(row: dict, media: str, max_tokens: int, store: FrameStore | None, poo
         return
     files = media_files(item)
     try:
-        store.verify(files, pool)
-        store_size = store.size_of(files[0])
-        if store_size != (height, width):
-            reason = f"{files[0]} is {store_size[1]}x{store_size[0]} pixels, the row says {width}x{height}"
+        found = store.verify(files, pool)
+        if found != (height, width):
+            reason = f"{files[0]} is {found[1]}x{found[0]} pixels, the row says {width}x{height}"
             yield media, reason, "Write the file anew"
     except FrameError as error:
         yield media, str(error), "Unpack the files again, or write the Parquet file anew"

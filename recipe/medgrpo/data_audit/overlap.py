@@ -37,9 +37,9 @@ class Overlap:
 def find_overlap(first: Path, second: Path) -> Overlap:
     """Images of equal content, questions of equal words, and rows of which both are equal.
 
-    An image row is known by its ``image_id``, the hash of the published file, also where a resized copy is used;
-    frames, and images whose id is no hash, by the content of their files. Options are no part of a question here: the
-    same one with its options in another order is no test either.
+    An image row is known by its ``image_id``, the hash of the published file, also where a resized copy is used.
+    Frames, and images whose id is no hash, are known by the content of their files. Options are no part of a question
+    here: the same one with its options in another order is no test either.
 
     Raises:
         InputError: a file is not of this project, a row has holes, or a picture cannot be read.
