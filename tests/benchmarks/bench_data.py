@@ -38,9 +38,10 @@ VIDEOS, RATE = 626, 2
 SAME_WITH_DATASETS = """
 import json, sys
 import datasets
-from data_preprocess.frames import FrameStore, region_copy
-from data_preprocess.medvidbench_record import parse_record
-from data_preprocess.row import Clip, build_row
+from data_preprocess.media.frames import FrameStore
+from data_preprocess.schema import Clip, build_row
+from data_preprocess.video.record import parse_record
+from data_preprocess.video.region_box import region_copy
 from pathlib import Path
 
 def row(raw, index):
