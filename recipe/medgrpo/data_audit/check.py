@@ -106,7 +106,7 @@ def check(path: Path, *, max_tokens: int, read_files: bool) -> Checked:
         raise InputError(f"{path} holds no rows")
     checked, seen = Checked(path), {}
     store = FrameStore("/") if read_files else None
-    scorer = reward_score.get_scorer(reward_tasks="all", caption_mix=1.0, similarity=_SAME)
+    scorer = reward_score.get_scorer(reward_score.ScoreConfig(reward_tasks="all", caption_mix=1.0, similarity=_SAME))
     with ThreadPoolExecutor(_READERS) as pool, tqdm(total=file.metadata.num_rows, unit="row", disable=None) as bar:
         for batch in file.iter_batches(_BATCH):
             for row in batch.to_pylist():

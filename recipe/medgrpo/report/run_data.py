@@ -224,12 +224,12 @@ def read_rollouts(run: RunDir, options: dict[str, Any], train: Sequence[Path]) -
             finder = finder or RowFinder(row for file in train for row in read_rows(file))
             pending.append((line, finder.find(line, where)))
     if pending:
-        from reward_score import compute_scores, get_scorer
+        from reward_score import compute_scores, get_scorer, read_config
 
         judged: set[str] = set()
         if options.get("judge", "lexical") != "lexical":
             options = {**options, "judge": "lexical"}
-            scorer = get_scorer(**options)
+            scorer = get_scorer(read_config(options))
             judged = {task for task in TASKS if "judge" in scorer.components(task)}
             if scorer.config.vqa.weights.alignment > 0:
                 judged |= {*VQA_TASKS}

@@ -60,8 +60,9 @@ def reward_options(overrides: Sequence[str]) -> ScoreConfig:
         config = ScoreConfig(**options)
     except ValidationError as error:
         raise BadOption(f"medgrpo.reward: {complaints(error)}") from None
-    own = config.judge if isinstance(config.judge, dict) else {}
-    if own.get("backend") == "local" and not (own.get("base_url") and own.get("model")) and config.caption_mix < 1:
+    own = config.judge
+    local = isinstance(own, JudgeConfig) and own.backend == "local"
+    if local and not (own.base_url and "model" in own.model_fields_set) and config.caption_mix < 1:
         raise BadOption(
             "judge=local: verl serves this judge within the training alone. Serve its model yourself for this command "
             "(vllm serve MODEL) and name it: +medgrpo.reward.judge.base_url=http://HOST:8000/v1 "
