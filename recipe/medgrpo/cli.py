@@ -42,7 +42,7 @@ COMMANDS = {
     "estimate": Command("recipe.medgrpo.preflight.estimate", "memory and time that a training will need"),
     "report": Command("recipe.medgrpo.report.page", "one HTML page about a run: before, after, and how it went"),
     "data": Command("recipe.medgrpo.data_audit.cli", "check Parquet files, and what two of them have in common"),
-    "judge": Command("recipe.medgrpo.preflight.judge", "ask the LLM judge for a verdict, look after its cache"),
+    "judge": Command("recipe.medgrpo.preflight.judge", "ask the LLM judge for a verdict, look into its cache"),
     "score": Command("recipe.medgrpo.evaluation.leaderboard", "benchmark metrics of a submission file"),
     "submit": Command(
         "recipe.medgrpo.evaluation.submission", "write a leaderboard submission from answers, and check it"

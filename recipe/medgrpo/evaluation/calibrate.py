@@ -49,9 +49,8 @@ def run(args: argparse.Namespace) -> int:
 
     options = reward_options(args.overrides)
     judge = PatientJudge(options.judge)
-    scorer = reward_score.Scorer(
-        reward_tasks=options.reward_tasks, judge=judge, similarity=options.similarity, caption_mix=options.caption_mix
-    )
+    used = {"reward_tasks": options.reward_tasks, "similarity": options.similarity, "caption_mix": options.caption_mix}
+    scorer = reward_score.Scorer(reward_score.ScoreConfig(judge=judge, **used))
     tasks = sorted(scorer.reward_tasks, key=task_rank)
     folder = check_inputs(args.model, args.data, args.samples, args.temperature)
     answers_file = generate(

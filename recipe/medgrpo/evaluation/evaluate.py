@@ -128,8 +128,8 @@ def load_artifact(path: Path, options: ScoreConfig) -> reward_score.Artifact:
     # Imports ray.
     from recipe.medgrpo.scoring.artifact_check import check_artifact
 
-    used = {"normalization": "logistic", "caption_mix": options.caption_mix, "artifact": path}
-    check_artifact({**used, "similarity": options.similarity, "judge": options.judge})
+    used = {"normalization": "logistic", "judge_norm": "logistic", "artifact": path}
+    check_artifact(options.model_copy(update=used))
     return reward_score.Artifact.load(path)
 
 
@@ -150,19 +150,14 @@ def score(
     Errors:
         RewardError: a row cannot be scored, or the artifact lacks a source of a task that it knows.
     """
-    plain = reward_score.get_scorer(reward_tasks="all", judge=judge, similarity=similarity, caption_mix=caption_mix)
-    scorers = {"plain": plain}
+    options = ScoreConfig(reward_tasks="all", judge=judge, similarity=similarity, caption_mix=caption_mix)
+    scorers = {"plain": reward_score.get_scorer(options)}
     known: set[str] = set()
     if artifact is not None:
         known = {key.split("|")[1] for key in artifact.entries}
-        scorers["normalized"] = reward_score.Scorer(
-            reward_tasks="all",
-            normalization="logistic",
-            artifact=artifact,
-            similarity=plain.encoder,
-            judge=plain.judge,
-            caption_mix=caption_mix,
-        )
+        used = {"similarity": scorers["plain"].encoder, "judge": scorers["plain"].judge}
+        normalized = {"normalization": "logistic", "artifact": artifact, **used}
+        scorers["normalized"] = reward_score.Scorer(options.model_copy(update=normalized))
     results: list[dict[str, Any]] = [{} for _ in answers]
     for kind, scorer in scorers.items():
         wanted = [i for i, answer in enumerate(answers) if (answer.row.task in known) == (kind == "normalized")]
@@ -285,7 +280,7 @@ def leaderboard(answers: Sequence[Answer]) -> dict[str, float]:
         )
     if not records:
         return {}
-    return score_records(records, encoder=reward_score.get_scorer(reward_tasks="all").encoder).metrics
+    return score_records(records, encoder=reward_score.get_scorer(ScoreConfig(reward_tasks="all")).encoder).metrics
 
 
 def print_summary(summary: dict[str, Any], console: Console) -> None:

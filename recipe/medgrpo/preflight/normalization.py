@@ -24,7 +24,7 @@ def check_normalization(config: DictConfig) -> None:
     The artifact is copied beside the checkpoints.
     """
     options = OmegaConf.to_container(config.medgrpo.reward, resolve=True)
-    scorer = reward_score.get_scorer(**options)
+    scorer = reward_score.get_scorer(reward_score.read_config(options))
     files = config.data.train_files
     for file in [files] if isinstance(files, str) else files:
         sources = set(pq.read_table(file, columns=["data_source"])["data_source"].to_pylist())
