@@ -167,9 +167,9 @@ def test_position_ids_of_equally_long_sequences(lengths):
 
 
 @pytest.mark.parametrize(
-    "saved_at, mended, stock", [(3, [(1, 3), (2, 3)], [(1, 0), (2, 3)]), (4, [(1, 2), (2, 3)], None)]
+    "saved_at, fixed, stock", [(3, [(1, 3), (2, 3)], [(1, 0), (2, 3)]), (4, [(1, 2), (2, 3)], None)]
 )
-def test_sft_resumes_after_the_last_batch_of_an_epoch(tmp_path, saved_at, mended, stock):
+def test_sft_resumes_after_the_last_batch_of_an_epoch(tmp_path, saved_at, fixed, stock):
     from types import SimpleNamespace
 
     from torch.utils.data import DistributedSampler
@@ -197,8 +197,8 @@ def test_sft_resumes_after_the_last_batch_of_an_epoch(tmp_path, saved_at, mended
     folder.mkdir()
     _, rows = loop(0)
     load = CheckpointHandler._load_dataloader_state
-    assert loop(saved_at // 3, load) == (mended, rows[4 * saved_at :])
-    assert loop(saved_at // 3, load.__wrapped__)[0] == (stock or mended), "resume_sft_after_an_epoch can go"
+    assert loop(saved_at // 3, load) == (fixed, rows[4 * saved_at :])
+    assert loop(saved_at // 3, load.__wrapped__)[0] == (stock or fixed), "resume_sft_after_an_epoch can go"
 
 
 def test_received_weights_do_not_hold_the_shared_memory():

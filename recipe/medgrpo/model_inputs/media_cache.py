@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import os
 import threading
 import weakref
@@ -29,7 +30,9 @@ from data_preprocess.common.atomic_file import whole_file
 from data_preprocess.media import mp4
 from data_preprocess.media.frames import FrameError, read_frame
 
-#: Keys of a row's media entry that decide its pixels and times, beside its paths.
+logger = logging.getLogger(__name__)
+
+#: Keys of a row's media entry that decide its pixels and times, in addition to its paths.
 SPEC = ("sample_fps", "raw_fps", "min_pixels", "max_pixels", "total_pixels", "resized_height", "resized_width")
 SPEC += ("video_start", "video_end")
 
@@ -205,7 +208,7 @@ class MediaCache:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            print(f"{self._file(key)} is no decoded clip ({error}); made anew")
+            logger.warning("%s is no decoded clip (%s); made anew", self._file(key), error)
             return None
         self.stats["from_disk"] += 1
         return frames, {"fps": fps, "frames_indices": list(range(len(frames))), "total_num_frames": total}
@@ -218,7 +221,7 @@ class MediaCache:
             with whole_file(file) as part, part.open("wb") as out:
                 np.savez(out, frames=frames.numpy(), fps=metadata["fps"], total=metadata["total_num_frames"])
         except OSError as error:
-            print(f"{file} could not be written ({error}); going on without it")
+            logger.warning("%s could not be written (%s); going on without it", file, error)
 
 
 def decode_image(item: Mapping, patch_size: int) -> Image.Image:
