@@ -12,6 +12,7 @@ from scripts import CLEAN, EXAMPLES, MEDR1, QWEN3, ZHU, executable
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("run_*.sh")), ids=lambda path: path.name)
 def test_every_script_keeps_two_checkpoints(script):
     text = script.read_text()
+    text += (EXAMPLES / "vqa.sh").read_text() if "/vqa.sh" in text else ""
     # Qwen3-VL's starts the script of Qwen2.5-VL.
     assert "ckpt_to_keep=2" in text or script.name == QWEN3
     for trainer, key in (("main_medgrpo", "max_actor_ckpt_to_keep=2"), ("sft_trainer", "trainer.max_ckpt_to_keep=2")):
@@ -98,7 +99,7 @@ def machine(tmp_path):
 def test_training_then_evaluation_with_the_presets_wording(machine, tmp_path, script, variables, overrides, wording):
     done, (estimate, rl, evaluate) = machine(script, *overrides, **variables)
     assert done.returncode == 0, done.stderr
-    assert rl.startswith("python3 -m recipe.medgrpo.main_medgrpo preset=")
+    assert rl.startswith("python3 -m recipe.medgrpo.main_medgrpo data.train_files=") and " preset=" in rl
     assert estimate == "medgrpo estimate " + rl.partition("main_medgrpo ")[2]
     model = f"--model {tmp_path}/out/global_step_7/actor/huggingface"
     assert evaluate.startswith("medgrpo evaluate ") and evaluate.endswith(f"{model} {wording}")
