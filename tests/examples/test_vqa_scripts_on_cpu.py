@@ -19,6 +19,32 @@ def test_every_script_keeps_two_checkpoints(script):
         assert trainer not in text or key in text
 
 
+@pytest.mark.parametrize("script, preset, modality", [(MEDR1, "medr1_nothink", ["CT"]), (ZHU, "zhu_ecr", None)])
+def test_a_dry_run_composes_the_preset(composed, script, preset, modality):
+    found = composed(script, "data.train_batch_size=64", PRESET=preset, N_GPUS="1")
+    assert found.trainer.experiment_name == preset
+    assert (found.data.train_batch_size, found.trainer.n_gpus_per_node) == (64, 1)
+    assert found.actor_rollout_ref.model.path == "Qwen/Qwen2-VL-2B-Instruct"
+    assert "hf_model" in found.actor_rollout_ref.actor.checkpoint.save_contents
+    assert found.data.only.modality == modality
+
+
+@pytest.mark.parametrize("part", [{"MODALITY": "X-Ray"}, {"QUESTION_TYPE": "Lesion Grading"}])
+def test_med_r1_is_trained_on_a_modality_or_on_a_question_type(composed, part):
+    found = composed(MEDR1, **part)
+    [(field, value)] = part.items()
+    assert found.data.only == {"modality": None, "question_type": None, field.lower(): [value]}
+    folder = found.trainer.default_local_dir
+    assert folder.endswith(f"checkpoints/medr1/medr1_think/{value.replace(' ', '_')}")
+
+
+def test_med_r1_on_two_parts_at_once_is_refused(dry_run):
+    both = dry_run(MEDR1, MODALITY="CT", QUESTION_TYPE="Lesion Grading")
+    assert both.returncode == 1 and "give one of them" in both.stderr
+    override = dry_run(MEDR1, "data.only={question_type: [Lesion Grading]}")
+    assert override.returncode == 1 and "MODALITY or QUESTION_TYPE" in override.stderr
+
+
 @pytest.fixture
 def cluster(tmp_path):
     """Runs an sbatch file on one node whose SLURM and Ray are stand-ins; returns the calls of each stand-in."""

@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture
 def composed(drawn, tiny_model):
     """``composed("sft" or "medgrpo", *overrides)`` on the drawn world and its model."""
-    from hydra import compose, initialize_config_module
+    from configuration import composed
 
     def call(name, *overrides):
         key = "model.path" if name == "sft" else "actor_rollout_ref.model.path"
@@ -14,7 +14,6 @@ def composed(drawn, tiny_model):
         if name == "medgrpo":
             sizes = ["data.max_prompt_length=256", "data.max_response_length=32"]
             own += ["data.val_files=v", "medgrpo.reward.artifact=a", *sizes]
-        with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-            return compose(name, [*own, *overrides])
+        return composed(*own, *overrides, name=name)
 
     return call

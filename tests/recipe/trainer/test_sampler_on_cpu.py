@@ -11,7 +11,7 @@ import pytest
 import ray
 import torch
 import transfer_queue as tq
-from hydra import compose, initialize_config_module
+from configuration import composed
 from omegaconf import open_dict
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
@@ -29,14 +29,8 @@ from reward_score.errors import NormalizationError
 
 
 def configuration(*overrides):
-    needed = (
-        "data.train_files=t",
-        "data.val_files=v",
-        "actor_rollout_ref.model.path=m",
-        "actor_rollout_ref.rollout.n=3",
-    )
-    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-        return compose("medgrpo", [*needed, "platform=cpu", *overrides])
+    needed = "data.train_files=t", "data.val_files=v", "actor_rollout_ref.model.path=m"
+    return composed(*needed, "actor_rollout_ref.rollout.n=3", "platform=cpu", *overrides)
 
 
 def build(config, refill=None):
