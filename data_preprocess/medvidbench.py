@@ -16,11 +16,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import hashlib
 import multiprocessing
 import os
 import sys
 from array import array
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -30,18 +31,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data_preprocess.common import download
-from data_preprocess.common.balanced_subset import choose
 from data_preprocess.common.cli_types import at_least
-from data_preprocess.common.errors import InputError, write_failures
+from data_preprocess.common.errors import InputError
 from data_preprocess.common.holdout import validation_videos
 from data_preprocess.common.json_stream import Entry, scan
-from data_preprocess.common.run_summary import Summary, TooManyFailures, run_and_tell
+from data_preprocess.common.run_summary import Summary, run_and_tell
 from data_preprocess.media.frames import OFFICIAL_PREFIX
 from data_preprocess.media.token_count import OVERLONG, pixel_budget
-from data_preprocess.parquet_writer import RowWriter
+from data_preprocess.parquet_writer import split_writers
 from data_preprocess.schema import TASKS
-from data_preprocess.video.rows import NOT_CHOSEN, REPEATED, ROOMY, Options, Surveyed, build, survey
+from data_preprocess.video.rows import NOT_CHOSEN, REPEATED, ROOMY, Options, build, survey
 
 # Below this many bytes one process is done before others have started.
 _SHARED_FROM = 64 << 20
@@ -55,46 +54,35 @@ class Contents:
     units: dict[tuple[str, str, str], int] = field(default_factory=dict)
     unit_of: array = field(default_factory=lambda: array("i"))
     repeated: set[int] = field(default_factory=set)
-    frames: set[str] = field(default_factory=set)
     _seen: set[bytes] = field(default_factory=set)
 
-    def add(self, entries: Sequence[Entry], found: Surveyed) -> None:
+    def add(self, entries: Sequence[Entry], found: Iterable[tuple]) -> None:
         self.stretches.append(np.array(entries, np.int64))
-        for unit, digest in zip(found.units, found.digests, strict=True):
+        for unit, digest in found:
             if digest in self._seen:
                 self.repeated.add(len(self.unit_of))
             self._seen.add(digest)
             self.unit_of.append(-1 if unit is None else self.units.setdefault(unit, len(self.units)))
-        self.frames |= found.frames
 
 
 def convert(options: Options, *, progress: bool = True) -> Summary:
-    """Write the Parquet files and failed.jsonl.
-
-    Nothing is written under a final name before all of it is there: on too many failures, and on any exception, the
-    Parquet files of an earlier run stay as they were.
+    """Write the Parquet files and failed.jsonl; on too many failures, or an exception, the old Parquet files stay.
 
     Returns:
         Counts, with the records left out; ``summary.failed > options.max_failed`` means that no Parquet was written.
 
     Raises:
         InputError: the JSON file or the frame folder as a whole cannot be used.
-        OSError: the output cannot be written.
+        OSError: a file cannot be read or written.
     """
-    size = options.json.stat().st_size if options.json.is_file() else 0
-    with contextlib.ExitStack() as stack:
-        shared = options.workers > 1 and size >= _SHARED_FROM and not options.verify_frames
-        workers = stack.enter_context(_Workers(options.workers if shared else 0))
+    if not options.frames_root.is_dir():
+        raise InputError(f"{options.frames_root} is not a folder. Give the folder of the frames with --frames-root")
+    size = options.json.stat().st_size
+    shared = options.workers > 1 and size >= _SHARED_FROM and not options.verify_frames
+    with _Workers(options.workers if shared else 0) as workers:
         contents = _survey(options, workers, _bar("reading", size, progress))
-        lacking = _unpack(options, contents.frames) if options.frames_zip else 0
-        if not options.frames_root.is_dir():
-            raise InputError(f"{options.frames_root} is not a folder. Give the folder of the frames with --frames-root")
         options.out.mkdir(parents=True, exist_ok=True)
-        summary = _write(options, contents, workers, _bar("writing", size, progress))
-        if lacking:
-            told = f"{lacking} of the frames that they list are not in {options.frames_zip}"
-            summary.notes[told] = sum(summary.rows.values())
-        return summary
+        return _write(options, contents, workers, _bar("writing", size, progress))
 
 
 def _bar(what: str, size: int, shown: bool) -> tqdm:
@@ -116,31 +104,21 @@ class _Workers(contextlib.AbstractContextManager):
             self._pool.shutdown(cancel_futures=True)
 
     def run(self, work: Callable, tasks: Iterable[tuple]) -> Iterator[tuple[tuple, object]]:
-        """(arguments, result) of each task, in order; few are under way at a time, so that memory stays small.
-
-        Raises:
-            InputError: a process was ended from outside, as a rule for want of memory.
-        """
-        try:
-            yield from self._run(work, tasks)
-        except BrokenProcessPool:
-            raise InputError(
-                "a worker process was ended from outside, perhaps for want of memory: try --workers 1"
-            ) from None
-
-    def _run(self, work: Callable, tasks: Iterable[tuple]) -> Iterator[tuple[tuple, object]]:
+        """(arguments, result) of each task, in order; few are under way at a time, so that memory stays small."""
         if not self._pool:
             yield from ((task, work(*task)) for task in tasks)
             return
         waiting: deque = deque()
-        for task in tasks:
-            waiting.append((task, self._pool.submit(work, *task)))
-            if len(waiting) > self._count + 1:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        while waiting:
-            done, future = waiting.popleft()
-            yield done, future.result()
+        try:
+            for task in tasks:
+                waiting.append((task, self._pool.submit(work, *task)))
+                if len(waiting) > self._count + 1:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            yield from ((done, future.result()) for done, future in waiting)
+        except BrokenProcessPool as error:
+            reason = "a worker process was ended from outside, perhaps for want of memory: try --workers 1"
+            raise InputError(reason) from error
 
 
 def _survey(options: Options, workers: _Workers, bar: tqdm) -> Contents:
@@ -153,39 +131,6 @@ def _survey(options: Options, workers: _Workers, bar: tqdm) -> Contents:
     return contents
 
 
-def _unpack(options: Options, frames: set[str]) -> int:
-    """The frames that the file lists, from the archive into the frame folder; the archive may have folders on top.
-
-    Returns:
-        How many of the frames the archive lacks.
-
-    Raises:
-        InputError: see :func:`archive.unpack`; an archive without any of the frames.
-    """
-    found, members = set(), []
-
-    def below(member: str) -> str | None:
-        members.append(member)
-        path = member
-        while path and path not in frames:
-            path = path.partition("/")[2]
-        found.add(path)
-        return path or None
-
-    if not options.frames_zip.is_file():
-        raise InputError(f"{options.frames_zip} does not exist. Give the archive of the frames with --frames-zip")
-    options.frames_root.mkdir(parents=True, exist_ok=True)
-    download.unpack(options.frames_zip, options.frames_root, below)
-    count = len(frames & found)
-    if frames and not count:
-        raise InputError(
-            f"{options.frames_zip}: 0 of {len(frames)} listed frames are in the archive. It holds "
-            f"{', '.join(members[:1]) or 'no file'}, the JSON file lists {min(frames)}: give the archive that belongs "
-            "to it, or another --path-prefix"
-        )
-    return len(frames) - count
-
-
 def _fates(options: Options, contents: Contents, splits: Sequence[str]) -> array:
     """Of each record the place of its split, NOT_CHOSEN or REPEATED. One without a unit goes first, and fails there."""
     units = list(contents.units)
@@ -196,17 +141,16 @@ def _fates(options: Options, contents: Contents, splits: Sequence[str]) -> array
     if not options.questions_only:
         for number in contents.repeated:
             fates[number] = REPEATED
-    if options.per_pair is not None or options.balance is not None:
-        candidates: dict[tuple[str, str], list[int]] = {}
+    if options.per_pair:
+        candidates: dict[tuple[str, str], list[int]] = defaultdict(list)
         for number, unit in enumerate(contents.unit_of):
-            task = units[unit][1] if unit >= 0 else None
-            if fates[number] == 0 and unit >= 0 and (not options.tasks or task in options.tasks):
-                candidates.setdefault(units[unit][:2], []).append(number)
-        chosen = choose(candidates, per_pair=options.per_pair, per_task=options.balance, seed=options.seed)
+            if fates[number] == 0 and unit >= 0 and (not options.tasks or units[unit][1] in options.tasks):
+                candidates[units[unit][:2]].append(number)
         for numbers in candidates.values():
-            for number in numbers:
-                if number not in chosen:
-                    fates[number] = NOT_CHOSEN
+            # By seed and number alone, so that a smaller subset lies within a larger one.
+            numbers.sort(key=lambda number: hashlib.blake2b(f"{options.seed} {number}".encode()).digest())
+            for number in numbers[options.per_pair :]:
+                fates[number] = NOT_CHOSEN
     return fates
 
 
@@ -222,32 +166,21 @@ def _write(options: Options, contents: Contents, workers: _Workers, bar: tqdm) -
             yield options, entries, first, fates[first : first + len(entries)], splits
             first += len(entries)
 
-    with contextlib.suppress(TooManyFailures), contextlib.ExitStack() as stack:
-        writers = {split: stack.enter_context(RowWriter(options.out / f"{split}.parquet")) for split in splits}
-        stack.enter_context(bar)
+    nothing = f"{options.json} holds no usable record of the tasks {', '.join(options.tasks or TASKS)}"
+    with split_writers(options.out, splits, summary, options.max_failed, nothing) as writers, bar:
         for (_, entries, *_), built in workers.run(build, tasks()):
             for split, table in built.tables.items():
                 writers[split].write_table(table)
-            for number, name, error, kind in built.left_out:
-                summary.leave_out(options.json, number, name, error, kind)
+            for number, name, error in built.left_out:
+                summary.leave_out(options.json, number, name, error)
             summary.rows += built.rows
-            summary.unknown += built.unknown
             summary.notes += built.notes
             bar.update(entries[-1].end - bar.n)
-        write_failures(options.out / "failed.jsonl", summary.failures)
-        if summary.failed > options.max_failed:
-            raise TooManyFailures
-        if not summary.rows:
-            raise InputError(f"{options.json} holds no usable record of the tasks {', '.join(options.tasks or TASKS)}")
-        if dropped := sum(fate == NOT_CHOSEN for fate in fates):
-            summary.notes["not chosen for the balanced subset"] = dropped
-        if options.skip_frames:
-            summary.notes["no frame was opened: no sizes, no token counts, boxes neither checked nor drawn"] = sum(
-                summary.rows.values()
-            )
-        # All files are whole before the first takes its name: a full disk must not leave a new one beside an old one.
-        for writer in writers.values():
-            writer.close()
+    if dropped := fates.count(NOT_CHOSEN):
+        summary.notes["not chosen for the balanced subset"] = dropped
+    if options.skip_frames:
+        unopened = "no frame was opened: no sizes, no token counts, boxes neither checked nor drawn"
+        summary.notes[unopened] = summary.rows.total()
     return summary
 
 
@@ -258,7 +191,6 @@ def parser() -> argparse.ArgumentParser:
     cli.add_argument("--frames-root", type=Path, required=True, help="folder that takes the place of --path-prefix")
     cli.add_argument("--out", type=Path, required=True, help="folder for the Parquet files")
     cli.add_argument("--path-prefix", default=OFFICIAL_PREFIX, help="start of the paths in the JSON (%(default)s)")
-    cli.add_argument("--frames-zip", type=Path, help="archive from which the listed frames go to --frames-root first")
     cli.add_argument("--val-ratio", type=float, default=0.15, help="share of source videos held out (%(default)s)")
     cli.add_argument("--seed", type=int, default=0, help="which videos are held out (%(default)s)")
     cli.add_argument("--patch", type=int, choices=(14, 16), default=14, help="the model's patch size in pixels: 14 for "
@@ -275,8 +207,6 @@ def parser() -> argparse.ArgumentParser:
     cli.add_argument(
         "--per-pair", type=at_least(1), metavar="N", help="at most N training rows for each source and task"
     )
-    cli.add_argument("--balance", type=at_least(1), nargs="?", const=0, metavar="N", help="at most N training rows for "
-                     "each task, shared evenly by its sources; without N as many as the smallest has")  # fmt: skip
     cli.add_argument("--one-shot", action="store_true", help="a system message with an example, for untuned models")
     opening = cli.add_mutually_exclusive_group()
     opening.add_argument("--verify-frames", action="store_true", help="read every frame file to its end")
@@ -296,8 +226,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     least, most = (getattr(arguments, name) or budget[name] for name in ("min_pixels", "max_pixels"))
     if least > most:
         cli.error(f"--min-pixels {least} is above --max-pixels {most}")
-    if arguments.questions_only and (arguments.per_pair is not None or arguments.balance is not None):
-        cli.error("--per-pair and --balance choose among training rows: --questions-only has none")
+    if arguments.questions_only and arguments.per_pair:
+        cli.error("--per-pair chooses among training rows: --questions-only has none")
     options = Options(**vars(arguments))
     return run_and_tell(lambda: convert(options), options.out, options.max_failed)
 

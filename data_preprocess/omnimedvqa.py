@@ -23,7 +23,7 @@ from pathlib import Path
 
 from data_preprocess.common import download
 from data_preprocess.common.errors import InputError, RecordError
-from data_preprocess.common.find_files import find_here
+from data_preprocess.common.find_files import find
 from data_preprocess.common.json_stream import read_json_list
 from data_preprocess.images import convert
 from data_preprocess.images.convert import Reading
@@ -48,7 +48,7 @@ def read(reading: Reading) -> None:
     download.unpack(reading.root / "OmniMedVQA.zip", reading.root)
     root = reading.root / "OmniMedVQA" if (reading.root / "OmniMedVQA").is_dir() else reading.root
     folder = root / "QA_information" / "Open-access"
-    files = find_here(folder, "*.json")
+    files = find(folder, "*.json")
     if reading.args.splits:
         _read_splits(reading, root, reading.args.splits, files)
         return
@@ -62,7 +62,7 @@ def read(reading: Reading) -> None:
 def _record(raw: dict, root: Path, reading: Reading) -> Item:
     options = tuple(text(raw, f"option_{letter}") for letter in "ABCD" if raw.get(f"option_{letter}"))
     if len(options) < 2:
-        raise RecordError("option_A", "and the others are fewer than two", "Mend the record")
+        raise RecordError("option_A", "and the others are fewer than two", "Fix the record")
     answer = text(raw, "gt_answer")
     chosen = options[right_option(options, answer, "gt_answer")]
     if chosen != answer:
@@ -87,9 +87,9 @@ def _record(raw: dict, root: Path, reading: Reading) -> Item:
 
 def _read_splits(reading: Reading, root: Path, folder: Path, published: Sequence[Path]) -> None:
     """Med-R1's split files; what they do not say (modality, question type) comes from the published files if there."""
-    files = [(split, file) for split in ("train", "test") for file in find_here(folder / split, "*.json")]
+    files = [(split, file) for split in ("train", "test") for file in find(folder / split, "*.json")]
     if not files:
-        families = [path.name for path in find_here(folder, "*") if (path / "test").is_dir()]
+        families = [path.parent.name for path in find(folder, "test")]
         hint = f" It holds {' and '.join(families)}: give one of them" if families else ""
         raise InputError(f"{folder} holds neither train/*.json nor test/*.json.{hint} (--splits)")
     known = {}
@@ -109,7 +109,7 @@ def _split_record(raw: dict, root: Path, split: str, stem: str, known: dict) -> 
     question, options = split_problem(text(raw, "problem"))
     solution = _SOLUTION.search(text(raw, "solution"))
     if not solution or ord(solution[1]) - ord("A") >= len(options):
-        raise RecordError("solution", f"{raw['solution']!r} names none of {len(options)} options", "Mend the record")
+        raise RecordError("solution", f"{raw['solution']!r} names none of {len(options)} options", "Fix the record")
     answer = options[ord(solution[1]) - ord("A")]
     right_option(options, answer, "solution")
     path = text(raw, "image")
@@ -146,7 +146,7 @@ def split_problem(problem: str) -> tuple[str, tuple[str, ...]]:
         letters = "".join(mark[1] or mark[2] for mark in chosen)
         if len(options) >= 2 and all(options) and letters == "ABCD"[: len(letters)]:
             return problem[: first.start()].strip(), options
-    raise RecordError("problem", f"{problem!r} has no options A), B), ...", "Mend the record")
+    raise RecordError("problem", f"{problem!r} has no options A), B), ...", "Fix the record")
 
 
 def _settle(cli: argparse.ArgumentParser, args: argparse.Namespace) -> None:

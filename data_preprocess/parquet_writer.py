@@ -6,33 +6,30 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.common.errors import InputError, write_failures
+from data_preprocess.common.run_summary import Summary
 from data_preprocess.schema import ROW_SCHEMA
 
 
 class RowWriter(contextlib.AbstractContextManager):
-    """Streams rows into a Parquet file that appears under its name only when it is whole.
+    """Streams rows into a Parquet file, one row group in memory at a time.
 
-    Rows are held for one row group at a time. Leaving the ``with`` block normally renames the temporary file to
-    ``path`` (replacing an older one); leaving it through an exception removes the temporary file and leaves ``path`` as
-    it was.
+    The file appears under its name when the ``with`` block is left normally; after an exception an older one stays.
     """
 
     def __init__(self, path: str | os.PathLike, *, schema: pa.Schema = ROW_SCHEMA, rows_per_group: int = 1024):
-        self.path = Path(path)
-        self.schema = schema
-        self.count = 0
-        self._rows_per_group = rows_per_group
+        self._schema, self._rows_per_group = schema, rows_per_group
         self._pending: list[Mapping] = []
-        self._closed = False
-        # The process id keeps two commands that write to one folder from sharing a temporary file.
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        self._writer = pq.ParquetWriter(self._temporary, schema, compression="zstd")
+        self.count = 0
+        self._file = contextlib.ExitStack()
+        self._writer = pq.ParquetWriter(self._file.enter_context(whole_file(path)), schema, compression="zstd")
 
     def write(self, row: Mapping) -> None:
         self._pending.append(row)
@@ -48,23 +45,49 @@ class RowWriter(contextlib.AbstractContextManager):
 
     def _flush(self) -> None:
         if self._pending:
-            self._writer.write_table(pa.Table.from_pylist(self._pending, schema=self.schema))
+            self._writer.write_table(pa.Table.from_pylist(self._pending, schema=self._schema))
             self._pending = []
 
     def close(self) -> None:
         """Write what is pending; the file takes its name when the ``with`` block ends."""
-        if not self._closed:
+        if self._writer.is_open:
             self._flush()
             self._writer.close()
-            self._closed = True
 
     def __exit__(self, kind, error, traceback) -> None:
-        try:
+        with self._file:
             if kind is None:
                 self.close()
-                os.replace(self._temporary, self.path)
-            else:
-                with contextlib.suppress(OSError):
-                    self._writer.close()
-        finally:
-            self._temporary.unlink(missing_ok=True)
+                return
+            with contextlib.suppress(OSError):
+                self._writer.close()
+            raise error
+
+
+class _TooManyFailures(Exception):
+    """Leaves the writers through an exception, so that they drop what they hold."""
+
+
+@contextlib.contextmanager
+def split_writers(
+    out: Path, splits: Iterable[str], summary: Summary, max_failed: int, nothing: str, schema: pa.Schema = ROW_SCHEMA
+) -> Iterator[dict[str, RowWriter]]:
+    """A writer for each split, and ``failed.jsonl``; on too many failures, or an exception, older Parquet files stay.
+
+    Args:
+        nothing: what to say, ahead of the reasons, where there is no row.
+
+    Raises:
+        InputError: there is no row.
+    """
+    with contextlib.suppress(_TooManyFailures), contextlib.ExitStack() as stack:
+        writers = {split: stack.enter_context(RowWriter(out / f"{split}.parquet", schema=schema)) for split in splits}
+        yield writers
+        write_failures(out / "failed.jsonl", summary.failures)
+        if summary.failed > max_failed:
+            raise _TooManyFailures
+        if not summary.rows:
+            raise InputError(": ".join(filter(None, (nothing, summary.why_nothing()))))
+        # All files are whole before the first takes its name: a full disk must not leave a new one next to an old one.
+        for writer in writers.values():
+            writer.close()

@@ -12,28 +12,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from data_preprocess.common.errors import InputError
 from data_preprocess.images import convert
 from data_preprocess.images.convert import Reading
 from data_preprocess.images.hub_parquet import read_parquet
-from data_preprocess.images.question import Item, is_yes_no, text
 
 BENCHMARK = "pathvqa"
 HUB = "flaviagiammarino/path-vqa"
 
 
 def read(reading: Reading) -> None:
-    if not read_parquet(reading, _item):
+    if not read_parquet(reading, "pathology"):
         raise InputError(f"{reading.root} holds no train-*.parquet: give the folder of the hub's files with --root")
-
-
-def _item(raw: dict, image: Path, split: str) -> Item:
-    answer = text(raw, "answer")
-    return Item(
-        image, "pathology", "closed" if is_yes_no(answer) else "open", text(raw, "question"), answer, split=split
-    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

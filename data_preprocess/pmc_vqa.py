@@ -6,7 +6,7 @@
 
 Version 1: train.csv, test.csv (or test_clean.csv with ``--clean-test``) and ``images`` (or images.zip). Version 2:
 train_2.csv, test_2.csv and ``figures`` (or images_2.zip). Choices carry their letter (`` A:Diffuse uptake``), which is
-cut off with quotes and blanks around the text. Rows whose label and answer disagree, and rows of which no letter can be
+cut off with quotes and spaces around the text. Rows whose label and answer disagree, and rows of which no letter can be
 right, are known defects of the published files: left out and counted.
 
 ``--subset`` shuffles the rows of each published part with ``--seed`` and takes the first so many of training and test.
@@ -25,10 +25,10 @@ from pathlib import Path
 
 from data_preprocess.common import download
 from data_preprocess.common.cli_types import at_least
-from data_preprocess.common.errors import InputError, RecordError
+from data_preprocess.common.errors import InputError, KnownDefect, RecordError
 from data_preprocess.images import convert
 from data_preprocess.images.convert import Reading, published_files
-from data_preprocess.images.question import Item, KnownDefect, inside, right_option, same_option
+from data_preprocess.images.question import Item, inside, right_option, same_option
 
 BENCHMARK = "pmc_vqa"
 HUB = "RadGenome/PMC-VQA"
@@ -104,7 +104,7 @@ def _item(raw: dict, images: Path, split: str) -> Item:
     def clean(field: str) -> str:
         value = (raw.get(field) or "").strip(_AROUND)
         if not value:
-            raise RecordError(field, "is empty or missing", "Mend the row, or fetch the file again")
+            raise RecordError(field, "is empty or missing", "Fix the row, or fetch the file again")
         return value
 
     options = tuple(_PREFIX.sub("", clean(f"Choice {letter}")).strip(_AROUND) for letter in "ABCD")

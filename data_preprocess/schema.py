@@ -5,16 +5,13 @@
 A row serves verl's SFT trainer (``messages`` and media) and its RL trainer (``prompt``, media, ``reward_model``,
 ``extra_info``) alike. Rows hold paths, never pixels. ``data_source`` is ``<benchmark>/<source>/<task>``.
 
-* Clip rows (:data:`ROW_SCHEMA`, :func:`build_row`): tasks :data:`TASKS`, column ``videos``, the question after
-  ``<video>``; the ground truth is the answer's text.
-* Picture rows (:data:`IMAGE_ROW_SCHEMA`, :func:`build_image_row`): tasks :data:`IMAGE_TASKS`, column ``images`` =
-  ``[{"image": absolute path, "min_pixels": int, "max_pixels": int}]``, the problem after ``<image>``. A problem is the
-  bare question, for ``mcq`` followed by its options in Med-R1's one-line form ``<question> A)<option>, B)<option>``. No
-  prompt template is in it: think and no-think templates are laid around it at load time (``data.template``). The ground
-  truth is the letter (``mcq``) or the answer's text (``closed``, ``open``); ``messages`` end with it inside
-  ``<answer>...</answer>``. ``extra_info``: ``question`` (the problem), ``options`` (JSON list of texts, "" if none),
-  ``answer_text``, ``image_id`` (start of the file's SHA-256; the path where files were not opened, then ``height``,
-  ``width`` and ``num_tokens`` are null).
+* Clip rows (:data:`ROW_SCHEMA`): tasks :data:`TASKS`, column ``videos``, the question after ``<video>``; the ground
+  truth is the answer's text.
+* Picture rows (:data:`IMAGE_ROW_SCHEMA`): tasks :data:`IMAGE_TASKS`, column ``images``, the problem after ``<image>``.
+  A problem is the bare question, for ``mcq`` followed by its options in Med-R1's one-line form. Prompt templates are
+  laid around it at load time (``data.template``). The ground truth is the letter (``mcq``) or the answer's text;
+  ``messages`` end with it inside ``<answer>...</answer>``. In ``extra_info``, ``options`` is a JSON list of texts (""
+  if none) and ``image_id`` the start of the file's SHA-256, or its path where files were not opened.
 """
 
 from __future__ import annotations
@@ -33,69 +30,42 @@ IMAGE_TASKS = ("mcq", "closed", "open")
 TASKS = ("tag", "stg", "vs", "rc", "dvc", "nap", "sa", "cvs")
 
 
-_STRING, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
-_message = pa.struct([("role", _STRING), ("content", _STRING)])
-_video = pa.struct(
-    [
-        ("video", pa.list_(_STRING)),
-        ("sample_fps", _FLOAT),
-        ("raw_fps", _FLOAT),
-        ("min_pixels", _INT),
-        ("max_pixels", _INT),
-        ("total_pixels", _INT),
-    ]
-)
-_image = pa.struct([("image", _STRING), ("min_pixels", _INT), ("max_pixels", _INT)])
+_KINDS = {"text": pa.string(), "whole": pa.int64(), "number": pa.float64()}
 
 
-def _schema(media: tuple[str, pa.DataType], extra_info: list[tuple[str, pa.DataType]]) -> pa.Schema:
+def _fields(names_and_kinds: str) -> list[tuple[str, pa.DataType]]:
+    """Fields of ``"index whole, split text"``."""
+    pairs = (pair.split() for pair in names_and_kinds.split(","))
+    return [(name, _KINDS[kind]) for name, kind in pairs]
+
+
+def _schema(media: str, item: list[tuple[str, pa.DataType]], extra_info: str) -> pa.Schema:
+    messages = pa.list_(pa.struct(_fields("role text, content text")))
     return pa.schema(
         [
-            ("data_source", _STRING),
-            ("prompt", pa.list_(_message)),
-            ("messages", pa.list_(_message)),
-            (media[0], pa.list_(media[1])),
-            ("ability", _STRING),
-            ("reward_model", pa.struct([("style", _STRING), ("ground_truth", _STRING)])),
-            ("extra_info", pa.struct(extra_info)),
+            ("data_source", pa.string()),
+            ("prompt", messages),
+            ("messages", messages),
+            (media, pa.list_(pa.struct(item))),
+            ("ability", pa.string()),
+            ("reward_model", pa.struct(_fields("style text, ground_truth text"))),
+            ("extra_info", pa.struct(_fields("index whole, split text, source text, task text, " + extra_info))),
         ]
     )
 
 
-_OF_EVERY_ROW = [("index", _INT), ("split", _STRING), ("source", _STRING), ("task", _STRING)]
 ROW_SCHEMA = _schema(
-    ("videos", _video),
-    _OF_EVERY_ROW
-    + [
-        ("qa_type", _STRING),
-        ("fps", _FLOAT),
-        ("video_id", _STRING),
-        ("id", _STRING),
-        ("question", _STRING),
-        ("num_frames", _INT),
-        ("height", _INT),
-        ("width", _INT),
-        ("num_tokens", _INT),
-        ("struc_info", _STRING),
-        ("metadata", _STRING),
-    ],
+    "videos",
+    [("video", pa.list_(pa.string()))]
+    + _fields("sample_fps number, raw_fps number, min_pixels whole, max_pixels whole, total_pixels whole"),
+    "qa_type text, fps number, video_id text, id text, question text, num_frames whole, height whole, width whole, "
+    "num_tokens whole, struc_info text, metadata text",
 )
 IMAGE_ROW_SCHEMA = _schema(
-    ("images", _image),
-    _OF_EVERY_ROW
-    + [
-        ("question", _STRING),
-        ("options", _STRING),
-        ("answer_text", _STRING),
-        ("modality", _STRING),
-        ("question_type", _STRING),
-        ("image_id", _STRING),
-        ("id", _STRING),
-        ("height", _INT),
-        ("width", _INT),
-        ("num_tokens", _INT),
-        ("dataset", _STRING),
-    ],
+    "images",
+    _fields("image text, min_pixels whole, max_pixels whole"),
+    "question text, options text, answer_text text, modality text, question_type text, image_id text, id text, "
+    "height whole, width whole, num_tokens whole, dataset text",
 )
 
 
@@ -148,42 +118,54 @@ def build_row(
         index: unique within the file; verl groups the answers to one prompt by it.
         struc_info, metadata: JSON text of the record's structured truth and of its clip metadata, or "".
         system: a system message ahead of the question, or "".
+
+    Example:
+        >>> frames = ["/data/0.jpg", "/data/1.jpg"]
+        >>> clip = Clip(frames, 0.5, 480, 854, 6272, 37632, total_pixels=90_316_800, num_tokens=32)
+        >>> row = build_row(benchmark="medvidbench", source="AVOS", task="tag", qa_type="tal", index=0, split="train",
+        ...     question="When is the cutting?", answer="0.0-2.0 seconds.", clip=clip, video_id="a", record_id="a&&0")
+        >>> row["data_source"], row["prompt"][0]["content"]
+        ('medvidbench/AVOS/tag', '<video>When is the cutting?')
     """
     prompt = [{"role": "system", "content": system}] if system else []
-    prompt = [*prompt, {"role": "user", "content": f"<video>{question}"}]
+    media = {
+        "video": list(clip.frames),
+        "sample_fps": clip.fps,
+        "raw_fps": clip.fps,
+        "min_pixels": clip.min_pixels,
+        "max_pixels": clip.max_pixels,
+        "total_pixels": clip.total_pixels,
+    }
+    extra_info = {
+        "index": index,
+        "split": split,
+        "source": source,
+        "task": task,
+        "qa_type": qa_type,
+        "fps": clip.fps,
+        "video_id": video_id,
+        "id": record_id,
+        "question": question,
+        "num_frames": len(clip.frames),
+        "height": clip.height,
+        "width": clip.width,
+        "num_tokens": clip.num_tokens,
+        "struc_info": struc_info,
+        "metadata": metadata,
+    }
+    prompt.append({"role": "user", "content": f"<video>{question}"})
+    return _row(benchmark, prompt, answer, answer, extra_info, videos=[media])
+
+
+def _row(benchmark: str, prompt: list[dict], reply: str, truth: str, extra_info: dict, **media: list[dict]) -> dict:
     return {
-        "data_source": f"{benchmark}/{source}/{task}",
+        "data_source": f"{benchmark}/{extra_info['source']}/{extra_info['task']}",
         "prompt": prompt,
-        "messages": prompt + ([{"role": "assistant", "content": answer}] if answer else []),
-        "videos": [
-            {
-                "video": list(clip.frames),
-                "sample_fps": clip.fps,
-                "raw_fps": clip.fps,
-                "min_pixels": clip.min_pixels,
-                "max_pixels": clip.max_pixels,
-                "total_pixels": clip.total_pixels,
-            }
-        ],
-        "ability": task,
-        "reward_model": {"style": "rule", "ground_truth": answer},
-        "extra_info": {
-            "index": index,
-            "split": split,
-            "source": source,
-            "task": task,
-            "qa_type": qa_type,
-            "fps": clip.fps,
-            "video_id": video_id,
-            "id": record_id,
-            "question": question,
-            "num_frames": len(clip.frames),
-            "height": clip.height,
-            "width": clip.width,
-            "num_tokens": clip.num_tokens,
-            "struc_info": struc_info,
-            "metadata": metadata,
-        },
+        "messages": prompt + ([{"role": "assistant", "content": reply}] if reply else []),
+        **media,
+        "ability": extra_info["task"],
+        "reward_model": {"style": "rule", "ground_truth": truth},
+        "extra_info": extra_info,
     }
 
 
@@ -237,29 +219,23 @@ def build_image_row(
             raise ValueError(f"answer {answer!r} is not exactly one of the options {list(options)}")
         truth = chr(ord("A") + list(options).index(answer))
         question += option_line(options)
-    prompt = [{"role": "user", "content": f"<image>{question}"}]
-    return {
-        "data_source": f"{benchmark}/{source}/{task}",
-        "prompt": prompt,
-        "messages": [*prompt, {"role": "assistant", "content": f"<answer>{truth}</answer>"}],
-        "images": [{"image": picture.path, "min_pixels": picture.min_pixels, "max_pixels": picture.max_pixels}],
-        "ability": task,
-        "reward_model": {"style": "rule", "ground_truth": truth},
-        "extra_info": {
-            "index": index,
-            "split": split,
-            "source": source,
-            "task": task,
-            "question": question,
-            "options": json.dumps(list(options), ensure_ascii=False) if options else "",
-            "answer_text": answer,
-            "modality": modality,
-            "question_type": question_type,
-            "image_id": picture.image_id,
-            "id": record_id,
-            "height": picture.height,
-            "width": picture.width,
-            "num_tokens": picture.num_tokens,
-            "dataset": dataset,
-        },
+    extra_info = {
+        "index": index,
+        "split": split,
+        "source": source,
+        "task": task,
+        "question": question,
+        "options": json.dumps(list(options), ensure_ascii=False) if options else "",
+        "answer_text": answer,
+        "modality": modality,
+        "question_type": question_type,
+        "image_id": picture.image_id,
+        "id": record_id,
+        "height": picture.height,
+        "width": picture.width,
+        "num_tokens": picture.num_tokens,
+        "dataset": dataset,
     }
+    prompt = [{"role": "user", "content": f"<image>{question}"}]
+    media = {"image": picture.path, "min_pixels": picture.min_pixels, "max_pixels": picture.max_pixels}
+    return _row(benchmark, prompt, f"<answer>{truth}</answer>", truth, extra_info, images=[media])

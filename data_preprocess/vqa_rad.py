@@ -4,7 +4,7 @@
 
     python -m data_preprocess.vqa_rad --root DIR --out DIR
 
-Reads the hub's Parquet files, or the original release: ``VQA_RAD Dataset Public.json`` beside ``VQA_RAD Image Folder``
+Reads the hub's Parquet files, or the original release: ``VQA_RAD Dataset Public.json`` next to ``VQA_RAD Image Folder``
 (its rows say which organ is shown). An answer is closed if it is yes or no, or where the original release says so.
 
 The published split is by question: many pictures are in both of its parts. It is drawn by image here, unless
@@ -23,7 +23,7 @@ from data_preprocess.common.json_stream import read_json_list
 from data_preprocess.images import convert
 from data_preprocess.images.convert import Reading, answer_task
 from data_preprocess.images.hub_parquet import read_parquet
-from data_preprocess.images.question import Item, inside, is_yes_no, text
+from data_preprocess.images.question import Item, inside, text
 
 BENCHMARK = "vqa_rad"
 HUB = "flaviagiammarino/vqa-rad"
@@ -31,7 +31,7 @@ HUB = "flaviagiammarino/vqa-rad"
 
 def read(reading: Reading) -> None:
     """Add the data set's records to ``reading``."""
-    if read_parquet(reading, _from_parquet):
+    if read_parquet(reading, "radiology"):
         return
     files = find(reading.root, "VQA_RAD Dataset Public.json")
     if not files:
@@ -41,20 +41,13 @@ def read(reading: Reading) -> None:
         reading.add(_original, raw, files[0], number, images or reading.root, reading)
 
 
-def _from_parquet(raw: dict, image: Path, split: str) -> Item:
-    answer = text(raw, "answer")
-    return Item(
-        image, "radiology", "closed" if is_yes_no(answer) else "open", text(raw, "question"), answer, split=split
-    )
-
-
 def _original(raw: dict, images: Path, reading: Reading) -> Item:
     answer = raw.get("answer")
     if isinstance(answer, int | float) and not isinstance(answer, bool) and answer == answer:  # not NaN
         reading.note("an answer that is a number was taken as text")
         answer = str(answer)
     if not isinstance(answer, str) or not answer.strip():
-        raise RecordError("answer", f"is {answer!r}", "Mend the record or leave it out")
+        raise RecordError("answer", f"is {answer!r}", "Fix the record or leave it out")
     return Item(
         image=inside(images, text(raw, "image_name"), "image_name"),
         source=text(raw, "image_organ"),

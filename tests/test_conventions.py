@@ -25,7 +25,7 @@ ARROWS = {
     "data_preprocess": {
         "common": set(),
         "schema": set(),
-        "parquet_writer": {"schema"},
+        "parquet_writer": {"common", "schema"},
         "media": {"common"},
         "images": {"common", "media", "parquet_writer", "schema"},
         "video": {"common", "media", "schema"},

@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers of the command line that make no sense are refused there, and not by what they do later."""
+"""Types of command-line arguments."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with an input, told so that a person can mend it: file, record, field, reason, remedy."""
+"""What is wrong with an input, told so that a person can fix it: file, record, field, reason, remedy."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.common.atomic_file import write_whole
 
 
 class InputError(Exception):
@@ -19,23 +19,38 @@ class InputError(Exception):
 class RecordError(ValueError):
     """One record cannot become a row.
 
-    Attributes:
+    Args:
         field: the offending field, in the spelling of the input file (``metadata.fps``).
         reason: what is wrong with it, with the value found.
         remedy: what to do.
     """
 
+    #: What ``failed.jsonl`` calls it. "failed" counts against ``--max-failed``, the others are left out, yet no error.
+    kind = "failed"
+
     def __init__(self, field: str, reason: str, remedy: str):
-        super().__init__(f"{field}: {reason}. {remedy}")
+        super().__init__(field, reason, remedy)
         self.field, self.reason, self.remedy = field, reason, remedy
 
-    def __reduce__(self):
-        return type(self), (self.field, self.reason, self.remedy)
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}. {self.remedy}"
+
+
+class Duplicate(RecordError):
+    """A record that repeats an earlier one."""
+
+    kind = "duplicate"
+
+
+class KnownDefect(RecordError):
+    """A record that the publishers got wrong, which everybody leaves out."""
+
+    kind = "defect"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A record left out of the output. ``kind`` is "failed", or "duplicate" (left out, yet no error)."""
+    """A record left out of the output."""
 
     file: str
     record: int
@@ -51,11 +66,10 @@ class Failure:
         return line.encode("utf-8", "backslashreplace").decode()
 
 
-def write_failures(path: Path, failures: Iterable[Failure]) -> None:
-    """One JSON object per line, atomically; no failures, no file."""
-    lines = [json.dumps(asdict(failure), ensure_ascii=False) + "\n" for failure in failures]
-    if not lines:
+def write_failures(path: Path, failures: Sequence[Failure]) -> None:
+    """One JSON object per line; no failures, no file."""
+    if failures:
+        lines = "".join(json.dumps(asdict(failure), ensure_ascii=False) + "\n" for failure in failures)
+        write_whole(path, lines.encode("utf-8", "backslashreplace"))
+    else:
         path.unlink(missing_ok=True)
-        return
-    with whole_file(path) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")

@@ -26,12 +26,3 @@ def find(root: Path, pattern: str) -> list[Path]:
     for folder, folders, files in os.walk(root, onerror=_refuse):
         found += [Path(folder, name) for name in fnmatch.filter(folders + files, pattern)]
     return sorted(found)
-
-
-def find_here(root: Path, pattern: str) -> list[Path]:
-    """:func:`find` without the folders below ``root``."""
-    try:
-        return sorted(root / name for name in fnmatch.filter(os.listdir(root), pattern))
-    except OSError as error:
-        _refuse(error)
-        return []

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 def validation_videos(videos: Iterable[tuple[str, str]], ratio: float, seed: int = 0) -> set[tuple[str, str]]:
     """Choose whole source videos for validation, so that no clip of a training video is ever evaluated.
 
-    Within each source the videos are ordered by a hash of seed, source and video, and the first ``ratio`` of them are
+    Within each source the videos are ordered by a hash of seed, source and video. The first ``ratio`` of them are
     taken, at least one and never all where a source has two or more. The order of the records has no influence.
     MedGRPO splits 0.85/0.15 by source video.
 

@@ -1,15 +1,14 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""A JSON array of objects read piece by piece, so that a file of gigabytes needs memory for a few records only.
+"""A JSON array read piece by piece, so that a file of gigabytes needs memory for a few records only.
 
-:func:`scan` finds where each entry begins and ends, at the speed of a few passes of numpy over the bytes; each entry is
+:func:`scan` finds where each entry begins and ends, at the speed of a few passes of numpy over the bytes. Each entry is
 then parsed on its own (:func:`parse`), by whichever process holds the bytes.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,11 +21,11 @@ from data_preprocess.common.errors import InputError, RecordError
 
 BLOCK = 16 << 20
 _QUOTE, _BACKSLASH, _OPEN, _CLOSE = b'"\\{}'
-_BLANK = b" \t\r\n"
-_HALF = re.compile("[\ud800-\udfff]")
+_SPACES = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
-# A file that is no array is read whole, to say what it is instead, up to this size in bytes.
-_DIAGNOSED = 64 << 20
+_HALF = re.compile("[\ud800-\udfff]")
+# A comma, and an entry that is no object: a string, or a word without spaces.
+_COMMA_AND_ENTRY = re.compile(rb'\s*,\s*("(?:[^"\\]|\\.)*"|[^\s",{}\[\]]+)\s*', re.DOTALL)
 
 
 class Entry(NamedTuple):
@@ -40,47 +39,31 @@ def read_json_list(path: Path) -> Iterator[object]:
     """The entries of a JSON array, one after the other.
 
     Raises:
-        InputError: see :func:`scan`.
+        InputError: no array, or an entry that is no JSON; the message names the record.
     """
-    with open_json(path) as file:
-        for entries in scan(path):
-            for entry in entries:
-                file.seek(entry.start)
-                yield parse(file.read(entry.end - entry.start), path, entry.start)
+    with path.open("rb") as file:
+        entries = (entry for part in scan(path) for entry in part)
+        for number, (start, end) in enumerate(entries):
+            file.seek(start)
+            try:
+                yield parse(file.read(end - start))
+            except RecordError as error:
+                raise InputError(f"{path}, record {number}: {error}") from error
 
 
-def open_json(path: Path):
-    try:
-        return path.open("rb")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist. Give a JSON file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder. Give the JSON file in it") from None
-    except PermissionError:
-        raise InputError(f"{path} may not be read. Change its permissions, or those of its folder") from None
-
-
-def parse(text: bytes, path: Path, start: int) -> object:
+def parse(text: bytes) -> object:
     """One entry; NaN and Infinity, which Python's json writes, are taken as well.
 
     Raises:
-        InputError: not JSON; the message names line and column of the file.
+        RecordError: it is no JSON.
     """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         try:
             return json.loads(text)
-        except json.JSONDecodeError as error:
-            raise not_json(path, error.msg, start + len(text.decode()[: error.pos].encode())) from error
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{path} is no UTF-8 text ({error.reason} at byte {start + error.start}). Fetch it again"
-            ) from error
-        except ValueError as error:  # a number of thousands of digits
-            raise not_json(path, str(error), start) from error
-        except RecursionError:
-            raise not_json(path, "more brackets within brackets than can be read,", start) from None
+        except (ValueError, RecursionError) as error:
+            raise RecordError("record", f"is no JSON ({error})", "Fix it, or fetch the file again") from error
 
 
 def check_characters(value: object) -> None:
@@ -90,7 +73,7 @@ def check_characters(value: object) -> None:
         RecordError: naming the field.
     """
     if field := _half_in(value, ""):
-        raise RecordError(field, "holds half a character (a lone surrogate)", "No file can keep it: mend the text")
+        raise RecordError(field, "holds half a character (a lone surrogate)", "No file can keep it: fix the text")
 
 
 def _half_in(value: object, name: str) -> str | None:
@@ -105,17 +88,21 @@ def _half_in(value: object, name: str) -> str | None:
 
 
 def scan(path: Path, block: int = BLOCK) -> Iterator[list[Entry]]:
-    """Places of the entries, a list for each ``block`` bytes of the file.
-
-    Entries other than objects (a number among the records) are found too. Braces inside strings do not count.
+    """Places of the entries, a list for each ``block`` bytes of the file. Braces inside strings do not count.
 
     Raises:
-        InputError: missing, unreadable, empty, no array, an empty array, cut off, or text after the array.
+        InputError: no array, an empty one, cut off, or something other than a comma between its entries.
+        OSError: the file cannot be read.
     """
-    with open_json(path) as file:
-        position = _skip_to_array(path, file)
-        depth, odd, begin = 0, False, 0
-        outside = _Outside(path, position)
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+        text = head.removeprefix(_BOM).lstrip(_SPACES)
+        if not text.startswith(b"["):
+            raise InputError(f"{path} does not begin with [: a JSON array of records is expected")
+        position = len(head) - len(text) + 1
+        file.seek(position)
+        count, depth, odd, begin = 0, 0, False, 0
+        between, since = b",", position - 1  # text after the last entry, and its place; ahead of the first as after one
         carried = b""  # backslashes that end a block: the next one's first quote may be escaped by them
         while data := file.read(block):
             text = carried + data
@@ -129,88 +116,47 @@ def scan(path: Path, block: int = BLOCK) -> Iterator[list[Entry]]:
             depths = depth + np.cumsum(np.where(opening, 1, -1))
             edges = ((depths == 1) & opening) | (depths < 1)
             entries: list[Entry] = []
-            edge = 0  # where the text outside of objects begins
+            edge = 0  # where the text between objects begins
             for place, after in zip(braces[edges].tolist(), depths[edges].tolist(), strict=True):
                 if after == 1:
-                    outside.take(text[edge:place])
-                    entries += outside.close(last=False)
+                    entries += _entries_between(between + text[edge:place], since, path, count + len(entries))
                     begin = position + place
-                elif after == 0:
+                elif after < 0:
+                    raise InputError(f"{path}, record {count + len(entries)}: a closing brace without an opening one")
+                else:
                     edge = place + 1
                     entries.append(Entry(begin, position + edge))
-                    outside.begin(position + edge)
-                else:
-                    raise not_json(path, "a closing brace without an opening one", position + place)
+                    between, since = b"", position + edge
             if len(depths):
                 depth = int(depths[-1])
             if depth == 0:
-                outside.take(text[edge:])
+                between += text[edge:]
             odd ^= bool(len(quotes) % 2)
             position += len(text)
+            count += len(entries)
             yield entries
-        if depth or carried:
-            raise _cut_off(path, begin)
-        yield outside.close(last=True)
-        if outside.empty:
+        rest = between.rstrip(_SPACES)
+        if depth or carried or not rest.endswith(b"]"):
+            raise InputError(f"{path}, record {count}: the file is cut off, or more follows the array. Fetch it again")
+        if rest[:-1].strip(_SPACES) == b"," and not count:
             raise InputError(f"{path} holds an empty array: there is nothing to do")
+        yield _entries_between(rest[:-1] + b",", since, path, count)
 
 
-class _Outside:
-    """The text between two objects of the array: a comma, as a rule, or entries that are no objects."""
+def _entries_between(text: bytes, start: int, path: Path, number: int) -> list[Entry]:
+    """Entries that are no objects (a number among the records), in a text that begins and ends with a comma.
 
-    def __init__(self, path: Path, position: int):
-        self.path, self.empty = path, True
-        self._text, self._start, self._entry_before = b"", position, False
-
-    def begin(self, position: int) -> None:
-        """An object ended just before this byte of the file."""
-        self._text, self._start, self._entry_before, self.empty = b"", position, True, False
-
-    def take(self, text: bytes) -> None:
-        self._text += text
-
-    def close(self, *, last: bool) -> list[Entry]:
-        """Entries in the text, which ends at an object or, if ``last``, with the file.
-
-        Raises:
-            InputError: the text does not continue an array.
-        """
-        if not last and self._text.strip(_BLANK) == (b"," if self._entry_before else b""):
-            return []
-        text, place, found = self._text.decode("utf-8", "replace"), 0, []
-        entry_before, after_comma = self._entry_before, False
-        while True:
-            place += len(text[place:]) - len(text[place:].lstrip())
-            here = self._start + len(text[:place].encode())
-            if place == len(text):
-                if last:
-                    raise _cut_off(self.path, here)
-                if entry_before:
-                    raise not_json(self.path, "Expecting ',' delimiter", here)
-                return found
-            if text[place] == "]":
-                rest = text[place + 1 :].strip()
-                if after_comma or rest or not last:
-                    raise not_json(self.path, "Illegal trailing comma" if after_comma else "Extra data", here)
-                return found
-            if (text[place] == ",") != entry_before:
-                raise not_json(self.path, "Expecting ',' delimiter" if entry_before else "Expecting value", here)
-            if entry_before:
-                place, entry_before, after_comma = place + 1, False, True
-                continue
-            try:
-                _, stop = json.JSONDecoder().raw_decode(text, place)
-            except json.JSONDecodeError as error:
-                if text[place] == "[":
-                    raise InputError(
-                        f"{self.path} holds an array within the array ({place_of(self.path, here)}); a plain array of "
-                        "records is expected"
-                    ) from error
-                if last and (error.pos >= len(text) or error.msg.startswith("Unterminated")):
-                    raise _cut_off(self.path, here) from error
-                raise not_json(self.path, error.msg, self._start + len(text[: error.pos].encode())) from error
-            found.append(Entry(here, self._start + len(text[:stop].encode())))
-            place, entry_before, after_comma, self.empty = stop, True, False, False
+    Raises:
+        InputError: it holds something else.
+    """
+    found, place = [], 0
+    while entry := _COMMA_AND_ENTRY.match(text, place):
+        found.append(Entry(start + entry.start(1), start + entry.end(1)))
+        place = entry.end()
+    if text[place:].strip(_SPACES) != b",":
+        shown = text[place:][:40].decode("utf-8", "replace")
+        raise InputError(f"{path}, record {number + len(found)}: {shown!r} does not continue a JSON array of records")
+    return found
 
 
 def _unescaped(array: np.ndarray, text: bytes) -> np.ndarray:
@@ -225,52 +171,3 @@ def _unescaped(array: np.ndarray, text: bytes) -> np.ndarray:
         if (place - count) % 2:
             escaped.append(index)
     return np.delete(quotes, escaped) if escaped else quotes
-
-
-def place_of(path: Path, position: int) -> str:
-    """Line and column of a byte of the file, in words; both count from 1."""
-    line, column = 1, 1
-    with path.open("rb") as file:
-        while position > 0 and (data := file.read(min(position, BLOCK))):
-            position -= len(data)
-            line += data.count(b"\n")
-            column = len(data) - data.rfind(b"\n") if b"\n" in data else column + len(data)
-    return f"line {line}, column {column}"
-
-
-def not_json(path: Path, message: str, position: int) -> InputError:
-    return InputError(f"{path} is not JSON: {message} at {place_of(path, position)}")
-
-
-def _cut_off(path: Path, position: int) -> InputError:
-    return InputError(
-        f"{path} is cut off: it ends inside a value that began by {place_of(path, position)}. Fetch it again"
-    )
-
-
-def _skip_to_array(path: Path, file) -> int:
-    """Offset just behind the opening bracket."""
-    head = file.read(1 << 16)
-    text = head.removeprefix(_BOM).lstrip(_BLANK)
-    if not text.startswith(b"["):
-        raise _no_array(path, text)
-    offset = len(head) - len(text) + 1
-    file.seek(offset)
-    return offset
-
-
-def _no_array(path: Path, head: bytes) -> InputError:
-    if not head:
-        return InputError(f"{path} is empty. Fetch it again")
-    if os.path.getsize(path) > _DIAGNOSED:
-        return InputError(f"{path} does not begin with [; a JSON array of records is expected")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        return InputError(f"{path} is no UTF-8 text ({error}). Is it the frame archive rather than the JSON file?")
-    except json.JSONDecodeError as error:
-        if head[:1] == b"{" and error.pos >= path.stat().st_size - 1:
-            return _cut_off(path, 0)
-        return InputError(f"{path} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
-    keys = f" with the keys {', '.join(list(content)[:5])}" if isinstance(content, dict) else ""
-    return InputError(f"{path} holds a {type(content).__name__}{keys}; a JSON array of records is expected")

@@ -16,10 +16,7 @@ from rich.table import Table
 from data_preprocess.common.errors import Failure, InputError, RecordError
 
 FAILURES_SHOWN = 20
-
-
-class TooManyFailures(Exception):
-    """Leaves the writers through an exception, so that they drop what they hold."""
+SPLITS = ("train", "val", "test")
 
 
 @dataclass
@@ -29,52 +26,45 @@ class Summary:
     Attributes:
         rows: by (source, task, split).
         failures: records left out, of any kind; only those of kind "failed" count against ``--max-failed``.
-        unknown: rows by a qa_type never met before.
         notes: how often something was repaired or is remarkable, by a sentence that ends the line "N records: ...".
     """
 
     rows: Counter = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
-    unknown: Counter = field(default_factory=Counter)
     notes: Counter = field(default_factory=Counter)
 
     @property
     def failed(self) -> int:
         return sum(failure.kind == "failed" for failure in self.failures)
 
+    @property
+    def splits(self) -> list[str]:
+        return [split for split in SPLITS if any(key[2] == split for key in self.rows)]
+
+    def leave_out(self, file: object, record: int, name: str, error: RecordError) -> None:
+        self.failures.append(Failure(str(file), record, name, error.field, error.reason, error.remedy, error.kind))
+
     def why_nothing(self) -> str:
-        """What became of the records, for a run without rows."""
+        """What became of the records, for a run without rows; "" if nothing is known of them."""
         causes = [f"{count} records: {note}" for note, count in sorted(self.notes.items())]
-        kinds = Counter(failure.kind for failure in self.failures)
-        causes += [
-            f"{count} records: {kind}, the first is {self._first(kind)}" for kind, count in sorted(kinds.items())
-        ]
-        return "; ".join(causes) or "it has no records"
-
-    def _first(self, kind: str) -> Failure:
-        return next(failure for failure in self.failures if failure.kind == kind)
-
-    def leave_out(self, file: object, record: int, name: str, error: RecordError, kind: str = "failed") -> None:
-        self.failures.append(Failure(str(file), record, name, error.field, error.reason, error.remedy, kind))
-
-
-def _splits(summary: Summary) -> list[str]:
-    return [split for split in ("train", "val", "test") if any(key[2] == split for key in summary.rows)]
+        first = {failure.kind: failure for failure in reversed(self.failures)}
+        for kind, count in sorted(Counter(failure.kind for failure in self.failures).items()):
+            causes.append(f"{count} records: {kind}, the first is {first[kind]}")
+        return "; ".join(causes)
 
 
 def counts_table(summary: Summary) -> Table:
     """Rows per source and task (lines) and split (columns)."""
-    splits = _splits(summary)
-    table = Table(title="Rows by source, task and split")
-    table.add_column("source")
-    table.add_column("task")
-    for split in splits:
+    table = Table("source", "task", title="Rows by source, task and split")
+    for split in summary.splits:
         table.add_column(split, justify="right")
     for source, task in sorted({key[:2] for key in summary.rows}):
-        table.add_row(source, task, *(str(summary.rows[source, task, split]) for split in splits))
+        table.add_row(source, task, *(str(summary.rows[source, task, split]) for split in summary.splits))
     table.add_section()
-    totals = (str(sum(n for key, n in summary.rows.items() if key[2] == split)) for split in splits)
-    table.add_row("all", "", *totals)
+    totals = Counter()
+    for (_, _, split), count in summary.rows.items():
+        totals[split] += count
+    table.add_row("all", "", *(str(totals[split]) for split in summary.splits))
     return table
 
 
@@ -102,17 +92,15 @@ def run_and_tell(convert: Callable[[], Summary], out: Path, max_failed: int) -> 
         )
         return 1
     console.print(counts_table(summary))
-    for qa_type, count in sorted(summary.unknown.items()):
-        console.print(f"note: {count} rows of the unknown qa_type {qa_type!r} were kept; no reward knows them")
     for note, count in sorted(summary.notes.items()):
         console.print(f"note: {count} records: {note}", soft_wrap=True)
     if summary.failures:
         kinds = Counter(failure.kind for failure in summary.failures)
-        parts = [f"{summary.failed} failed", f"{kinds['duplicate']} duplicates"]
-        parts += [f"{kinds['defect']} known defects"] if kinds["defect"] else []
-        console.print(f"left out: {', '.join(parts)} ({out / 'failed.jsonl'})")
+        defects = f", {kinds['defect']} known defects" if kinds["defect"] else ""
+        told = f"{summary.failed} failed, {kinds['duplicate']} duplicates{defects}"
+        console.print(f"left out: {told} ({out / 'failed.jsonl'})")
     console.print(f"written: {out}")
     # Rewards are not tried out while converting: a truth that none of them can read is found there.
-    first = shlex.quote(f"{out / _splits(summary)[0]}.parquet")
+    first = shlex.quote(f"{out / summary.splits[0]}.parquet")
     console.print(f"next: medgrpo data check {first}", soft_wrap=True, highlight=False)
     return 0

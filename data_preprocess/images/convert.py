@@ -3,16 +3,16 @@
 """What all sets of questions about images have in common: from a reader's items to train.parquet and test.parquet.
 
 A data set's own file only reads: it yields one :class:`Item` for each question, and everything else is done here
-(`docs/add_a_dataset.md`). Questions are split by image, so that no picture of the training rows is ever evaluated; a
+(`docs/add_a_dataset.md`). Questions are split by image, so that no picture of the training rows is ever evaluated. A
 picture is known by the hash of its file, so that copies under two names stay together.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,15 +22,15 @@ from PIL import Image
 from tqdm import tqdm
 
 from data_preprocess.common import download
-from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.common.atomic_file import whole_file, write_whole
 from data_preprocess.common.cli_types import at_least
-from data_preprocess.common.errors import InputError, RecordError, write_failures
+from data_preprocess.common.errors import Duplicate, InputError, RecordError
 from data_preprocess.common.holdout import validation_videos
-from data_preprocess.common.run_summary import Summary, TooManyFailures, run_and_tell
-from data_preprocess.images.question import Item, KnownDefect, checked, is_yes_no
+from data_preprocess.common.run_summary import SPLITS, Summary, run_and_tell
+from data_preprocess.images.question import Item, checked, is_yes_no
 from data_preprocess.media.frames import FrameError, read_frame
 from data_preprocess.media.token_count import image_size
-from data_preprocess.parquet_writer import RowWriter
+from data_preprocess.parquet_writer import split_writers
 from data_preprocess.schema import IMAGE_ROW_SCHEMA, Picture, build_image_row
 
 # Med-R1's processor bounds: 4 to 512 merged patches of 28 x 28 pixels.
@@ -44,14 +44,12 @@ class Reading:
 
     Attributes:
         root: folder of the published files.
-        images: folder for images that lie inside the published files; made when first used.
         args: the command's arguments.
         summary: counts; ``summary.notes`` takes what was repaired.
         items: what was read, each with its file and its number there.
     """
 
     root: Path
-    images: Path
     args: argparse.Namespace
     summary: Summary = field(default_factory=Summary)
     items: list[tuple[Item, Path, int]] = field(default_factory=list)
@@ -62,35 +60,26 @@ class Reading:
             if not isinstance(raw, dict):
                 raise RecordError("record", f"is a {type(raw).__name__}, not an object", "Each entry is one question")
             self.items.append((checked(parse(raw, *more)), file, record))
-        except KnownDefect as error:
-            self.summary.leave_out(file, record, _name(raw), error, kind="defect")
         except RecordError as error:
-            self.summary.leave_out(file, record, _name(raw), error)
+            names = [raw.get(key) for key in ("id", "question_id", "qid")] if isinstance(raw, dict) else []
+            self.summary.leave_out(file, record, str(next(filter(None, names), "")), error)
 
     def note(self, sentence: str) -> None:
         self.summary.notes[sentence] += 1
 
     def keep_image(self, data: bytes) -> Path:
         """Write an image that came inside another file, once, and say where."""
-        self.images.mkdir(parents=True, exist_ok=True)
+        images = self.args.out / "images"
+        images.mkdir(parents=True, exist_ok=True)
         kind = {b"\x89P": ".png", b"\xff\xd8": ".jpg", b"GI": ".gif", b"BM": ".bmp"}.get(data[:2], ".img")
-        path = self.images / (hashlib.sha256(data).hexdigest()[:16] + kind)
+        path = images / (hashlib.sha256(data).hexdigest()[:16] + kind)
         if not path.exists():
-            with whole_file(path) as temporary:
-                temporary.write_bytes(data)
+            write_whole(path, data)
         return path
 
 
-def _name(raw: object) -> str:
-    return str(raw.get("id") or raw.get("question_id") or raw.get("qid") or "") if isinstance(raw, dict) else ""
-
-
 def published_files(reading: Reading, names: Mapping[str, str]) -> dict[str, Path]:
-    """Those of the files (split -> name) that are in the root.
-
-    Raises:
-        InputError: none, or not those that ``--split-unit published`` needs.
-    """
+    """Those of the files (split -> name) that are in the root; an InputError if they do not do."""
     found = {split: reading.root / name for split, name in names.items() if (reading.root / name).exists()}
     if not found:
         raise InputError(f"{reading.root} holds none of {', '.join(names.values())}: give their folder with --root")
@@ -99,11 +88,7 @@ def published_files(reading: Reading, names: Mapping[str, str]) -> dict[str, Pat
 
 
 def require_parts(reading: Reading, found: Iterable[str]) -> None:
-    """Refuse the publishers' split where a part of it is not there: its Parquet file would be empty.
-
-    Raises:
-        InputError: naming what is missing.
-    """
+    """Refuse the publishers' split where a part of it is not there: its Parquet file would be empty."""
     missing = [split for split in ("train", "test") if split not in found]
     if missing and reading.args.split_unit == "published":
         raise InputError(
@@ -113,16 +98,12 @@ def require_parts(reading: Reading, found: Iterable[str]) -> None:
 
 
 def answer_task(raw: dict, answer: str, reading: Reading) -> str:
-    """``open`` or ``closed``, as ``answer_type`` says; yes and no are closed, whatever it says.
-
-    Raises:
-        RecordError: it says something else.
-    """
+    """``open`` or ``closed``, as ``answer_type`` says; yes and no are closed, whatever it says."""
     kind = str(raw.get("answer_type") or "").strip().upper()
     if kind not in ("OPEN", "CLOSED"):
-        raise RecordError("answer_type", f"is {kind!r}, not OPEN or CLOSED", "Mend the record")
+        raise RecordError("answer_type", f"is {kind!r}, not OPEN or CLOSED", "Fix the record")
     if kind != raw["answer_type"]:
-        reading.note("answer_type with blanks around it, or in small letters")
+        reading.note("answer_type with spaces around it, or in small letters")
     if kind == "OPEN" and is_yes_no(answer):
         reading.note("a yes/no question marked OPEN was taken as closed")
         return "closed"
@@ -142,43 +123,36 @@ def convert(
         download.fetch(args.hub, args.root, args.hub_files)
     if not args.root.is_dir():
         raise InputError(f"{args.root} is not a folder. Give the folder of the published files with --root")
-    reading = Reading(args.root, args.out / "images", args)
-    read(reading)
+    reading = Reading(args.root, args)
     summary = reading.summary
+    read(reading)
     args.out.mkdir(parents=True, exist_ok=True)
     pictures = _pictures({item.image for item, _, _ in reading.items}, args, progress)
     rows = list(_usable(reading, pictures, args.split_unit))
     split_of = _split(rows, pictures, args, summary)
-    names = [name for name in ("train", "val", "test") if name in {"train", "test", *split_of}]
-    with contextlib.suppress(TooManyFailures), contextlib.ExitStack() as stack:
-        new = {n: RowWriter(args.out / f"{n}.parquet", schema=IMAGE_ROW_SCHEMA) for n in names}
-        writers = {name: stack.enter_context(writer) for name, writer in new.items()}
+    splits = [name for name in SPLITS if name in {"train", "test", *split_of}]
+    nothing = f"{args.root} holds no usable question"
+    with split_writers(args.out, splits, summary, args.max_failed, nothing, IMAGE_ROW_SCHEMA) as writers:
         for index, (item, split) in enumerate(zip(rows, split_of, strict=True)):
             writers[split].write(_row(benchmark, item, index, split, pictures[item.image]))
             summary.rows[item.source, item.task, split] += 1
-        write_failures(args.out / "failed.jsonl", summary.failures)
-        if summary.failed > args.max_failed:
-            raise TooManyFailures
-        if not rows:
-            raise InputError(f"{args.root} holds no usable question: {summary.why_nothing()}")
-        for writer in writers.values():
-            writer.close()
+    if summary.failed <= args.max_failed:
         # A part that an earlier run wrote and this one does not would overlap with the new ones.
-        for name in {"train", "val", "test"} - writers.keys():
+        for name in {*SPLITS} - {*splits}:
             (args.out / f"{name}.parquet").unlink(missing_ok=True)
     return summary
 
 
 def _pictures(paths: set[Path], args: argparse.Namespace, progress: bool) -> dict[Path, Picture | FrameError]:
-    limits = {"min_pixels": args.min_pixels, "max_pixels": args.max_pixels}
     if args.skip_images:
+        limits = {"min_pixels": args.min_pixels, "max_pixels": args.max_pixels}
         return {path: Picture(str(path.absolute()), str(path), **limits) for path in paths}
     if args.resize:
         (args.out / f"images_{args.resize}").mkdir(exist_ok=True)
 
     def look(path: Path) -> Picture | FrameError:
         try:
-            return _look(path, args.resize, args.out, limits)
+            return _look(path, args)
         except FrameError as error:
             return error
 
@@ -188,20 +162,17 @@ def _pictures(paths: set[Path], args: argparse.Namespace, progress: bool) -> dic
         return dict(zip(ordered, found, strict=True))
 
 
-def _look(path: Path, resize: int | None, out: Path, limits: dict[str, int]) -> Picture:
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    except FileNotFoundError:
-        raise FrameError(f"{path} does not exist") from None
-    except OSError as error:
-        raise FrameError(f"{path} cannot be read ({error.strerror})") from error
+def _look(path: Path, args: argparse.Namespace) -> Picture:
     picture = read_frame(str(path))
     height, width = picture.height, picture.width
-    if resize:
-        path, height, width = out / f"images_{resize}" / f"{digest}.png", resize, resize
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    if args.resize:
+        height = width = args.resize
+        path = args.out / f"images_{args.resize}" / f"{digest}.png"
         if not path.exists():
             with whole_file(path) as temporary:
-                picture.resize((resize, resize), Image.Resampling.BICUBIC).save(temporary, "PNG")
+                picture.resize((width, height), Image.Resampling.BICUBIC).save(temporary, "PNG")
+    limits = {"min_pixels": args.min_pixels, "max_pixels": args.max_pixels}
     try:
         tokens = image_size(height, width, **limits).num_tokens
     except ValueError as error:
@@ -214,28 +185,29 @@ def _usable(reading: Reading, pictures: dict[Path, Picture | FrameError], split_
     seen = set()
     for item, file, record in reading.items:
         picture = pictures[item.image]
-        if isinstance(picture, FrameError):
-            error = RecordError("image", str(picture), "Check --root, or unpack the images again")
+        try:
+            if isinstance(picture, FrameError):
+                raise RecordError("image", str(picture), "Check --root, or unpack the images again")
+            split = item.split if split_unit == "published" else ""
+            key = (picture.image_id, item.source, item.task, item.question, item.options, item.answer, split)
+            if key in seen:
+                raise Duplicate("record", "repeats an earlier question about the same picture", "Left out")
+        except RecordError as error:
             reading.summary.leave_out(file, record, item.id, error)
-            continue
-        split = item.split if split_unit == "published" else ""
-        key = (picture.image_id, item.source, item.task, item.question, item.options, item.answer, split)
-        if key in seen:
-            error = RecordError("record", "repeats an earlier question about the same picture", "Left out")
-            reading.summary.leave_out(file, record, item.id, error, kind="duplicate")
             continue
         seen.add(key)
         yield item
 
 
 def _split(rows: list[Item], pictures: dict[Path, Picture], args: argparse.Namespace, summary: Summary) -> list[str]:
+    ids = [pictures[item.image].image_id for item in rows]
     if args.split_unit == "published":
         if missing := next((item for item in rows if not item.split), None):
             raise InputError(f"{args.root} has no published split ({missing.image}): use --split-unit image")
-        of_image: dict[str, set[str]] = {}
-        for item in rows:
-            of_image.setdefault(pictures[item.image].image_id, set()).add(item.split)
-        leaks = sum(item.split == "test" and len(of_image[pictures[item.image].image_id]) > 1 for item in rows)
+        of_image: dict[str, set[str]] = defaultdict(set)
+        for name, item in zip(ids, rows, strict=True):
+            of_image[name].add(item.split)
+        leaks = sum(item.split == "test" and len(of_image[name]) > 1 for name, item in zip(ids, rows, strict=True))
         if leaks:
             summary.notes["test questions whose image has training or validation questions too (the publishers'"
                           " split; --split-unit image has none)"] = leaks  # fmt: skip
@@ -245,27 +217,22 @@ def _split(rows: list[Item], pictures: dict[Path, Picture], args: argparse.Names
     else:
         # An image that two sources share belongs to the first, or it could be held out in one of them only.
         owner: dict[str, str] = {}
-        ids = [pictures[item.image].image_id for item in rows]
-        units = [(owner.setdefault(name, item.source), name) for item, name in zip(rows, ids, strict=True)]
+        units = [(owner.setdefault(name, item.source), name) for name, item in zip(ids, rows, strict=True)]
     held_out = validation_videos(units, args.test_fraction, args.seed)
     return ["test" if unit in held_out else "train" for unit in units]
 
 
 def _row(benchmark: str, item: Item, index: int, split: str, picture: Picture) -> dict:
+    same = ("task", "question", "answer", "options", "modality", "question_type")
     return build_image_row(
         benchmark=benchmark,
         source=item.source.replace("/", "_"),
-        task=item.task,
         index=index,
         split=split,
-        question=item.question,
-        answer=item.answer,
-        options=item.options,
         picture=picture,
-        modality=item.modality,
-        question_type=item.question_type,
         record_id=item.id,
         dataset=item.dataset or benchmark,
+        **{name: getattr(item, name) for name in same},
     )
 
 
@@ -304,9 +271,12 @@ def run(
     argv: Sequence[str] | None,
     settle: Callable[[argparse.ArgumentParser, argparse.Namespace], None] = lambda cli, args: None,
 ) -> int:
-    """Exit status of a data set's command; ``settle`` refuses what the set's own arguments rule out, or completes it.
+    """Exit status of a data set's command.
 
-    There ``args.split_unit`` is None unless it was given.
+    Args:
+        read: adds the data set's records to the :class:`Reading` that it is given.
+        settle: refuses what the set's own arguments rule out, or completes them; there ``args.split_unit`` is None
+            unless it was given.
     """
     args = cli.parse_args(argv)
     if not 0 <= args.test_fraction <= 1:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,21 +14,17 @@ import pyarrow.parquet as pq
 from data_preprocess.common.errors import InputError, RecordError
 from data_preprocess.common.find_files import find
 from data_preprocess.images.convert import Reading, require_parts
-from data_preprocess.images.question import Item, text
+from data_preprocess.images.question import Item, is_yes_no, text
 
 _SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
 _ROWS = 64
 
 
-def files_of(root: Path, out: Path) -> list[tuple[str, Path]]:
-    """(split, file) of every Parquet file below ``root`` that begins with a split's name; not our own, in any folder.
-
-    Raises:
-        InputError: a folder that may not be read, or a file that is no whole Parquet file.
-    """
+def _files_of(root: Path, out: Path) -> list[tuple[str, Path]]:
+    """(split, file) of every Parquet file below ``root`` that begins with a split's name; not our own."""
     paths = [path for path in find(root, "*.parquet") if not path.resolve().is_relative_to(out.resolve())]
-    found = [(re.split(r"[-_.]", path.name)[0], path) for path in paths if path.is_file()]
-    return [(_SPLITS[name], path) for name, path in found if name in _SPLITS and not _is_ours(path)]
+    found = [(_SPLITS.get(re.split(r"[-_.]", path.name)[0]), path) for path in paths if path.is_file()]
+    return [(split, path) for split, path in found if split and not _is_ours(path)]
 
 
 def _is_ours(path: Path) -> bool:
@@ -47,30 +42,26 @@ def _whole(file: Path):
         raise InputError(f"{file} is no whole Parquet file ({error}). Fetch it again") from error
 
 
-def read_parquet(reading: Reading, make: Callable[[dict, Path, str], Item]) -> bool:
-    """Hand every row to ``make(row, image file, split)``; False if there is no such file.
+def read_parquet(reading: Reading, source: str) -> bool:
+    """Add every row as a question of ``source``; False if there is no such file.
 
-    The images are written to the output folder as they are, for rows hold paths.
-
-    Raises:
-        InputError: see :func:`files_of`; a part that ``--split-unit published`` needs is missing.
+    The images are written to the output folder as they are, for rows hold paths. Yes and no are closed answers.
     """
-    files = files_of(reading.root, reading.args.out)
+    files = _files_of(reading.root, reading.args.out)
     if files:
         require_parts(reading, {split for split, _ in files})
     for split, file in files:
-        number = 0
         with _whole(file):
-            for batch in pq.ParquetFile(file).iter_batches(_ROWS):
-                for raw in batch.to_pylist():
-                    reading.add(_with_image, raw, file, number, reading, make, split)
-                    number += 1
+            rows = (raw for batch in pq.ParquetFile(file).iter_batches(_ROWS) for raw in batch.to_pylist())
+            for number, raw in enumerate(rows):
+                reading.add(_item, raw, file, number, reading, source, split)
     return bool(files)
 
 
-def _with_image(raw: dict, reading: Reading, make: Callable, split: str) -> Item:
+def _item(raw: dict, reading: Reading, source: str, split: str) -> Item:
     image = raw.get("image")
     if not isinstance(image, dict) or not isinstance(image.get("bytes"), bytes) or not image["bytes"]:
         raise RecordError("image", "holds no bytes", "Take the published Parquet files, with their images inside")
-    text(raw, "question"), text(raw, "answer")
-    return make(raw, reading.keep_image(image["bytes"]), split)
+    question, answer = text(raw, "question"), text(raw, "answer")
+    task = "closed" if is_yes_no(answer) else "open"
+    return Item(reading.keep_image(image["bytes"]), source, task, question, answer, split=split)

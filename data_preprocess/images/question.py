@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_preprocess.common.errors import RecordError
+from data_preprocess.common.errors import KnownDefect, RecordError
 from data_preprocess.common.json_stream import check_characters
 from data_preprocess.schema import IMAGE_TASKS, PLACEHOLDER
 
@@ -55,65 +55,45 @@ def checked(item: Item) -> Item:
     for name, value in texts.items():
         if not isinstance(value, str):
             raise RecordError(name, f"is {value!r}, no text", _READER)
-    for name in ("source", "question", "answer", *(name for name in texts if name.startswith("options"))):
-        if not texts[name].strip():
-            raise RecordError(name, "is empty", _READER)
-        if found := PLACEHOLDER.search(texts[name]):
-            raise RecordError(name, f"holds {found.group()}", "verl would look for another picture there: mend it")
+        if name in ("source", "question", "answer") or name.startswith("options"):
+            if not value.strip():
+                raise RecordError(name, "is empty", _READER)
+            if found := PLACEHOLDER.search(value):
+                raise RecordError(name, f"holds {found.group()}", "verl would look for another picture there: fix it")
     check_characters(texts | {"image": str(item.image)})
     if "\0" in str(item.image):
-        raise RecordError("image", f"{str(item.image)!r} holds a NUL, which no file name can", "Mend the record")
+        raise RecordError("image", f"{str(item.image)!r} holds a NUL, which no file name can", "Fix the record")
     if item.task not in IMAGE_TASKS:
         raise RecordError("task", f"is {item.task!r}, none of {', '.join(IMAGE_TASKS)}", _READER)
     if item.split not in SPLITS:
         raise RecordError("split", f"is {item.split!r}, not train, val, test or empty", _READER)
-    _check_options(item)
+    count = len(item.options)
+    if (item.task == "mcq") != bool(count) or count == 1 or count > _LETTERS:
+        remedy = f"mcq has 2 to {_LETTERS} options, other tasks none"
+        raise RecordError("options", f"are {count} for a question of the task {item.task}", remedy)
+    if count and item.options.count(item.answer) != 1:
+        raise RecordError("answer", f"{item.answer!r} is not one of the options {list(item.options)}", _READER)
     return item
 
 
-def _check_options(item: Item) -> None:
-    count = len(item.options)
-    if (item.task == "mcq") != bool(count) or count == 1 or count > _LETTERS:
-        raise RecordError("options", f"are {count} for a question of the task {item.task}", f"mcq has 2 to {_LETTERS} "
-                          "options, other tasks none")  # fmt: skip
-    if count and item.options.count(item.answer) != 1:
-        raise RecordError("answer", f"{item.answer!r} is not one of the options {list(item.options)}", _READER)
-
-
-class KnownDefect(RecordError):
-    """A record that the publishers got wrong, which everybody leaves out: counted, yet no failure."""
-
-
 def text(raw: dict, key: str) -> str:
-    """A field that must hold text.
-
-    Raises:
-        RecordError: it is missing, empty or no text.
-    """
+    """A field that must hold text; a RecordError otherwise."""
     value = raw.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise RecordError(key, "is missing or empty" if not value else f"is {value!r}, no text", "Mend the record")
+        raise RecordError(key, "is missing or empty" if not value else f"is {value!r}, no text", "Fix the record")
     return value.strip()
 
 
 def texts(raw: dict, key: str) -> tuple[str, ...]:
-    """A field that holds a list of texts, or is not there.
-
-    Raises:
-        RecordError: it is something else.
-    """
+    """A field that holds a list of texts, or is not there; a RecordError otherwise."""
     values = raw.get(key) or []
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise RecordError(key, f"is {values!r}, no list of texts", "Mend the record")
+        raise RecordError(key, f"is {values!r}, no list of texts", "Fix the record")
     return tuple(value.strip() for value in values)
 
 
 def inside(folder: Path, name: str, field: str) -> Path:
-    """An image below ``folder``.
-
-    Raises:
-        RecordError: the name leads elsewhere.
-    """
+    """An image below ``folder``; a RecordError where the name leads elsewhere."""
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise RecordError(field, f"{name!r} leaves the folder of the images", f"It must lie below {folder}")
     return folder / name
@@ -132,7 +112,11 @@ def right_option(options: Sequence[str], answer: str, field: str) -> int:
     """Position of the option that ``answer`` means: equal, or equal but for case and a final full stop.
 
     Raises:
-        RecordError: none of the options, or several.
+        RecordError: none of the options; as a KnownDefect several.
+
+    Example:
+        >>> right_option(["Eye", "Ear"], "ear.", field="gt_answer")
+        1
     """
     for same in (lambda option: option == answer, lambda option: same_option(option, answer)):
         found = [position for position, option in enumerate(options) if same(option)]
@@ -140,7 +124,7 @@ def right_option(options: Sequence[str], answer: str, field: str) -> int:
             return found[0]
         if len(found) > 1:
             raise KnownDefect(field, f"{answer!r} is several of the options {list(options)}", "No letter can be right")
-    raise RecordError(field, f"{answer!r} is none of the options {list(options)}", "Mend the record or leave it out")
+    raise RecordError(field, f"{answer!r} is none of the options {list(options)}", "Fix the record or leave it out")
 
 
 def is_yes_no(answer: str) -> bool:

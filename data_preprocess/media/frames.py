@@ -14,8 +14,6 @@ from PIL import Image, ImageOps
 
 # Frame paths in the released JSON files begin with the authors' own folder (MedVidBench card).
 OFFICIAL_PREFIX = "/root/data/"
-
-
 # EXIF tag, and its values that turn a picture by a quarter.
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 
@@ -40,11 +38,9 @@ class FrameStore:
 
     def resolve(self, path: str) -> str:
         """Absolute path of a frame: prefix replaced; a relative path lies under the root; any other one is kept."""
-        return os.path.normpath(os.path.join(self.root, self.below(path)))
-
-    def below(self, path: str) -> str:
-        """The path without the prefix."""
-        return path[len(self.prefix) :].lstrip("/") if self.prefix and path.startswith(self.prefix) else path
+        if self.prefix and path.startswith(self.prefix):
+            path = path.removeprefix(self.prefix).lstrip("/")
+        return os.path.normpath(os.path.join(self.root, path))
 
     def resolve_all(self, paths: Sequence[str]) -> list[str]:
         """:meth:`resolve` of each, fast where all begin with the prefix and hold no ``//``, ``/./`` or ``/../``."""
@@ -56,23 +52,15 @@ class FrameStore:
         return [self.resolve(path) for path in paths]
 
     def size(self, path: str) -> tuple[int, int]:
-        """(height, width) in pixels of the frames beside ``path``; one file is opened for each folder.
-
-        Raises:
-            FrameError: the file is missing or no picture.
-        """
+        """(height, width) in pixels of the frames next to ``path``; one file is opened for each folder."""
         folder = os.path.dirname(path)
         if folder not in self._size_of_folder:
             with _opened(path) as picture:
                 self._size_of_folder[folder] = _upright_size(picture)
         return self._size_of_folder[folder]
 
-    def size_of(self, path: str) -> tuple[int, int]:
-        """(height, width) in pixels of a file that :meth:`verify` has read."""
-        return self._verified[path]
-
-    def verify(self, paths: Sequence[str], pool: ThreadPoolExecutor) -> None:
-        """Read every file to its end, once, and check that all of a clip are of one size.
+    def verify(self, paths: Sequence[str], pool: ThreadPoolExecutor) -> tuple[int, int]:
+        """Read every file to its end, once; (height, width) in pixels, of which all of a clip's frames must be.
 
         Raises:
             FrameError: naming the first file that is missing, broken, or of another size than the clip's first.
@@ -84,6 +72,7 @@ class FrameStore:
             if self._verified[path] != (height, width):
                 other = "{1}x{0}".format(*self._verified[path])
                 raise FrameError(f"{path} is {other} pixels, the clip's first frame {width}x{height}")
+        return height, width
 
 
 @contextlib.contextmanager

@@ -19,22 +19,15 @@ import math
 from dataclasses import dataclass
 
 PATCH = 14
-PATCHES = (PATCH, 16)
 MERGE = 2
 FACTOR = PATCH * MERGE
 TEMPORAL_PATCH = 2
 MAX_ASPECT_RATIO = 200
 
-# MedVidBench's published inference: 8 to 48 merged patches of 28 x 28 pixels for each frame.
-MIN_PIXELS = 8 * FACTOR * FACTOR
-MAX_PIXELS = 48 * FACTOR * FACTOR
-# The whole-clip limit of the same code; below 4,800 frames it never binds.
-TOTAL_PIXELS = int(0.9 * 128_000 * FACTOR * FACTOR)
 # qwen_vl_utils allows a frame of a video no more than 768 merged patches, whatever the row asks for.
-FRAME_CEILING = 768 * FACTOR * FACTOR
+FRAME_CEILING = 768
 # Limits saved with the released Qwen2.5-VL checkpoints (pixels per frame).
-PROCESSOR_MIN_PIXELS = 56 * 56
-PROCESSOR_MAX_PIXELS = 12_845_056
+PROCESSOR_MIN_PIXELS, PROCESSOR_MAX_PIXELS = 56 * 56, 12_845_056
 # qwen_vl_utils' limits for a single image, in merged patches.
 IMAGE_MIN_TOKENS, IMAGE_MAX_TOKENS = 4, 16384
 # A frame of fewer merged patches shows nothing; the authors' own minimum is 8.
@@ -44,14 +37,20 @@ OVERLONG = ("drop", "fewer_frames", "lower_pixels")
 
 
 def pixel_budget(patch: int = PATCH) -> dict[str, int]:
-    """MedVidBench's limits for a model with patches of ``patch`` pixels: 8 to 48 merged patches for each frame."""
+    """Limits of MedVidBench's published inference, for a model with patches of ``patch`` pixels.
+
+    Each frame has 8 to 48 merged patches. The limit of the whole clip never binds below 4,800 frames.
+    """
     area = (patch * MERGE) ** 2
     return {"min_pixels": 8 * area, "max_pixels": 48 * area, "total_pixels": int(0.9 * 128_000 * area)}
 
 
+MIN_PIXELS, MAX_PIXELS, TOTAL_PIXELS = pixel_budget().values()
+
+
 def patch_of(total_pixels: int) -> int:
     """Patch size of the model that a row was written for; rows do not name it, but its clip limit gives it away."""
-    return next((patch for patch in PATCHES if pixel_budget(patch)["total_pixels"] == total_pixels), PATCH)
+    return next((patch for patch in (PATCH, 16) if pixel_budget(patch)["total_pixels"] == total_pixels), PATCH)
 
 
 @dataclass(frozen=True)
@@ -72,17 +71,11 @@ class VideoSize:
 def smart_resize(height: int, width: int, factor: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
     """Nearest size with sides divisible by ``factor`` and an area within the limits.
 
-    Args:
-        height, width: size in pixels.
-        factor: both results are multiples of it (pixels).
-        min_pixels, max_pixels: limits of ``height * width`` of the result.
-
     Returns:
         (height, width) in pixels.
 
     Raises:
-        ValueError: for an empty picture, one more elongated than 200:1, one so elongated that a side would vanish, or
-            a largest area of no pixel.
+        ValueError: an empty picture, one more elongated than 200:1, or one so elongated that a side would vanish.
     """
     if height < 1 or width < 1:
         raise ValueError(f"a frame of {width}x{height} pixels has no area")
@@ -120,12 +113,19 @@ def video_size(
 ) -> VideoSize:
     """Size of a clip given as ``num_frames`` pictures of ``height`` x ``width`` pixels, as the model sees it.
 
-    ``min_pixels`` and ``max_pixels`` hold for each frame, ``total_pixels`` for the clip; the ``processor_*`` limits are
-    those saved with the model. An odd last frame is repeated once. The defaults are those of MedVidBench's published
-    inference code and of the released checkpoints.
+    An odd last frame is repeated once.
+
+    Args:
+        min_pixels, max_pixels: of each frame; by default those of MedVidBench's published inference code.
+        total_pixels: of the clip.
+        processor_min_pixels, processor_max_pixels: saved with the model; by default with the released checkpoints.
 
     Raises:
         ValueError: no frames, a picture that :func:`smart_resize` refuses, or limits that contradict each other.
+
+    Example:
+        >>> video_size(num_frames=2, height=480, width=640).num_tokens
+        48
     """
     if num_frames < 1:
         raise ValueError("a clip needs at least one frame")
@@ -134,8 +134,7 @@ def video_size(
     factor = patch * MERGE
     frames = num_frames + num_frames % TEMPORAL_PATCH
     height, width = smart_resize(height, width, 2 * factor, min_pixels, max_pixels)
-    ceiling = FRAME_CEILING * factor**2 // FACTOR**2
-    ceiling = max(min(ceiling, total_pixels / frames * TEMPORAL_PATCH), int(min_pixels * 1.05))
+    ceiling = max(min(FRAME_CEILING * factor**2, total_pixels / frames * TEMPORAL_PATCH), int(min_pixels * 1.05))
     height, width = smart_resize(height, width, factor, min_pixels, min(max_pixels, ceiling))
     height, width = smart_resize(height, width, factor, processor_min_pixels, processor_max_pixels)
     return VideoSize(height, width, frames // TEMPORAL_PATCH, height // patch, width // patch)
@@ -169,34 +168,23 @@ class Fit:
 
 
 def fit_clip(
-    num_frames: int,
-    height: int,
-    width: int,
-    max_tokens: int,
-    overlong: str,
-    *,
-    min_pixels: int = MIN_PIXELS,
-    max_pixels: int = MAX_PIXELS,
-    patch: int = PATCH,
-    **limits,
-) -> Fit | None:
+    num_frames: int, height: int, width: int, max_tokens: int, overlong: str, *, min_pixels: int = MIN_PIXELS,
+    max_pixels: int = MAX_PIXELS, patch: int = PATCH,
+) -> Fit | None:  # fmt: skip
     """The clip within ``max_tokens`` tokens, or None where it has to be left out.
 
     Args:
         overlong: what to do with a clip that is too long. "drop": leave it out. "fewer_frames": keep every k-th frame
             with the smallest k that fits; divide its fps by ``Fit.stride``, then every time stays true.
             "lower_pixels": lower the pixels of each frame to the largest size that fits, down to four merged patches.
-        limits: further arguments of :func:`video_size`.
 
     Raises:
-        ValueError: see :func:`video_size`; an unknown ``overlong``.
+        ValueError: see :func:`video_size`.
     """
-    if overlong not in OVERLONG:
-        raise ValueError(f"overlong is {overlong!r}, must be one of {', '.join(OVERLONG)}")
 
     def size(stride: int, low: int, high: int) -> VideoSize:
         frames = -(-num_frames // stride)
-        return video_size(frames, height, width, min_pixels=low, max_pixels=high, patch=patch, **limits)
+        return video_size(frames, height, width, min_pixels=low, max_pixels=high, patch=patch)
 
     whole = size(1, min_pixels, max_pixels)
     if whole.num_tokens <= max_tokens:

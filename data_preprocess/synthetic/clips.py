@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.common.atomic_file import write_whole
+from data_preprocess.common.cli_types import at_least
 from data_preprocess.media.frames import OFFICIAL_PREFIX
 from data_preprocess.synthetic.records import AUTHORS, build_record
 from data_preprocess.synthetic.scene import render, sample_scene
@@ -51,34 +52,29 @@ def generate(out: Path, *, seed: int = 0, clips_per_source: int = 60, progress: 
     order = np.random.default_rng(seed).permutation(len(records))
     path = out / JSON_NAME
     lines = ",\n".join(json.dumps(records[k]) for k in order)
-    with whole_file(path) as temporary:
-        temporary.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    write_whole(path, f"[\n{lines}\n]\n")
     return path
 
 
 def _source_records(out: Path, source: Source, seed: int, clips: int, bar: tqdm) -> list[dict]:
     name = zlib.crc32(source.name.encode())
     records: list[dict] = []
-    written: Counter[str] = Counter()
     # The two caption authors take turns, and a task's sources begin with different ones.
     before = SOURCES[: SOURCES.index(source)]
-    rank = {task: sum(task in other.records for other in before) for task in source.records}
+    turn = Counter({task: sum(task in other.records for other in before) for task in source.records})
     # Which clips a task asks about: a share of them, spread over all videos.
-    asked = {
-        task: set(
-            np.random.default_rng((seed, name, place)).permutation(clips)[: max(1, round(share * clips))].tolist()
-        )
-        for place, (task, share) in enumerate(source.records.items())
-    }
+    asked: dict[str, set[int]] = {}
+    for place, (task, share) in enumerate(source.records.items()):
+        order = np.random.default_rng((seed, name, place)).permutation(clips)
+        asked[task] = set(order[: max(1, round(share * clips))].tolist())
     start = 0.0
     for clip in range(clips):
         # A generator of its own for each clip: changing how many there are leaves the others as they were.
         rng = np.random.default_rng((seed, name, clip, 1))
         scene = sample_scene(source, rng)
         video, start = f"{source.name.lower()}_{clip // CLIPS_PER_VIDEO:03d}", start if clip % CLIPS_PER_VIDEO else 0.0
-        numbers = [
-            round((start + frame / scene.fps) * VOCABULARY[source.name].frame_rate) for frame in range(scene.num_frames)
-        ]
+        seconds = [start + frame / scene.fps for frame in range(scene.num_frames)]
+        numbers = [round(second * VOCABULARY[source.name].frame_rate) for second in seconds]
         start += scene.num_frames / scene.fps + _PAUSE
         folder = out / "frames" / source.name / video
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,19 +84,10 @@ def _source_records(out: Path, source: Source, seed: int, clips: int, bar: tqdm)
         paths = [f"{OFFICIAL_PREFIX}{source.name}/{video}/{file_name}" for file_name in names]
         for place, task in enumerate(source.records):
             if clip in asked[task]:
-                author = AUTHORS[(rank[task] + written[task]) % len(AUTHORS)]
-                written[task] += 1
-                records.append(
-                    build_record(
-                        scene,
-                        task,
-                        author,
-                        np.random.default_rng((seed, name, clip, 2, place)),
-                        video_id=video,
-                        paths=paths,
-                        frame_numbers=numbers,
-                    )
-                )
+                author = AUTHORS[turn[task] % len(AUTHORS)]
+                turn[task] += 1
+                own = np.random.default_rng((seed, name, clip, 2, place))
+                records.append(build_record(scene, task, author, own, video, paths, numbers))
         bar.update()
     return records
 
@@ -109,9 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli = argparse.ArgumentParser(prog="python -m data_preprocess.synthetic", description=__doc__.split("\n")[0])
     cli.add_argument("--out", type=Path, required=True, help="folder for the frames and the JSON file")
     cli.add_argument("--seed", type=int, default=0, help="(%(default)s)")
-    cli.add_argument("--clips-per-source", type=int, default=60, help="scales the world (%(default)s: 900 records)")
+    cli.add_argument(
+        "--clips-per-source", type=at_least(1), default=60, help="scales the world (%(default)s: 900 records)"
+    )
     arguments = cli.parse_args(argv)
-    if arguments.clips_per_source < 1:
-        cli.error("--clips-per-source must be at least 1")
     print(generate(arguments.out, seed=arguments.seed, clips_per_source=arguments.clips_per_source))
     return 0

@@ -21,29 +21,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.common.atomic_file import write_whole
+from data_preprocess.common.cli_types import at_least
 from data_preprocess.images.labels import MODALITIES, QUESTION_TYPES
 
 #: Pixels of an image; 9 tokens of Qwen2-VL.
 SIZE = 84
 # Background and organ of each modality, red green blue.
-_PALETTES = dict(
-    zip(
-        MODALITIES,
-        [
-            ((10, 10, 14), (150, 150, 155)),
-            ((30, 30, 60), (120, 120, 190)),
-            ((0, 0, 0), (225, 225, 225)),
-            ((18, 24, 18), (90, 120, 90)),
-            ((224, 172, 150), (170, 110, 90)),
-            ((60, 14, 6), (210, 90, 40)),
-            ((4, 30, 34), (80, 200, 190)),
-            ((240, 225, 240), (190, 120, 190)),
-        ],
-        strict=True,
-    )
-)
-_ORGANS = {"Lung": "ellipse", "Liver": "rectangle", "Heart": "triangle", "Kidney": "diamond"}
+_COLOURS = (
+    ((10, 10, 14), (150, 150, 155)), ((30, 30, 60), (120, 120, 190)), ((0, 0, 0), (225, 225, 225)),
+    ((18, 24, 18), (90, 120, 90)), ((224, 172, 150), (170, 110, 90)), ((60, 14, 6), (210, 90, 40)),
+    ((4, 30, 34), (80, 200, 190)), ((240, 225, 240), (190, 120, 190)),
+)  # fmt: skip
+_PALETTES = dict(zip(MODALITIES, _COLOURS, strict=True))
+_ORGANS = ("Lung", "Liver", "Heart", "Kidney")
 _FINDINGS = {
     "Nodule": (250, 240, 60),
     "Cyst": (60, 130, 250),
@@ -60,11 +51,11 @@ def _draw(modality: str, organ: str, finding: str, grade: str, side: str, rng: n
     image = Image.new("RGB", (SIZE, SIZE), background)
     pen = ImageDraw.Draw(image)
     low, high, middle = 8, SIZE - 8, SIZE // 2
-    if _ORGANS[organ] == "ellipse":
+    if organ == "Lung":
         pen.ellipse([low, low + 8, high, high - 8], fill=tissue)
-    elif _ORGANS[organ] == "rectangle":
+    elif organ == "Liver":
         pen.rectangle([low, low + 12, high, high - 12], fill=tissue)
-    elif _ORGANS[organ] == "triangle":
+    elif organ == "Heart":
         pen.polygon([(low, low), (high, low), (middle, high)], fill=tissue)
     else:
         pen.polygon([(middle, low), (high, middle), (middle, high), (low, middle)], fill=tissue)
@@ -77,20 +68,18 @@ def _draw(modality: str, organ: str, finding: str, grade: str, side: str, rng: n
 def _question(kind: str, modality: str, facts: tuple[str, str, str, str], rng: np.random.Generator):
     """Text, options in random order, and the right one."""
     organ, finding, grade, side = facts
-    if kind == "Anatomy Identification":
-        text, choices, right = "Which organ does this image show?", list(_ORGANS), organ
-    elif kind == "Disease Diagnosis":
-        text, choices, right = "What is the finding in this image?", list(_FINDINGS), finding
-    elif kind == "Lesion Grading":
-        text, choices, right = "How severe is the lesion?", list(_GRADES), grade
-    elif kind == "Modality Recognition":
-        right = _KINDS[list(MODALITIES).index(modality)]
+    technique = _KINDS[list(MODALITIES).index(modality)]
+    text, choices, right = {
+        "Anatomy Identification": ("Which organ does this image show?", list(_ORGANS), organ),
+        "Disease Diagnosis": ("What is the finding in this image?", list(_FINDINGS), finding),
+        "Lesion Grading": ("How severe is the lesion?", list(_GRADES), grade),
+        "Modality Recognition": ("What imaging technique was used?", [], technique),
+        "Other Biological Attributes": (
+            "Does the lesion lie in the left half of the image?", ["Yes", "No"], "Yes" if side == "Left" else "No"),
+    }[kind]  # fmt: skip
+    if not choices:
         others = [one for one in _KINDS if one != right]
-        text = "What imaging technique was used?"
         choices = [right, *(str(one) for one in rng.choice(others, 3, replace=False))]
-    else:
-        text, choices, right = "Does the lesion lie in the left half of the image?", ["Yes", "No"], ""
-        right = "Yes" if side == "Left" else "No"
     return text, [choices[i] for i in rng.permutation(len(choices))], right
 
 
@@ -127,8 +116,7 @@ def generate(out: Path, *, seed: int = 0, images_per_modality: int = 20) -> Path
                 records.append(record)
         path = out / "QA_information" / "Open-access" / f"{dataset}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(records, indent=1), encoding="utf-8")
+        write_whole(path, json.dumps(records, indent=1))
     return out
 
 
@@ -137,10 +125,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli = argparse.ArgumentParser(prog=f"python -m {name}", description=__doc__.split("\n")[0])
     cli.add_argument("--out", type=Path, required=True, help="folder for the images and the JSON files")
     cli.add_argument("--seed", type=int, default=0, help="(%(default)s)")
-    cli.add_argument("--images-per-modality", type=int, default=20, help="each has 5 questions (%(default)s)")
+    cli.add_argument("--images-per-modality", type=at_least(1), default=20, help="each has 5 questions (%(default)s)")
     arguments = cli.parse_args(argv)
-    if arguments.images_per_modality < 1:
-        cli.error("--images-per-modality must be at least 1")
     print(generate(arguments.out, seed=arguments.seed, images_per_modality=arguments.images_per_modality))
     return 0
 

@@ -8,7 +8,7 @@ them in minutes. Captions of the ``_gpt`` and ``_gemini`` variants tell the same
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,36 +33,28 @@ class Dialogue:
 
 
 def build_record(
-    scene: Scene,
-    task: str,
-    author: str,
-    rng: np.random.Generator,
-    *,
-    video_id: str,
-    paths: Sequence[str],
-    frame_numbers: Sequence[int],
+    scene: Scene, task: str, author: str, rng: np.random.Generator, video_id: str, paths: list[str], numbers: list[int]
 ) -> dict:
     """One record about ``scene``.
 
     Args:
         author: "gpt" or "gemini", whose style a caption follows; other tasks ignore it.
-        paths: frame paths as the JSON file names them.
-        frame_numbers: index in the source video of each frame.
+        paths: of the frames, as the JSON file names them.
+        numbers: index in the source video of each frame.
     """
     words = VOCABULARY[scene.source.name]
     dialogue = _DIALOGUES[task](scene, author, rng)
     question = f"<video>\nYou are an expert in {words.field}. This is {scene.source.name}. {dialogue.request}"
     fps = str(scene.fps)
-    first, last = str(frame_numbers[0]), str(frame_numbers[-1])
-    extent = (first, last)
-    if "time" in words.extent:
-        extent = tuple(str(round(number / words.frame_rate, 1)) for number in (frame_numbers[0], frame_numbers[-1]))
+    first, last = numbers[0], numbers[-1]
+    in_seconds = "time" in words.extent
+    extent = [str(round(n / words.frame_rate, 1) if in_seconds else n) for n in (first, last)]
     region = dialogue.region
     return {
         "id": f"{video_id}&&{first}&&{last}&&{fps}",
         "conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": dialogue.answer}],
-        "video": list(paths),
-        "sampled_video_frames": list(frame_numbers),
+        "video": paths,
+        "sampled_video_frames": numbers,
         "metadata": {
             "fps": fps,
             "video_id": video_id,
@@ -124,11 +116,8 @@ def _vs(scene: Scene, author: str, rng: np.random.Generator) -> Dialogue:
     else:
         request = _pick(rng, "Describe what happens in the video.", "Tell what is done in the video.")
         plural = other.action.instrument in _PLURAL
-        aside = (
-            f"help{'' if plural else 's'} to {other.action.verb}"
-            if other.spans
-            else f"rest{'' if plural else 's'} aside"
-        )
+        s = "" if plural else "s"
+        aside = f"help{s} to {other.action.verb}" if other.spans else f"rest{s} aside"
         answer = (
             f"The clip shows {procedure}: the {_be(main.action)} used {often} to {main.action.verb} "
             f"the {scene.anatomy}, the {other.action.instrument} {aside}."
@@ -160,12 +149,9 @@ def _dvc(scene: Scene, author: str, rng: np.random.Generator) -> Dialogue:
     labelled = scene.source.name == "NurViD"
     segments, lines = [], []
     for first, last, tool in timeline(scene):
+        caption = f"In this {words.procedure}, the {_be(tool.action)} used to {tool.action.verb} the {scene.anatomy}."
         if author == "gpt":
             caption = f"The {_does(tool.action)} the {scene.anatomy} during {words.procedure}."
-        else:
-            caption = (
-                f"In this {words.procedure}, the {_be(tool.action)} used to {tool.action.verb} the {scene.anatomy}."
-            )
         start, end = scene.seconds(first), scene.seconds(last)
         segments.append({"start": start, "end": end, "caption": caption})
         lines.append(f"{start}-{end} seconds: " + (f"{tool.action.label}: " if labelled else "") + caption)
@@ -215,9 +201,8 @@ def _pick(rng: np.random.Generator, *choices: str) -> str:
 
 def _does(action: Action) -> str:
     """`hook dissects`, `scissors cut`."""
-    if action.instrument in _PLURAL:
-        return f"{action.instrument} {action.verb}"
-    return f"{action.instrument} {action.verb}{'es' if action.verb.endswith('s') else 's'}"
+    ending = "" if action.instrument in _PLURAL else "es" if action.verb.endswith("s") else "s"
+    return f"{action.instrument} {action.verb}{ending}"
 
 
 def _be(action: Action) -> str:

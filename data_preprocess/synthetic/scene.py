@@ -8,7 +8,6 @@ acts, light of the action's colour surrounds it. Boxes lie on a grid of 8 pixels
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -49,17 +48,10 @@ _SHAPES = {
     "gauze": ([(0, 0), (1, 0), (1, 1), (0, 1)],),
 }  # fmt: skip
 _COLOURS = {
-    "forceps": (0, 205, 225),
-    "knife": (255, 145, 0),
-    "grasper": (50, 90, 255),
-    "hook": (250, 225, 30),
-    "clipper": (235, 50, 235),
-    "scissors": (245, 245, 245),
-    "needle driver": (125, 50, 225),
-    "swab": (250, 245, 160),
-    "syringe": (30, 120, 255),
-    "gauze": (245, 245, 255),
-}
+    "forceps": (0, 205, 225), "knife": (255, 145, 0), "grasper": (50, 90, 255), "hook": (250, 225, 30),
+    "clipper": (235, 50, 235), "scissors": (245, 245, 245), "needle driver": (125, 50, 225), "swab": (250, 245, 160),
+    "syringe": (30, 120, 255), "gauze": (245, 245, 255),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,8 +68,9 @@ class Tool:
 class Scene:
     """What happens in a clip. Frame i lies at i / fps seconds.
 
-    ``tools`` are the main one and the other one; ``scores`` are the aspects of skill (1 to 5) or the criteria of the
-    critical view of safety (0 to 2), where the source has such.
+    Attributes:
+        tools: the main one and the other one.
+        scores: aspects of skill (1 to 5) or criteria of the critical view of safety (0 to 2), where there are such.
     """
 
     source: Source
@@ -110,23 +103,15 @@ def sample_scene(source: Source, rng: np.random.Generator) -> Scene:
     corner = 0 if left else FRAME_WIDTH - _OTHER_SIDE
     row = int(rng.integers((FRAME_HEIGHT - _OTHER_SIDE) // GRID + 1)) * GRID
     free = (strip, FRAME_WIDTH - width) if left else (0, FRAME_WIDTH - strip - width)
-    boxes = [
-        (x, y, x + width, y + height)
-        for x, y in zip(
-            _walk(rng, frames, *free, source.step),
-            _walk(rng, frames, 0, FRAME_HEIGHT - height, source.step),
-            strict=True,
-        )
-    ]
+    across = _walk(rng, frames, *free, source.step)
+    down = _walk(rng, frames, 0, FRAME_HEIGHT - height, source.step)
+    boxes = [(x, y, x + width, y + height) for x, y in zip(across, down, strict=True)]
     acts = rng.random() < source.rival
+    main_spans = _spans(rng, frames, source.event, rng.random() < source.twice)
+    other_box = (corner, row, corner + _OTHER_SIDE, row + _OTHER_SIDE)
     tools = (
-        Tool(words.actions[main], main, boxes, _spans(rng, frames, source.event, rng.random() < source.twice)),
-        Tool(
-            words.actions[other],
-            other,
-            [(corner, row, corner + _OTHER_SIDE, row + _OTHER_SIDE)] * frames,
-            _spans(rng, frames, source.event, False) if acts else [],
-        ),
+        Tool(words.actions[main], main, boxes, main_spans),
+        Tool(words.actions[other], other, [other_box] * frames, _spans(rng, frames, source.event) if acts else []),
     )
     return Scene(source, frames, fps, anatomy, tissue, tools, _scores(source, rng))
 
@@ -156,7 +141,9 @@ def _walk(rng: np.random.Generator, frames: int, low: int, high: int, step: int)
     return places
 
 
-def _spans(rng: np.random.Generator, frames: int, length: tuple[int, int], twice: bool) -> list[tuple[int, int]]:
+def _spans(
+    rng: np.random.Generator, frames: int, length: tuple[int, int], twice: bool = False
+) -> list[tuple[int, int]]:
     """One or two spans (first, last frame), at least one frame apart."""
     sizes = [int(rng.integers(length[0], length[1] + 1)) for _ in range(2 if twice else 1)]
     while sum(sizes) + len(sizes) - 1 > frames:
@@ -258,5 +245,5 @@ def _disc(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, fill: tu
 
 def timeline(scene: Scene) -> list[tuple[int, int, Tool]]:
     """All actions of a clip by time: (first frame, last frame, tool)."""
-    events = itertools.chain.from_iterable(((first, last, tool) for first, last in tool.spans) for tool in scene.tools)
+    events = [(first, last, tool) for tool in scene.tools for first, last in tool.spans]
     return sorted(events, key=lambda event: event[:2])

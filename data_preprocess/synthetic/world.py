@@ -85,9 +85,13 @@ class Action:
 class Vocabulary:
     """Words of a source.
 
-    ``actions`` stand in the order in which they follow each other. ``anatomy`` gives each structure the colour of its
-    tissue. ``field`` completes "You are an expert in". ``spelling`` is the name in the released JSON, ``frame_rate``
-    the rate of the frames that the released paths number (per second), ``extent`` the metadata convention.
+    Attributes:
+        field: completes "You are an expert in".
+        actions: in the order in which they follow each other.
+        anatomy: each structure with the colour of its tissue.
+        spelling: the name in the released JSON.
+        frame_rate: of the frames that the released paths number (per second).
+        extent: the metadata's names of a clip's start and end.
     """
 
     field: str
@@ -106,80 +110,43 @@ _LAPAROSCOPY = (
 )
 _ABDOMEN = (("gallbladder", (96, 118, 66)), ("liver", (128, 46, 38)))
 
+# fmt: off
 VOCABULARY = {
     "CoPESD": Vocabulary(
-        "endoscopy",
-        "submucosal dissection",
-        (
-            Action("lift flap with forceps", "forceps", "lift"),
-            Action("dissect flap tissue with knife", "knife", "dissect"),
-            Action("stabilize flap with forceps", "forceps", "stabilize"),
-        ),
-        (("mucosal flap", (186, 104, 96)), ("submucosa", (96, 104, 150))),
-        "CoPESD",
-        1,
-    ),
+        "endoscopy", "submucosal dissection",
+        (Action("lift flap with forceps", "forceps", "lift"),
+         Action("dissect flap tissue with knife", "knife", "dissect"),
+         Action("stabilize flap with forceps", "forceps", "stabilize")),
+        (("mucosal flap", (186, 104, 96)), ("submucosa", (96, 104, 150))), "CoPESD", 1),
     "CholecTrack20": Vocabulary("laparoscopic surgery", "cholecystectomy", _LAPAROSCOPY, _ABDOMEN, "CholecTrack20", 25),
     "CholecT50": Vocabulary("laparoscopic surgery", "cholecystectomy", _LAPAROSCOPY, _ABDOMEN, "CholecT50", 1),
     "AVOS": Vocabulary(
-        "open surgery",
-        "open repair",
-        (
-            Action("cutting", "scissors", "cut"),
-            Action("tying", "forceps", "tie"),
-            Action("suturing", "needle driver", "suture"),
-        ),
-        (("skin", (196, 150, 120)), ("vessel", (136, 40, 50))),
-        "AVOS",
-        15,
-    ),
+        "open surgery", "open repair",
+        (Action("cutting", "scissors", "cut"), Action("tying", "forceps", "tie"),
+         Action("suturing", "needle driver", "suture")),
+        (("skin", (196, 150, 120)), ("vessel", (136, 40, 50))), "AVOS", 15),
     "EgoSurgery": Vocabulary(
-        "open surgery",
-        "plastic surgery",
-        (
-            Action("incision", "knife", "cut"),
-            Action("hemostasis", "forceps", "coagulate"),
-            Action("closure", "needle driver", "suture"),
-        ),
-        (("skin", (196, 150, 120)), ("flap", (160, 76, 70))),
-        "EgoSurgery",
-        0.5,
-    ),
+        "open surgery", "plastic surgery",
+        (Action("incision", "knife", "cut"), Action("hemostasis", "forceps", "coagulate"),
+         Action("closure", "needle driver", "suture")),
+        (("skin", (196, 150, 120)), ("flap", (160, 76, 70))), "EgoSurgery", 0.5),
     "NurViD": Vocabulary(
-        "nursing",
-        "subcutaneous injection",
-        (
-            Action("disinfect skin", "swab", "disinfect"),
-            Action("inject medication", "syringe", "inject"),
-            Action("press injection site", "gauze", "press"),
-        ),
-        (("arm", (206, 160, 130)), ("abdomen", (180, 124, 100))),
-        "NurViD",
-        2,
-        "input_video_{}_time",
-    ),
+        "nursing", "subcutaneous injection",
+        (Action("disinfect skin", "swab", "disinfect"), Action("inject medication", "syringe", "inject"),
+         Action("press injection site", "gauze", "press")),
+        (("arm", (206, 160, 130)), ("abdomen", (180, 124, 100))), "NurViD", 2, "input_video_{}_time"),
     "JIGSAWS": Vocabulary(
-        "robotic surgery",
-        "bench-top suturing",
+        "robotic surgery", "bench-top suturing",
         (Action("suturing", "needle driver", "suture"), Action("pulling", "grasper", "pull")),
-        (("suture pad", (206, 176, 150)),),
-        "jigsaws",
-        30,
-    ),
+        (("suture pad", (206, 176, 150)),), "jigsaws", 30),
     "Cholec80-CVS": Vocabulary(
-        "laparoscopic surgery", "cholecystectomy", _LAPAROSCOPY, _ABDOMEN, "Cholec80_CVS", 25, "{}_frame"
-    ),
+        "laparoscopic surgery", "cholecystectomy", _LAPAROSCOPY, _ABDOMEN, "Cholec80_CVS", 25, "{}_frame"),
 }
+# fmt: on
 
 # Contact light of the first, second and third action of a source.
 CONTACT_LIGHT = ((255, 250, 130), (255, 120, 250), (120, 250, 255))
 
-SKILL_ASPECTS = (
-    "Respect for tissue",
-    "Suture/needle handling",
-    "Time and motion",
-    "Flow of operation",
-    "Overall performance",
-    "Quality of final product",
-)
+SKILL_ASPECTS = ("Respect for tissue", "Suture/needle handling", "Time and motion", "Flow of operation",
+                 "Overall performance", "Quality of final product")  # fmt: skip
 CVS_CRITERIA = ("two_structures", "cystic_plate", "hepatocystic_triangle")

@@ -27,17 +27,21 @@ _HUMAN, _MODEL = ("human", "user"), ("gpt", "assistant")
 
 @dataclass(frozen=True)
 class Record:
-    """A checked record. ``frames`` are still the paths of the file; ``region`` is (path, box in pixels) for RC.
+    """A checked record.
 
-    ``unmarked``: a region caption of a test file that does not say where its region is. ``irregular``: the frames'
-    numbers in the source video do not lie at one distance (their rate is rounded or varies).
+    Attributes:
+        frames: still the paths of the file.
+        region: (path, box in pixels) of a region caption.
+        unmarked: a region caption of a test file that does not say where its region is.
+        boxes: to be found, in pixels.
+        struc_info, metadata: JSON text.
+        irregular: the frames' numbers in the source video do not lie at one distance (their rate is rounded or varies).
     """
 
     id: str
     source: str
     task: str
     qa_type: str
-    known: bool
     question: str
     answer: str
     frames: list[str]
@@ -48,7 +52,6 @@ class Record:
     boxes: list[list[float]]
     struc_info: str
     metadata: str
-    repeats_frames: bool
     irregular: bool
 
 
@@ -63,21 +66,18 @@ def parse_record(raw: object, *, questions_only: bool = False) -> Record:
     Raises:
         RecordError: naming the field, what is wrong, and the remedy.
     """
-    if not isinstance(raw, dict):
-        raise RecordError("record", f"is a {_kind(raw)}, not an object", "Every entry of the array is one question")
-    qa_type = _qa_type(raw)
-    task = task_of(qa_type)
-    source = canonical_source(source_name(raw))
+    _need(isinstance(raw, dict), "record", raw, "Every entry of the array is an object, one question")
+    task = qa_task(raw)
+    source = source_name(raw)
     question, answer = _conversation(raw, questions_only)
-    frames = frame_list(raw)
+    frames = _frames(raw)
     of_region = bool(raw.get("is_RC")) or task == "rc"
     region = _region(raw, frames, questions_only) if of_region else None
     return Record(
         id=str(raw.get("id") or ""),
         source=source,
-        task=task or _own_name(qa_type),
-        qa_type=qa_type,
-        known=task is not None,
+        task=task,
+        qa_type=raw["qa_type"],
         question=question,
         answer=answer,
         frames=frames,
@@ -88,51 +88,31 @@ def parse_record(raw: object, *, questions_only: bool = False) -> Record:
         boxes=_boxes(raw.get("struc_info"), answer) if task == "stg" else [],
         struc_info=json.dumps(raw["struc_info"], ensure_ascii=False) if raw.get("struc_info") else "",
         metadata=json.dumps(raw["metadata"], ensure_ascii=False),
-        repeats_frames=len(set(frames)) < len(frames),
         irregular=_irregular(raw.get("sampled_video_frames")),
     )
 
 
 def qa_task(raw: dict) -> str:
-    """Task of a record; one that nobody has met keeps its name, and reward code then says that it knows none such.
-
-    Raises:
-        RecordError: no qa_type.
-    """
-    qa_type = _qa_type(raw)
-    return task_of(qa_type) or _own_name(qa_type)
+    return task_of(_qa_type(raw))
 
 
 def fingerprint(raw: dict, frames: bytes, questions_only: bool = False) -> bytes:
     """Equal for records that repeat each other: one source's question about the same frames, of one kind, one answer.
 
-    Their ids, the order of their keys and all other fields may differ.
-
-    Args:
-        frames: JSON text of the list, without blanks.
-
-    Raises:
-        RecordError: see :func:`parse_record`.
+    Their ids, the order of their keys and all other fields may differ. ``frames`` is the list's JSON without spaces.
     """
     region = _shown(raw.get("RC_info")) if raw.get("is_RC") or qa_task(raw) == "rc" else ""
-    parts = (
-        canonical_source(source_name(raw)),
-        _qa_type(raw),
-        *_conversation(raw, questions_only),
-        str(_fps(raw)),
-        region,
-    )
+    parts = (source_name(raw), _qa_type(raw), *_conversation(raw, questions_only), str(_fps(raw)), region)
     key = hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16)
     key.update(frames)
     return key.digest()
 
 
 def _qa_type(raw: dict) -> str:
-    return _text(raw, "qa_type", "Name the task, for example tal, stg or video_summary_gpt")
-
-
-def _own_name(qa_type: str) -> str:
-    return re.sub(r"[^a-z0-9_]+", "_", qa_type.strip().lower())
+    value = raw.get("qa_type")
+    remedy = "Name the task, for example tal, stg or video_summary_gpt"
+    _need(isinstance(value, str) and value.strip(), "qa_type", value, remedy)
+    return value
 
 
 def _irregular(numbers: object) -> bool:
@@ -145,81 +125,62 @@ def _irregular(numbers: object) -> bool:
 
 
 def source_name(raw: dict) -> str:
-    """``data_source``, else ``dataset_name``, as the evaluators read it; a slash would split verl's metric names."""
+    """``data_source``, or ``dataset_name``, as the evaluators read it; a slash would split verl's metric names."""
     for field in ("data_source", "dataset_name"):
         value = raw.get(field)
         if isinstance(value, str) and value.strip():
-            return value.strip().replace("/", "_")
+            return canonical_source(value.strip().replace("/", "_"))
     raise RecordError("data_source", "is missing, and so is dataset_name", "Name the data set, for example CholecT50")
 
 
 def video_name(raw: dict) -> str:
     """The source video, by which the data are split."""
-    metadata = _metadata(raw)
-    value = metadata.get("video_id")
-    if not isinstance(value, str | int) or not str(value).strip():
-        raise RecordError("metadata.video_id", f"is {_shown(value)}", "Name the source video: the split goes by it")
+    value = _metadata(raw).get("video_id")
+    usable = isinstance(value, str | int) and str(value).strip()
+    _need(usable, "metadata.video_id", value, "Name the source video: the split goes by it")
     return str(value)
 
 
 def _metadata(raw: dict) -> dict:
     metadata = raw.get("metadata")
-    if not isinstance(metadata, dict):
-        raise RecordError("metadata", f"is {_shown(metadata)}, not an object", "It must hold fps and video_id")
+    _need(isinstance(metadata, dict), "metadata", metadata, "It must be an object that holds fps and video_id")
     return metadata
 
 
 def _fps(raw: dict) -> float:
     value = _metadata(raw).get("fps")
     try:
-        fps = float(value)
+        fps = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         fps = math.nan
-    if isinstance(value, bool) or not (math.isfinite(fps) and fps > 0):
-        raise RecordError(
-            "metadata.fps",
-            f"is {_shown(value)}",
-            'Give the sampled frames per second as a positive number, for example "0.5": all times come from it',
-        )
+    remedy = 'Give the sampled frames per second as a positive number, for example "0.5": all times come from it'
+    _need(0 < fps < math.inf, "metadata.fps", value, remedy)
     return fps
 
 
-def frame_list(raw: dict) -> list[str]:
-    """The clip's frame paths as the file has them.
-
-    Raises:
-        RecordError: ``video`` is no list of paths.
-    """
+def _frames(raw: dict) -> list[str]:
     frames = raw.get("video")
-    if isinstance(frames, str):
-        raise RecordError("video", f"is the string {_shown(frames)}", "Give the list of the clip's frame image paths")
-    if not isinstance(frames, list) or not frames:
-        raise RecordError("video", f"is {_shown(frames)}", "Give the list of the clip's frame image paths, in order")
-    if set(map(type, frames)) == {str} and all(frames):
-        return frames
-    for position, path in enumerate(frames):
-        if not isinstance(path, str) or not path:
-            raise RecordError(f"video[{position}]", f"is {_shown(path)}", "Every entry is the path of a frame image")
+    remedy = "Give the list of the clip's frame image paths, in order"
+    _need(isinstance(frames, list) and frames, "video", frames, remedy)
+    if set(map(type, frames)) != {str} or not all(frames):
+        for position, path in enumerate(frames):
+            _need(isinstance(path, str) and path, f"video[{position}]", path, remedy)
     return frames
 
 
 def _conversation(raw: dict, questions_only: bool) -> tuple[str, str]:
     turns = raw.get("conversations")
-    if not isinstance(turns, list) or not turns:
-        raise RecordError("conversations", f"is {_shown(turns)}", "Give the list of the human and the gpt turn")
+    _need(isinstance(turns, list) and turns, "conversations", turns, "Give the list of the human and the gpt turn")
     texts: dict[str, str] = {}
     for position, turn in enumerate(turns):
         where = f"conversations[{position}]"
-        if not isinstance(turn, dict):
-            raise RecordError(where, f"is a {_kind(turn)}, not an object", 'Write {"from": ..., "value": ...}')
+        _need(isinstance(turn, dict), where, turn, 'Write {"from": ..., "value": ...}')
         role, text = turn.get("from", turn.get("role")), turn.get("value", turn.get("content"))
         side = "question" if role in _HUMAN else "answer" if role in _MODEL else None
-        if side is None:
-            raise RecordError(f"{where}.from", f"is {_shown(role)}", f"Use one of {', '.join(_HUMAN + _MODEL)}")
+        _need(side, f"{where}.from", role, f"Use one of {', '.join(_HUMAN + _MODEL)}")
         if side in texts:
             raise RecordError(where, f"is a second {side}", "Only one question with one answer is supported")
-        if not isinstance(text, str):
-            raise RecordError(f"{where}.value", f"is {_shown(text)}", "Give the text of the turn")
+        _need(isinstance(text, str), f"{where}.value", text, "Give the text of the turn")
         texts[side] = text.strip()
     question = re.sub(r"^<video>\s*", "", texts.get("question", ""))
     answer = texts.get("answer", "")
@@ -241,31 +202,26 @@ def _region(raw: dict, frames: list[str], questions_only: bool) -> tuple[str, li
     info = raw.get("RC_info")
     if questions_only and (info.get("start_frame") if isinstance(info, dict) else None) not in frames:
         return None
-    if not isinstance(info, dict):
-        raise RecordError("RC_info", f"is {_shown(info)}", "A region caption needs start_frame and start_frame_bbox")
+    _need(isinstance(info, dict), "RC_info", info, "A region caption needs start_frame and start_frame_bbox")
     frame = info.get("start_frame")
-    if frame not in frames:
-        raise RecordError("RC_info.start_frame", f"is {_shown(frame)}", "It must equal one entry of video")
+    _need(frame in frames, "RC_info.start_frame", frame, "It must equal one entry of video")
     return frame, _box(info.get("start_frame_bbox"), "RC_info.start_frame_bbox")
 
 
 def _boxes(struc_info: object, answer: str) -> list[list[float]]:
-    """Boxes of the STG truth in any of its three shapes, else of the answer; not all-zero ones (nothing to be seen)."""
+    """Boxes of the STG truth in any of its three shapes, or of the answer; not all-zero ones (nothing to be seen)."""
     if not struc_info:
         boxes = [[float(side) for side in box] for box in _BOX_IN_TEXT.findall(answer)]
         return [box for box in boxes if any(box)]
     entries = struc_info if isinstance(struc_info, list) else [struc_info]
-    boxes = []
-    for entry in entries:
-        if isinstance(entry, dict):
-            of_time = entry.get("bbox_dict", entry)
-            if isinstance(of_time, dict):
-                boxes += [
-                    _box(box, f"struc_info.bbox_dict[{_shown(time)}]")
-                    for time, box in of_time.items()
-                    if isinstance(box, list) and any(box)
-                ]
-    return boxes
+    by_time = [entry.get("bbox_dict", entry) for entry in entries if isinstance(entry, dict)]
+    return [
+        _box(box, f"struc_info.bbox_dict[{_shown(time)}]")
+        for boxes in by_time
+        if isinstance(boxes, dict)
+        for time, box in boxes.items()
+        if isinstance(box, list) and any(box)
+    ]
 
 
 def _box(value: object, field: str) -> list[float]:
@@ -273,16 +229,13 @@ def _box(value: object, field: str) -> list[float]:
     numbers = isinstance(value, list) and all(
         isinstance(side, int | float) and not isinstance(side, bool) and abs(side) < _FARTHEST for side in value
     )
-    if not numbers or len(value) != 4:
-        raise RecordError(field, f"is {_shown(value)}", "A box is [x1, y1, x2, y2] in pixels of the frame")
+    _need(numbers and len(value) == 4, field, value, "A box is [x1, y1, x2, y2] in pixels of the frame")
     return value
 
 
-def _text(raw: dict, field: str, remedy: str) -> str:
-    value = raw.get(field)
-    if not isinstance(value, str) or not value.strip():
+def _need(met: object, field: str, value: object, remedy: str) -> None:
+    if not met:
         raise RecordError(field, f"is {_shown(value)}", remedy)
-    return value
 
 
 def _shown(value: object) -> str:
@@ -290,7 +243,3 @@ def _shown(value: object) -> str:
         return "missing"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _kind(value: object) -> str:
-    return {list: "list", str: "string", int: "number", float: "number", bool: "boolean"}.get(type(value), "null")

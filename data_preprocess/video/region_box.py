@@ -35,6 +35,10 @@ def place_region(box: Sequence[float], height: int, width: int) -> tuple[float, 
     Raises:
         ValueError: corners in the wrong order, or a box that leaves the frame by more than 2% of its side (rounding in
             the annotations).
+
+    Example:
+        >>> place_region([10, 20, 641, 100], height=480, width=640)
+        (10, 20, 640, 100)
     """
     x1, y1, x2, y2 = box
     if not (x1 <= x2 and y1 <= y2):
@@ -90,7 +94,7 @@ def draw_region(path: str, box: Sequence[float], folder: Path, *, min_pixels: in
 
     copy = region_copy(path, box, folder, min_pixels=min_pixels, max_pixels=max_pixels)
     folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(Path(copy)) as temporary:
+    with whole_file(copy) as temporary:
         frame.save(temporary, format="JPEG", quality=95, subsampling=0)
     return copy
 

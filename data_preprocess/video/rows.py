@@ -23,14 +23,14 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from data_preprocess.common.errors import RecordError
+from data_preprocess.common.errors import Duplicate, RecordError
 from data_preprocess.common.json_stream import Entry, check_characters, parse
 from data_preprocess.media.frames import OFFICIAL_PREFIX, FrameStore
 from data_preprocess.media.token_count import PATCH, fit_clip, pixel_budget
-from data_preprocess.schema import ROW_SCHEMA, Clip, build_row
-from data_preprocess.video.medvidbench_names import SOURCES, canonical_source
+from data_preprocess.schema import ROW_SCHEMA, TASKS, Clip, build_row
+from data_preprocess.video.medvidbench_names import SOURCES
 from data_preprocess.video.one_shot_prompt import system_message
-from data_preprocess.video.record import Record, fingerprint, frame_list, parse_record, qa_task, source_name, video_name
+from data_preprocess.video.record import Record, fingerprint, parse_record, qa_task, source_name, video_name
 from data_preprocess.video.region_box import draw_region, has_area, place_region, region_copy
 
 BENCHMARK = "medvidbench"
@@ -53,7 +53,6 @@ class Options:
     frames_root: Path
     out: Path
     path_prefix: str = OFFICIAL_PREFIX
-    frames_zip: Path | None = None
     val_ratio: float = 0.15
     seed: int = 0
     patch: int = PATCH
@@ -63,7 +62,6 @@ class Options:
     overlong: str = "drop"
     tasks: Sequence[str] | None = None
     per_pair: int | None = None
-    balance: int | None = None
     one_shot: bool = False
     verify_frames: bool = False
     skip_frames: bool = False
@@ -73,22 +71,12 @@ class Options:
 
 
 @dataclass
-class Surveyed:
-    """Of each record its (source, task, video), None where :func:`build` will fail; and what repetitions share."""
-
-    units: list[tuple[str, str, str] | None] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
-    frames: set[str] = field(default_factory=set)
-
-
-@dataclass
 class Built:
-    """Rows of each split, and what is to be told. ``left_out`` holds number, id, error and kind."""
+    """Rows of each split, and what is to be told. ``left_out`` holds number, id and error."""
 
     tables: dict[str, pa.Table] = field(default_factory=dict)
     rows: Counter = field(default_factory=Counter)
-    left_out: list[tuple[int, str, RecordError, str]] = field(default_factory=list)
-    unknown: Counter = field(default_factory=Counter)
+    left_out: list[tuple[int, str, RecordError]] = field(default_factory=list)
     notes: Counter = field(default_factory=Counter)
 
 
@@ -106,43 +94,33 @@ class _Head(msgspec.Struct):
     video: msgspec.Raw = msgspec.Raw(b"null")
 
 
-def _texts(path: Path, entries: Sequence[Entry]) -> Iterator[tuple[bytes, int]]:
-    """Bytes and place of entries that follow each other in the file."""
+def _texts(path: Path, entries: Sequence[Entry]) -> Iterator[bytes]:
+    """Bytes of entries that follow each other in the file."""
+    first = entries[0].start
     with path.open("rb") as file:
-        file.seek(entries[0].start)
-        data = file.read(entries[-1].end - entries[0].start)
-    for start, end in entries:
-        text = data[start - entries[0].start : end - entries[0].start]
-        yield text, start
+        file.seek(first)
+        data = file.read(entries[-1].end - first)
+    yield from (data[start - first : end - first] for start, end in entries)
 
 
-def survey(options: Options, entries: Sequence[Entry]) -> Surveyed:
-    """What split and subset are decided by.
-
-    Raises:
-        InputError: an entry is not JSON.
-    """
-    found = Surveyed()
-    store = _store(options.frames_root, options.path_prefix)
+def survey(options: Options, entries: Sequence[Entry]) -> list[tuple[tuple[str, str, str] | None, bytes]]:
+    """Of each record its (source, task, video), None where :func:`build` will fail; and what repetitions share."""
+    found = []
     head = msgspec.json.Decoder(_Head)
-    for text, start in _texts(options.json, entries):
+    for text in _texts(options.json, entries):
         unit = digest = None
-        # A record that fails here is reported by build.
         with contextlib.suppress(RecordError, RecursionError):
             try:
                 raw = msgspec.structs.asdict(head.decode(text))
                 frames = msgspec.json.format(bytes(raw["video"]), indent=-1)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # no object, NaN, half a character, ...
-                raw = parse(text, options.json, start)
+                raw = parse(text)
                 check_characters(raw)
                 frames = json.dumps(raw.get("video"), separators=(",", ":")).encode() if isinstance(raw, dict) else b""
             if isinstance(raw, dict):
-                unit = canonical_source(source_name(raw)), qa_task(raw), video_name(raw)
+                unit = source_name(raw), qa_task(raw), video_name(raw)
                 digest = fingerprint(raw, frames, options.questions_only)
-                if options.frames_zip:
-                    found.frames.update(map(store.below, frame_list({"video": json.loads(frames)})))
-        found.units.append(unit)
-        found.digests.append(digest or hashlib.blake2b(text, digest_size=16).digest())
+        found.append((unit, digest or hashlib.blake2b(text, digest_size=16).digest()))
     return found
 
 
@@ -154,11 +132,12 @@ def build(options: Options, entries: Sequence[Entry], first: int, fates: Sequenc
         fates: of each record a position in ``splits``, ``NOT_CHOSEN`` or ``REPEATED``.
     """
     built, rows = Built(), {split: [] for split in splits}
-    for number, ((text, start), fate) in enumerate(zip(_texts(options.json, entries), fates, strict=True), first):
+    for number, (text, fate) in enumerate(zip(_texts(options.json, entries), fates, strict=True), first):
         if fate == NOT_CHOSEN:
             continue
-        raw = parse(text, options.json, start)
+        raw = None
         try:
+            raw = parse(text)
             if _HALVES.search(text):
                 check_characters(raw)
             record = parse_record(raw, questions_only=options.questions_only)
@@ -168,44 +147,41 @@ def build(options: Options, entries: Sequence[Entry], first: int, fates: Sequenc
             if clip is None:
                 continue
             if fate == REPEATED:
-                error = RecordError("record", "repeats an earlier one: same frames, question and answer", "Left out")
-                built.left_out.append((number, record.id, error, "duplicate"))
-                continue
-        except RecordError as error:
-            name = str(raw.get("id") or "") if isinstance(raw, dict) else ""
-            built.left_out.append((number, name, error, "failed"))
-            continue
-        except RecursionError:
-            error = RecordError("record", "has brackets within brackets, hundreds deep", "Mend the record")
-            built.left_out.append((number, "", error, "failed"))
+                raise Duplicate("record", "repeats an earlier one: same frames, question and answer", "Left out")
+        except (RecordError, RecursionError) as error:
+            if isinstance(error, RecursionError):
+                error = RecordError("record", "has brackets within brackets, hundreds deep", "Fix the record")
+            name = raw.get("id") if isinstance(raw, dict) else None
+            built.left_out.append((number, str(name) if isinstance(name, str | int) else "", error))
             continue
         split = splits[fate]
         rows[split].append(_row(record, number, split, clip, options))
         built.rows[record.source, record.task, split] += 1
-        _take_note(record, clip, built)
+        built.notes.update(_notes(record, clip))
     built.tables = {split: pa.Table.from_pylist(some, schema=ROW_SCHEMA) for split, some in rows.items() if some}
     return built
 
 
-def _take_note(record: Record, clip: Clip, built: Built) -> None:
-    if not record.known:
-        built.unknown[record.qa_type] += 1
+def _notes(record: Record, clip: Clip) -> Iterator[str]:
+    """What is remarkable about a row."""
+    if record.task not in TASKS:
+        yield f"of the unknown qa_type {record.qa_type!r}; they were kept, and no reward knows them"
     if record.source not in SOURCES:
-        built.notes[f"source {record.source!r} is none of MedVidBench's; they were kept"] += 1
-    if record.repeats_frames:
-        built.notes["a frame is listed more than once in the clip"] += 1
+        yield f"source {record.source!r} is none of MedVidBench's; they were kept"
+    if len(set(record.frames)) < len(record.frames):
+        yield "a frame is listed more than once in the clip"
     if record.irregular:
-        built.notes["frames at irregular distances; their times are taken as i / fps, as officially"] += 1
+        yield "frames at irregular distances; their times are taken as i / fps, like the official evaluator"
     if record.unmarked:
-        built.notes["a region caption without RC_info or with a frame that is not in video: no box is drawn"] += 1
+        yield "a region caption without RC_info or with a frame that is not in video: no box is drawn"
     if not all(map(has_area, record.boxes)):
-        built.notes["a box to be found has no area; it was kept, and rewards pass over it"] += 1
+        yield "a box to be found has no area; it was kept, and rewards pass over it"
     if (clip.num_tokens or 0) > ROOMY:
-        built.notes[
+        yield (
             f"more than {ROOMY} tokens of media, too little room for text within the recipe's limits (RL: prompts of "
             f"8192 tokens, SFT: 9216 with the answer). --max-clip-tokens {ROOMY} leaves such clips out, or shortens "
             "them with --overlong fewer_frames or lower_pixels"
-        ] += 1
+        )
 
 
 @cache
@@ -223,17 +199,16 @@ def _clip(record: Record, options: Options, notes: Counter) -> Clip | None:
     """The record's clip, made to fit as ``options.overlong`` says; None where it has to be left out for its length."""
     store = _store(options.frames_root, options.path_prefix)
     frames = store.resolve_all(record.frames)
-    budget, given = pixel_budget(options.patch), {"min_pixels": options.min_pixels, "max_pixels": options.max_pixels}
-    limits = {name: budget[name] if value is None else value for name, value in given.items()}
-    stride = 1
-    height = width = tokens = None
+    budget = pixel_budget(options.patch)
+    limits = {name: getattr(options, name) or budget[name] for name in ("min_pixels", "max_pixels")}
+    stride, height, width, tokens = 1, None, None, None
     if not options.skip_frames:
         with _field("video", "Check --frames-root and --path-prefix, or unpack the frames again"):
             height, width = store.size(frames[0])
             if options.verify_frames:
                 store.verify(frames, _pool())
         with _field("video", "Leave such pictures out"):
-            most = sys.maxsize if options.max_clip_tokens is None else options.max_clip_tokens
+            most = options.max_clip_tokens or sys.maxsize
             fit = fit_clip(len(frames), height, width, most, options.overlong, **limits, patch=options.patch)
         # A region caption's question lives on one frame: the clip cannot do without it.
         loses_region = record.region and fit and record.frames.index(record.region[0]) % fit.stride
@@ -253,15 +228,8 @@ def _clip(record: Record, options: Options, notes: Counter) -> Clip | None:
         copy = region_copy if options.skip_frames else draw_region
         with _field("RC_info", _BOX_REMEDY):
             frames[position] = copy(frames[position], box, options.out / "frames_rc", **limits)
-    return Clip(
-        frames[::stride],
-        record.fps / stride,
-        height,
-        width,
-        **limits,
-        total_pixels=budget["total_pixels"],
-        num_tokens=tokens,
-    )
+    limits["total_pixels"] = budget["total_pixels"]
+    return Clip(frames[::stride], record.fps / stride, height, width, **limits, num_tokens=tokens)
 
 
 @contextlib.contextmanager
@@ -274,19 +242,13 @@ def _field(name: str, remedy: str):
 
 
 def _row(record: Record, index: int, split: str, clip: Clip, options: Options) -> dict:
+    same = ("source", "task", "qa_type", "question", "answer", "video_id", "struc_info", "metadata")
     return build_row(
         benchmark=BENCHMARK,
-        source=record.source,
-        task=record.task,
-        qa_type=record.qa_type,
         index=index,
         split=split,
-        question=record.question,
-        answer=record.answer,
         clip=clip,
-        video_id=record.video_id,
         record_id=record.id,
-        struc_info=record.struc_info,
-        metadata=record.metadata,
         system=system_message(record.task, index) if options.one_shot else "",
+        **{name: getattr(record, name) for name in same},
     )

@@ -71,4 +71,4 @@ def test_what_no_hash_can_take(bench, capsys, changes, field, reason, as_bytes):
 
 def test_a_value_too_deep_for_any_reader(bench, capsys):
     assert bench.run(dump([bench.record(struc_info=DEEP)], 10**5)) == 1
-    assert "data.json is not JSON: more brackets within brackets" in capsys.readouterr().err
+    assert "data.json, record 0 (no id), record: is no JSON (maximum recursion depth" in capsys.readouterr().err

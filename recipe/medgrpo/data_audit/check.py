@@ -31,24 +31,24 @@ Problem = tuple[str, str, str]
 
 @dataclass
 class Checked:
-    """What a file holds, and its failures; ``record`` of a failure is the row's position in the file."""
+    """What a file holds by (source, task): rows, bad rows, media files, tokens of each row; and its failures.
+
+    ``record`` of a failure is the row's position in the file.
+    """
 
     path: Path
-    rows: int = 0
     failures: list[Failure] = field(default_factory=list)
-    counts: Counter = field(default_factory=Counter)
+    rows: Counter = field(default_factory=Counter)
+    bad: Counter = field(default_factory=Counter)
     files: Counter = field(default_factory=Counter)
     tokens: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
-    pair_of: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
 class _SameText:
-    """A text is as similar to itself as can be; only that is asked here, so no encoder needs to be loaded.
-
-    The answer of dense captioning may name the action ahead of the caption that struc_info has alone.
-    """
+    """A text is as similar to itself as can be; only that is asked here, so no encoder needs to be loaded."""
 
     def similarity(self, pairs) -> list[float]:
+        # The answer of dense captioning may name the action ahead of the caption that struc_info has alone.
         return [float(f": {pair.candidate}".endswith(f": {pair.reference}")) for pair in pairs]
 
 
@@ -66,17 +66,14 @@ def open_rows(path: Path) -> tuple[pq.ParquetFile, str]:
         raise InputError(f"{path} is no whole Parquet file ({error}). Write it anew with data_preprocess") from error
     media = "images" if "images" in file.schema_arrow.names else "videos"
     wanted = IMAGE_ROW_SCHEMA if media == "images" else ROW_SCHEMA
-    wrong = []
-    for column in wanted:
-        position = file.schema_arrow.get_field_index(column.name)
-        if position < 0:
-            wrong.append(f"{column.name} is missing")
-        elif _plain(file.schema_arrow.field(position).type) != _plain(column.type):
-            wrong.append(f"{column.name} is {file.schema_arrow.field(position).type}, not {column.type}")
+    types = {column.name: column.type for column in file.schema_arrow}
+    wrong = [
+        f"{column.name} is {types.get(column.name, 'missing')}, not {column.type}"
+        for column in wanted
+        if column.name not in types or _plain(types[column.name]) != column.type
+    ]
     if wrong:
-        raise InputError(
-            f"{path} does not hold rows of this project: {'; '.join(wrong)}. Write it with data_preprocess"
-        )
+        raise InputError(f"{path} does not hold rows of this project: {'; '.join(wrong)}. {_REWRITE}")
     return file, media
 
 
@@ -106,30 +103,25 @@ def check(path: Path, *, max_tokens: int, read_files: bool) -> Checked:
         raise InputError(f"{path} holds no rows")
     checked, seen = Checked(path), {}
     store = FrameStore("/") if read_files else None
-    scorer = reward_score.get_scorer(reward_tasks="all", caption_mix=1.0, similarity=_SAME)
-    with ThreadPoolExecutor(_READERS) as pool, tqdm(total=file.metadata.num_rows, unit="row", disable=None) as bar:
-        for batch in file.iter_batches(_BATCH):
-            for row in batch.to_pylist():
-                info = row["extra_info"] or {}
-                number, pair = checked.rows, (str(info.get("source")), str(info.get("task")))
-                checked.rows += 1
-                checked.counts[pair] += 1
-                checked.pair_of[number] = pair
-                checked.tokens[pair] += [] if info.get("num_tokens") is None else [info["num_tokens"]]
-                problems = list(empty_fields(row, media))
+    scorer = reward_score.get_scorer(reward_tasks="all", caption_mix=1.0, similarity=_SameText())
+    with ThreadPoolExecutor(_READERS) as pool:
+        rows = (row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist())
+        for number, row in enumerate(tqdm(rows, total=file.metadata.num_rows, unit="row", disable=None)):
+            info = row["extra_info"] or {}
+            pair = (str(info.get("source")), str(info.get("task")))
+            checked.rows[pair] += 1
+            checked.tokens[pair] += [] if info.get("num_tokens") is None else [info["num_tokens"]]
+            problems = list(empty_fields(row, media))
+            if not problems:
+                checked.files[pair] += sum(len(media_files(item)) for item in row[media])
+                problems = list(_shape(row, media))
                 if not problems:
-                    checked.files[pair] += sum(len(media_files(item)) for item in row[media])
-                    problems = list(_shape(row, media))
-                    if not problems:
-                        problems = [*_media(row, media, max_tokens, store, pool), *_truth(row, scorer)]
-                    problems += _repeated(row, media, number, seen)
-                name = str(info.get("id") or "")
-                checked.failures += [Failure(str(path), number, name, *problem) for problem in problems]
-                bar.update()
+                    problems = [*_media(row, media, max_tokens, store, pool), *_truth(row, scorer)]
+                problems += _repeated(row, media, number, seen)
+            checked.bad[pair] += bool(problems)
+            name = str(info.get("id") or "")
+            checked.failures += [Failure(str(path), number, name, *problem) for problem in problems]
     return checked
-
-
-_SAME = _SameText()
 
 
 def media_files(item: dict) -> list[str]:
@@ -176,11 +168,8 @@ def _repeated(row: dict, media: str, number: int, seen: dict) -> Iterator[Proble
     seen.setdefault(key, number)
     index = ("index", info["index"])
     if index in seen:
-        yield (
-            "extra_info.index",
-            f"{index[1]} is that of row {seen[index]} too",
-            "verl groups answers by it: number anew",
-        )
+        reason = f"{index[1]} is that of row {seen[index]} too"
+        yield "extra_info.index", reason, "verl groups answers by it: number anew"
     seen.setdefault(index, number)
 
 
@@ -196,9 +185,8 @@ def _media(row: dict, media: str, max_tokens: int, store: FrameStore | None, poo
         yield "extra_info.num_tokens", "is empty", "Write the file anew, with the frames or images at hand"
         return
     try:
-        limits = {"min_pixels": item["min_pixels"], "max_pixels": item["max_pixels"]}
+        limits = {name: item[name] for name in item if name.endswith("_pixels")}
         if media == "videos":
-            limits["total_pixels"] = item["total_pixels"]
             size = video_size(len(item["video"]), height, width, **limits, patch=patch_of(item["total_pixels"]))
         else:
             size = image_size(height, width, **limits)
@@ -212,10 +200,9 @@ def _media(row: dict, media: str, max_tokens: int, store: FrameStore | None, poo
         return
     files = media_files(item)
     try:
-        store.verify(files, pool)
-        store_size = store.size_of(files[0])
-        if store_size != (height, width):
-            reason = f"{files[0]} is {store_size[1]}x{store_size[0]} pixels, the row says {width}x{height}"
+        found = store.verify(files, pool)
+        if found != (height, width):
+            reason = f"{files[0]} is {found[1]}x{found[0]} pixels, the row says {width}x{height}"
             yield media, reason, "Write the file anew"
     except FrameError as error:
         yield media, str(error), "Unpack the files again, or write the Parquet file anew"
@@ -234,13 +221,13 @@ def _truth(row: dict, scorer) -> Iterator[Problem]:
         return
     if answer["content"].strip() != truth.strip() and not answer["content"].endswith(f"<answer>{truth}</answer>"):
         reason = f"is {truth[:80]!r}, while messages end with {answer['content'][:80]!r}"
-        yield "reward_model.ground_truth", reason, "Training and reward must agree on the answer: mend one of them"
+        yield "reward_model.ground_truth", reason, "Training and reward must agree on the answer: fix one of them"
         return
     try:
         columns = [row["data_source"]], [answer["content"]], [truth], [row["extra_info"]]
         score = scorer.score(reward_score.make_samples(*columns))[0]["score"]
     except reward_score.RewardError as error:
-        yield "reward_model.ground_truth", str(error), "No answer to such a row can be scored: mend it or leave it out"
+        yield "reward_model.ground_truth", str(error), "No answer to such a row can be scored: fix it or leave it out"
         return
     if not math.isclose(score, 1.0, abs_tol=1e-6):
         reason = f"scores {score:.3f} against itself: {answer['content'][:80]!r}"

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections import Counter
+import json
 from pathlib import Path
 
 from rich.console import Console
 
+from data_preprocess.common.atomic_file import write_whole
 from data_preprocess.common.errors import InputError, write_failures
 from recipe.medgrpo.common.tables import compact_table
 from recipe.medgrpo.data_audit.check import Checked, check
@@ -42,18 +43,13 @@ def run(args: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _writing(out: Path):
-    """Into a folder, which is made; what then goes wrong is told in words.
-
-    Raises:
-        InputError: it cannot be written to.
-    """
+    """Into a folder, which is made; what then goes wrong is told in words."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise InputError(
-            f"{error.filename or out}: {error.strerror or error}. Choose another place with --out"
-        ) from error
+        reason = error.strerror or error
+        raise InputError(f"{error.filename or out}: {reason}. Choose another place with --out") from error
 
 
 def _check(args: argparse.Namespace, console: Console) -> int:
@@ -67,9 +63,10 @@ def _check(args: argparse.Namespace, console: Console) -> int:
         console.print(str(failure), soft_wrap=True, highlight=False)
     if len(checked.failures) > SHOWN:
         console.print(f"... and {len(checked.failures) - SHOWN} more")
-    bad = len({failure.record for failure in checked.failures})
+    bad = checked.bad.total()
     where = f", {out / 'failed.jsonl'}" if bad else ""
-    console.print(f"{bad} of {checked.rows} rows have problems ({args.max_failed} allowed){where}", soft_wrap=True)
+    total = checked.rows.total()
+    console.print(f"{bad} of {total} rows have problems ({args.max_failed} allowed){where}", soft_wrap=True)
     console.print(f"{picture}", soft_wrap=True)
     return int(bad > args.max_failed)
 
@@ -79,11 +76,11 @@ def plot_histograms(checked: Checked, path: Path) -> Path:
     # Here, because the other command needs no matplotlib, which is slow to import.
     from recipe.medgrpo.common.plot_style import AFTER, BEFORE, _canvas
 
-    pairs = sorted(checked.counts)
+    pairs = sorted(checked.rows)
     with _canvas(9, 1.2 + 0.28 * len(pairs), path) as figure:
         rows, tokens = figure.subplots(1, 2, sharey=True)
         labels = [f"{source} / {task}" for source, task in pairs]
-        counts = [checked.counts[pair] for pair in pairs]
+        counts = [checked.rows[pair] for pair in pairs]
         bars = rows.barh(labels, counts, color=BEFORE)
         rows.bar_label(bars, padding=2, fontsize=7)
         rows.set(title="Rows", xscale="log" if max(counts) > 50 * min(counts) else "linear")
@@ -101,20 +98,20 @@ def plot_histograms(checked: Checked, path: Path) -> Path:
 
 def _counts(checked: Checked):
     table = compact_table(str(checked.path), ("source", "task"), ("rows", "problems", "tokens p50", "max", "files"))
-    bad = Counter(checked.pair_of[row] for row in {failure.record for failure in checked.failures})
-    for pair in sorted(checked.tokens):
+    for pair in sorted(checked.rows):
         tokens = sorted(checked.tokens[pair])
-        known = (str(tokens[len(tokens) // 2]), str(tokens[-1])) if tokens else ("?", "?")
-        table.add_row(*pair, str(checked.counts[pair]), str(bad[pair]), *known, str(checked.files[pair]))
+        known = (tokens[len(tokens) // 2], tokens[-1]) if tokens else ("?", "?")
+        numbers = (checked.rows[pair], checked.bad[pair], *known, checked.files[pair])
+        table.add_row(*pair, *map(str, numbers))
     table.add_section()
-    table.add_row("all", "", str(checked.rows), str(sum(bad.values())), "", "", str(sum(checked.files.values())))
+    table.add_row("all", "", *map(str, (checked.rows.total(), checked.bad.total(), "", "", checked.files.total())))
     return table
 
 
 def _overlap(args: argparse.Namespace, console: Console) -> int:
     found = find_overlap(args.first, args.second)
     with _writing(args.out.parent):
-        found.write(args.out)
+        write_whole(args.out, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in found.shared))
     table = compact_table(f"{args.first} and {args.second}", ("in common",), ("number", "rows first", "rows second"))
     for name, (number, first, second) in found.counts.items():
         table.add_row(name, str(number), str(first), str(second))

@@ -31,7 +31,7 @@ def test_equals_json_at_every_block_size(tmp_path, entries, block, indent, plain
     file = tmp_path / "a.json"
     file.write_text(json.dumps(entries, indent=indent, ensure_ascii=plain), encoding="utf-8")
     data = file.read_bytes()
-    found = [parse(data[e.start : e.end], file, e.start) for part in scan(file, block) for e in part]
+    found = [parse(data[start:end]) for part in scan(file, block) for start, end in part]
     assert found == entries
 
 
@@ -41,27 +41,29 @@ def test_every_truncation_is_an_error(tmp_path, entries, data):
     file = tmp_path / "a.json"
     text = json.dumps(entries, ensure_ascii=False).encode()
     file.write_bytes(text[: data.draw(st.integers(0, len(text) - 1))])
-    with pytest.raises(InputError, match="is cut off|is empty"):
+    with pytest.raises(InputError, match="is cut off|does not begin with"):
         list(read_json_list(file))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[{"a": 1} {"b": 2}]', r"not JSON: Expecting ',' delimiter at line 1, column 11"),
-        ('[{"a": 1},\n {"b": 2},]', r"not JSON: Illegal trailing comma at line 2, column 11"),
-        ('[{"a": 1}] {"b": 2}', r"not JSON: Extra data at line 1, column 10"),
-        ('[{"a": 1}}]', r"not JSON: a closing brace without an opening one"),
-        ("[,]", r"not JSON: Expecting value at line 1, column 2"),
-        ('[{"a": 1}, oops, {"b": 2}]', r"not JSON: Expecting value at line 1, column 12"),
-        ('[{"a": 1},\n\n{"b" 2}]', r"not JSON: Expecting ':' delimiter at line 3, column 6"),
-        ('[[{"a": 1}]]', "holds an array within the array"),
+        ('[{"a": 1} {"b": 2}]', r"record 1: ' ' does not continue"),
+        ('[{"a": 1},\n {"b": 2},]', r"record 2: ',,' does not continue"),
+        ('[{"a": 1}] {"b": 2}', r"record 1: '] ' does not continue"),
+        ('[{"a": 1}] 2', "record 1: the file is cut off, or more follows"),
+        ('[{"a": 1}}]', "record 1: a closing brace without an opening one"),
+        ("[,]", "record 0: ',,,' does not continue"),
+        ('[{"a": 1}, oops, {"b": 2}]', "record 1: record: is no JSON"),
+        ('[{"a": 1},\n\n{"b" 2}]', "record 1: record: is no JSON .Expecting ':' delimiter"),
+        ('[[{"a": 1}]]', r"record 0: ',\[' does not continue"),
         ("[ \n]", "empty array"),
+        ('[{"a": "caf\xe9"}]', "record 0: record: is no JSON .'utf-8' codec"),
     ],
 )
 def test_broken_files(tmp_path, text, message):
     file = tmp_path / "a.json"
-    file.write_text(text)
+    file.write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=message):
         list(read_json_list(file))
 
@@ -71,17 +73,3 @@ def test_nan_and_a_byte_order_mark(tmp_path):
     file.write_text('[{"a": NaN}, 3]', encoding="utf-8-sig")
     first, second = read_json_list(file)
     assert first["a"] != first["a"] and second == 3
-
-
-def test_text_that_is_not_utf8(tmp_path):
-    file = tmp_path / "a.json"
-    file.write_bytes(b'[{"a": "caf\xe9"}]')
-    with pytest.raises(InputError, match="no UTF-8 text"):
-        list(read_json_list(file))
-
-
-def test_files_that_cannot_be_opened(tmp_path):
-    with pytest.raises(InputError, match="none.json does not exist"):
-        list(read_json_list(tmp_path / "none.json"))
-    with pytest.raises(InputError, match="is a folder"):
-        list(read_json_list(tmp_path))

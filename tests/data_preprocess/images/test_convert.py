@@ -162,18 +162,15 @@ def test_parquet_of_another_kind(folder, capsys):
 def test_the_original_vqa_rad(folder):
     base = {"qid": 1, "image_name": "a.jpg", "image_organ": "CHEST", "question": "Is it big?",
             "phrase_type": "freeform", "question_type": "SIZE", "answer": "Yes", "answer_type": "CLOSED "}  # fmt: skip
-    count = base | {
-        "qid": 2,
-        "question": "How many?",
-        "answer": 3,
-        "answer_type": "OPEN",
-        "phrase_type": "test_freeform",
-    }
-    folder.write("VQA_RAD Dataset Public.json", [base, count])
+    count = base | {"qid": 2, "question": "How many?", "answer": 3, "phrase_type": "test_freeform"}
+    opened = count | {"answer_type": "OPEN"}
+    wrong = base | {"qid": 3, "question": "Is it red?", "answer_type": "OPEN"}
+    folder.write("VQA_RAD Dataset Public.json", [base, opened, wrong])
     folder.image("VQA_RAD Image Folder/a.jpg")
     assert folder.run(vqa_rad, "--split-unit", "published") == 0
-    (train,), (test,) = folder.rows("train"), folder.rows("test")
+    (train, yes_no), (test,) = folder.rows("train"), folder.rows("test")
     assert train["data_source"] == "vqa_rad/CHEST/closed" and train["extra_info"]["question_type"] == "SIZE"
+    assert yes_no["ability"] == "closed"
     assert test["data_source"] == "vqa_rad/CHEST/open" and test["reward_model"]["ground_truth"] == "3"
 
 
@@ -256,12 +253,16 @@ def test_bad_records(folder, capsys, changes, message):
 
 
 def test_bad_images(folder, capsys):
-    folder.write_omni([folder.record(n) for n in range(4)], images=2)
+    folder.write_omni([folder.record(n) for n in range(5)], images=2)
     folder.write("OmniMedVQA/Images/ACRIMA/2.png", folder.picture(2)[:100])
     folder.write("OmniMedVQA/Images/ACRIMA/3.png", b"")
-    assert folder.run(omnimedvqa, "--max-failed", 2) == 0
+    data = folder.picture(1)  # a PNG, whose header is then said to be one byte long
+    folder.write("OmniMedVQA/Images/ACRIMA/4.png", data[:11] + b"\x01" + data[12:])
+    assert folder.run(omnimedvqa, "--max-failed", 3) == 0
     shown = capsys.readouterr().err
-    assert "2.png is broken" in shown and "3.png cannot be opened as a picture" in shown
+    assert "2.png is broken" in shown
+    assert "3.png cannot be opened as a picture" in shown and "4.png cannot be opened as a picture" in shown
+    assert len(folder.rows()) == 2 and [failure["record"] for failure in folder.failures()] == [2, 3, 4]
 
 
 def test_duplicates_and_records_that_are_none(folder, capsys):

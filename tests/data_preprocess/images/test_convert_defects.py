@@ -85,13 +85,8 @@ def test_the_hub_is_asked_for_one_version_only(folder, monkeypatch, version):
     monkeypatch.setattr(download, "fetch", fetch)
     options = ["--hub", "--version", version] + (["--clean-test"] if version == 1 else [])
     assert folder.run(pmc_vqa, *options) == 1
-    assert (
-        asked
-        == {
-            1: ["train.csv", "test_clean.csv", "images.zip"],
-            2: ["train_2.csv", "test_2.csv", "images_2.zip"],
-        }[version]
-    )
+    files = {1: ["train.csv", "test_clean.csv", "images.zip"], 2: ["train_2.csv", "test_2.csv", "images_2.zip"]}
+    assert asked == files[version]
 
 
 def test_a_subset_of_pmc_vqa(folder, capsys):
@@ -181,18 +176,8 @@ def encrypt(data: bytes) -> bytes:
     return bytes(byte | 1 if place in (local, central) else byte for place, byte in enumerate(data))
 
 
-def deflate64(data: bytes) -> bytes:
-    local, central = data.find(b"PK\x03\x04") + 8, data.find(b"PK\x01\x02") + 10
-    return bytes(9 if place in (local, central) else byte for place, byte in enumerate(data))
-
-
 @pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (spoil_stream, "imgs.zip is no whole ZIP archive"),
-        (encrypt, "imgs.zip cannot be unpacked here ("),
-        (deflate64, "imgs.zip cannot be unpacked here ("),
-    ],
+    ("spoil", "message"), [(spoil_stream, "is no whole ZIP archive"), (encrypt, "cannot be unpacked here (")]
 )
 def test_archives_that_cannot_be_unpacked(folder, capsys, spoil, message):
     folder.write("train.json", [SLAKE])
@@ -200,7 +185,7 @@ def test_archives_that_cannot_be_unpacked(folder, capsys, spoil, message):
         file.writestr("imgs/a.jpg", bytes(range(256)) * 20 + b"\0" * 5000)
     folder.write("imgs.zip", spoil((folder.root / "imgs.zip").read_bytes()))
     assert folder.run(slake) == 1
-    assert message in capsys.readouterr().err
+    assert f"imgs.zip {message}" in capsys.readouterr().err
     assert not list(folder.root.rglob("*.jpg"))
 
 
@@ -209,9 +194,6 @@ def test_archives_that_cannot_be_unpacked(folder, capsys, spoil, message):
     [
         ({"question": "\ud83d?"}, "question: holds half a character"),
         ({"question_id": "\ud83d", "gt_answer": "Nose"}, "record 1 (\\ud83d), gt_answer: 'Nose' is none"),
-        ({"image_path": "Images/a\0.png"}, "image: "),
-        ({"question": "What is in <image>?"}, "question: holds <image>"),
-        ({"option_A": "<image>"}, "options[0]: holds <image>"),
     ],
 )
 def test_records_that_no_row_can_hold(folder, capsys, changes, message):
@@ -229,7 +211,7 @@ def test_published_records_beside_split_files(folder, capsys, path):
     splits = folder.root / "Splits/modality"
     assert folder.run(omnimedvqa, "--splits", splits) == 1
     assert "ACRIMA.json, record 1 (ACRIMA_0001), image_path: is " in (shown := capsys.readouterr().err)
-    assert "no text. Mend the record" in shown
+    assert "no text. Fix the record" in shown
     assert folder.run(omnimedvqa, "--splits", splits, "--max-failed", 1) == 0
     assert sorted(row["extra_info"]["modality"] for row in folder.rows()) == ["CT", "FP"]
 
@@ -241,22 +223,6 @@ def test_images_of_the_hub_that_are_no_bytes(folder, image):
     pq.write_table(table, folder.root / "data" / "train-0.parquet")
     assert folder.run(path_vqa) == 1
     assert [(failure["field"], failure["reason"]) for failure in folder.failures()] == [("image", "holds no bytes")]
-
-
-def test_a_broken_picture_is_listed(folder, capsys):
-    folder.write_omni([folder.record(number) for number in range(3)])
-    data = folder.picture(1)  # a PNG, whose header is then said to be one byte long
-    folder.write("OmniMedVQA/Images/ACRIMA/1.png", data[:11] + b"\x01" + data[12:])
-    assert folder.run(omnimedvqa) == 1
-    assert "image: " in (shown := capsys.readouterr().err) and "1.png cannot be opened as a picture" in shown
-    assert folder.run(omnimedvqa, "--max-failed", 1) == 0
-    assert len(folder.rows()) == 2 and [failure["record"] for failure in folder.failures()] == [1]
-
-
-def test_names_that_look_like_markup(folder, capsys):
-    folder.write_omni([folder.record(0, modality_type="[/b]")])
-    assert folder.run(omnimedvqa) == 0
-    assert "[/b]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -273,14 +239,6 @@ def test_bad_records_of_the_original_vqa_rad(folder, changes, field):
     folder.image("VQA_RAD Image Folder/a.jpg")
     assert folder.run(vqa_rad) == 1
     assert [failure["field"] for failure in folder.failures()] == [field]
-
-
-def test_yes_and_no_are_closed_in_vqa_rad(folder, capsys):
-    folder.write("VQA_RAD Dataset Public.json", [RAD | {"answer_type": "OPEN"}])
-    folder.image("VQA_RAD Image Folder/a.jpg")
-    assert folder.run(vqa_rad) == 0
-    assert "1 records: a yes/no question marked OPEN was taken as closed" in capsys.readouterr().out
-    assert [row["ability"] for row in folder.rows()] == ["closed"]
 
 
 def test_no_usable_question_is_explained(folder, capsys):
@@ -308,7 +266,6 @@ def test_a_question_of_both_published_parts(folder, split_unit):
     [
         (omnimedvqa, ["--min-pixels", 500_000], "--min-pixels 500000 is above --max-pixels 401408"),
         (omnimedvqa, ["--resize", -3], "--resize: -3 is below 1"),
-        (omnimedvqa, ["--max-failed", -1], "--max-failed: -1 is below 0"),
         (omnimedvqa, ["--splits", "x", "--split-unit", "image"], "leave --split-unit image out"),
         (pmc_vqa, ["--clean-test"], "give --version 1 too"),
         (pmc_vqa, ["--subset", 5, 0], "--subset: 0 is below 1"),

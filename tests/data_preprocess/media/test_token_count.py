@@ -195,5 +195,3 @@ def test_what_becomes_of_a_clip_of_an_hour():
     lowered = fit_clip(*arguments, "lower_pixels")
     assert lowered.stride == 1 and lowered.max_pixels == 9 * FACTOR**2 and lowered.size.num_tokens <= 8192
     assert fit_clip(1800, 480, 854, 100, "lower_pixels") is None
-    with pytest.raises(ValueError, match="'shorten', must be one of drop, fewer_frames, lower_pixels"):
-        fit_clip(*arguments, "shorten")

@@ -4,7 +4,9 @@
 
 import copy
 import errno
+import functools
 import json
+import operator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -106,95 +108,46 @@ def test_rows_for_either_patch_size(clip_row, tmp_path, patch):
     assert check(write(tmp_path / "rows.parquet", [clip_row]))[0] == 1
 
 
-def spoil_fps(row):
-    row["videos"][0]["sample_fps"] = 0.0
+def spoilt(row: dict, changes: dict) -> dict:
+    """A copy with other values at places such as ``videos.0.fps``."""
+    row = copy.deepcopy(row)
+    for place, value in changes.items():
+        *parents, last = (int(key) if key.isdigit() else key for key in place.split("."))
+        functools.reduce(operator.getitem, parents, row)[last] = value
+    return row
 
 
-def spoil_other_fps(row):
-    row["extra_info"]["fps"] = 2.0
-
-
-def spoil_tokens(row):
-    row["extra_info"]["num_tokens"] += 1
-
-
-def spoil_size(row):
-    row["extra_info"]["height"], row["extra_info"]["width"] = 64, 48
-
-
-def spoil_file(row):
-    row["videos"][0]["video"][1] += ".none"
-
-
-def spoil_path(row):
-    row["videos"][0]["video"][1] = "/a\0b.jpg"
-
-
-def spoil_limits(row):
-    row["videos"][0]["min_pixels"] = row["videos"][0]["max_pixels"] = 0
-
-
-def spoil_clip_limit(row):
-    row["videos"][0]["min_pixels"] = row["videos"][0]["total_pixels"] = 0
-
-
-def spoil_prompt(row):
-    row["prompt"][0]["content"] = row["messages"][0]["content"] = "When?"
-
-
-def spoil_messages(row):
-    row["messages"] = row["messages"][::-1]
-
-
-def spoil_truth(row):
-    row["messages"][1]["content"] = row["reward_model"]["ground_truth"] = "in the middle"
-
-
-def spoil_agreement(row):
-    row["reward_model"]["ground_truth"] = "5.0-6.0 seconds."
-
-
-def spoil_struc_info(row):
-    row["extra_info"]["struc_info"] = "{"
-
-
-def spoil_contradiction(row):
-    row["extra_info"]["struc_info"] = json.dumps([{"spans": [{"start": 5.0, "end": 9.0}]}])
-
-
-def spoil_source(row):
-    row["ability"] = "stg"
-
-
-def spoil_unknown_task(row):
-    row["data_source"], row["ability"], row["extra_info"]["task"] = "medvidbench/AVOS/count", "count", "count"
+SPANS = json.dumps([{"spans": [{"start": 5.0, "end": 9.0}]}])
+TRUTH = "reward_model.ground_truth"
 
 
 @pytest.mark.parametrize(
-    ("spoil", "field", "reason"),
+    ("changes", "field", "reason"),
     [
-        (spoil_fps, "videos.sample_fps", "is 0.0"),
-        (spoil_other_fps, "videos.sample_fps", "extra_info.fps 2.0"),
-        (spoil_tokens, "extra_info.num_tokens", "by size and limits"),
-        (spoil_size, "videos", "is 64x48 pixels, the row says 48x64"),
-        (spoil_file, "videos", "does not exist"),
-        (spoil_path, "videos", "cannot be opened as a picture"),
-        (spoil_limits, "videos", "a largest area of 0 pixels leaves no pixel"),
-        (spoil_clip_limit, "videos", "pixels leaves no pixel"),
-        (spoil_prompt, "prompt", "holds <video> 0 times for 1 videos"),
-        (spoil_messages, "messages", "do not begin with the prompt"),
-        (spoil_truth, "reward_model.ground_truth", "scores 0.000 against itself"),
-        (spoil_agreement, "reward_model.ground_truth", "is '5.0-6.0 seconds.', while messages end with '0.0-1.0"),
-        (spoil_struc_info, "reward_model.ground_truth", "struc_info is no JSON"),
-        (spoil_contradiction, "reward_model.ground_truth", "scores 0.000 against itself"),
-        (spoil_source, "data_source", "does not end in source/task"),
-        (spoil_unknown_task, "reward_model.ground_truth", "task 'count' is unknown"),
+        ({"videos.0.sample_fps": 0.0}, "videos.sample_fps", "is 0.0"),
+        ({"extra_info.fps": 2.0}, "videos.sample_fps", "extra_info.fps 2.0"),
+        ({"extra_info.num_tokens": 33}, "extra_info.num_tokens", "is 33, by size and limits 32"),
+        ({"extra_info.height": 64, "extra_info.width": 48}, "videos", "is 64x48 pixels, the row says 48x64"),
+        ({"videos.0.video.1": "/none.jpg"}, "videos", "/none.jpg does not exist"),
+        ({"videos.0.video.1": "/a\0b.jpg"}, "videos", "cannot be opened as a picture"),
+        ({"videos.0.min_pixels": 0, "videos.0.max_pixels": 0}, "videos", "a largest area of 0 pixels leaves no pixel"),
+        ({"videos.0.min_pixels": 0, "videos.0.total_pixels": 0}, "videos", "pixels leaves no pixel"),
+        ({"prompt.0.content": "When?", "messages.0.content": "When?"}, "prompt", "holds <video> 0 times for 1 videos"),
+        ({"messages.0": {"role": "user", "content": "<video>Who?"}}, "messages", "do not begin with the prompt"),
+        ({"messages.1.content": "in the middle", TRUTH: "in the middle"}, TRUTH, "scores 0.000 against itself"),
+        ({TRUTH: "5.0-6.0 seconds."}, TRUTH, "is '5.0-6.0 seconds.', while messages end with '0.0-1.0"),
+        ({"extra_info.struc_info": "{"}, TRUTH, "struc_info is no JSON"),
+        ({"extra_info.struc_info": SPANS}, TRUTH, "scores 0.000 against itself"),
+        ({"ability": "stg"}, "data_source", "does not end in source/task"),
+        (
+            {"data_source": "medvidbench/AVOS/count", "ability": "count", "extra_info.task": "count"},
+            TRUTH,
+            "task 'count' is unknown",
+        ),
     ],
 )
-def test_spoilt_rows(clip_row, tmp_path, capsys, spoil, field, reason):
-    bad = copy.deepcopy(clip_row)
-    spoil(bad)
-    bad["extra_info"]["index"] = 1
+def test_spoilt_rows(clip_row, tmp_path, capsys, changes, field, reason):
+    bad = spoilt(clip_row, {**changes, "extra_info.index": 1})
     path = write(tmp_path / "rows.parquet", [clip_row, bad])
     code, failures = check(path)
     assert code == 1
