@@ -49,7 +49,9 @@ def checkpoint(run: RunDir) -> int:
 
 
 def written(run: RunDir, step: int) -> bool:
-    return step in run_data.read_metrics(run.metrics_files()) and step in run_data.kept_rollouts(run)
+    dump = run.rollouts / f"{step}.jsonl"
+    logged = step in run_data.read_metrics(run.metrics_files())
+    return logged and dump.is_file() and dump.read_bytes().endswith(b"\n")
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,8 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
             module = module_of(name)
             subparser.description = module.__doc__.splitlines()[0]
             module.add_arguments(subparser)
-            subparser.set_defaults(run=module.run)
+            # No option can be called so: ``--run`` of `medgrpo matrices` would overwrite a plain ``run``.
+            subparser.set_defaults(_run=module.run)
     return parser
 
 
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     chosen = next((argument for argument in argv if not argument.startswith("-")), None)
     args = build_parser(chosen).parse_args(argv)
     try:
-        return args.run(args)
+        return args._run(args)
     except Exception as error:
         if os.environ.get("MEDGRPO_TRACEBACK") == "1" or not is_own_error(error):
             raise

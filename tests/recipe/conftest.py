@@ -216,7 +216,18 @@ def _log(path: Path, steps: dict[int, dict], cut: bool = False) -> None:
 
 
 def training_log(step: int) -> dict:
-    return {
+    """One step's figures: verl's, and the sampler's of each (source, task), AVOS with twice the others' answers."""
+    pairs = {}
+    for place, source in enumerate(SOURCES):
+        for task in ("tag", "stg", "vs"):
+            pairs |= {
+                f"medgrpo/{source}/{task}/raw/mean": 0.1 * place + 0.01 * step,
+                f"medgrpo/{source}/{task}/reward/mean": 0.5 + 0.01 * step,
+                f"medgrpo/{source}/{task}/parse_rate": 0.9,
+                f"medgrpo/{source}/{task}/cut_share": 0.01,
+                f"medgrpo/{source}/{task}/answers": 64.0 if source == "AVOS" else 32.0,
+            }
+    return pairs | {
         "training/global_step": step,
         "actor/entropy": np.float32(1.0 - 0.01 * step),
         "actor/grad_norm": 0.5 + 0.01 * step,
@@ -225,35 +236,6 @@ def training_log(step: int) -> dict:
         "training/rollout_probs_diff_mean": 1e-4 * (1 + step % 3),
         "critic/rewards/mean": 0.5,
     }
-
-
-def _rollouts(run: RunDir, world: World, steps: int) -> None:
-    """verl 0.9.1's stock dump of the V1 trainer: no data source, no row, no components."""
-    run.rollouts.mkdir(parents=True)
-    rows = [row for row in read_rows(world.train) if row.task in ("tag", "stg", "vs")]
-    rng = np.random.default_rng(1)
-    options = {"normalization": "logistic", "artifact": str(run.normalization)}
-    for step in range(1, steps + 1):
-        chosen = [rows[i] for i in rng.choice(len(rows), 24, replace=False)]
-        texts = [respond(row, HARDNESS[row.source] - 0.05 * step, rng) for row in chosen]
-        scores = reward_score.compute_scores(
-            [row.data_source for row in chosen],
-            texts,
-            [row.ground_truth for row in chosen],
-            [row.extra_info for row in chosen],
-            **options,
-        )
-        with (run.rollouts / f"{step}.jsonl").open("w") as file:
-            for i, (row, text, score) in enumerate(zip(chosen, texts, scores, strict=True)):
-                line = {
-                    "input": f"user\n{row.extra_info['question']}\nassistant\n",
-                    "output": text,
-                    "gts": row.ground_truth,
-                    "score": float(np.float32(score["score"])),
-                    "step": step,
-                    "uid": f"u{step}-{i}_0_0",
-                }
-                file.write(json.dumps(line) + "\n")
 
 
 @pytest.fixture(scope="session")
@@ -271,7 +253,7 @@ def finished_run(world, model, call, tmp_path_factory) -> RunDir:
         for name, error in (("sft", 0.0), ("rl", -0.4)):
             patch.setattr("recipe.medgrpo.evaluation.generate.generate", world.generate(error))
             call(evaluate, *common, run.val, "--out", run.evaluation(name).root, "--normalization", run.normalization)
-        _rollouts(run, world, steps=12)
+    run.rl.mkdir()
     _log(run.rl / "metrics.1.jsonl", {step: training_log(step) for step in range(1, 8)}, cut=True)
     _log(run.rl / "metrics.2.jsonl", {step: training_log(step) | {"actor/entropy": 0.25} for step in range(6, 13)})
     run.timings.write_text(json.dumps({"sft": 132.4, "rl": 3725.0}))

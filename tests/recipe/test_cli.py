@@ -36,6 +36,13 @@ def test_every_command_follows_the_convention(name, capsys):
     assert module.__doc__.split()[0] in capsys.readouterr().out
 
 
+def test_an_option_may_be_called_like_what_the_dispatcher_keeps(tmp_path):
+    """``--run`` of `medgrpo matrices` is the user's; through the console script, which has its own parser."""
+    done = _run("matrices", "--run", "CT", "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr == "medgrpo matrices: --run CT: expected NAME=FOLDER, say CT=eval/ct\n"
+
+
 def test_own_errors_are_one_message_and_status_2(tmp_path, capsys):
     argv = ["evaluate", "--model", str(tmp_path), "--data", str(tmp_path / "no.parquet"), "--out", str(tmp_path / "o")]
     assert cli.main(argv) == 2

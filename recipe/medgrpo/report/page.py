@@ -9,56 +9,64 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from rich.console import Console
 
 import reward_score
 from recipe.medgrpo.common.plot_style import task_name
 from recipe.medgrpo.common.run_folder import RunDir, read_json
 from recipe.medgrpo.common.tables import compact_table
-from recipe.medgrpo.evaluation.answers import RL_TASKS
 from recipe.medgrpo.evaluation.calibrate import median_ratios
 from recipe.medgrpo.report import examples as report_examples
 from recipe.medgrpo.report import plots as report_plots
 from recipe.medgrpo.report import run_data as report_data
 from recipe.medgrpo.report import wording as report_text
-from recipe.medgrpo.report.run_data import MAX_DIFFERENCE, MIN_CORRELATION, Agreement, Rollout
+from recipe.medgrpo.report.run_data import Agreement, Comparison, Metrics, Series
+from reward_score.errors import NormalizationError
 
 #: Metrics of verl's log that tell whether a run is well, by the title of their panel; those never logged are left out.
 HEALTH = {
     "Entropy (nats per token)": "actor/entropy",
     "Answer length (tokens)": "response_length/mean",
-    "Answers cut at the limit (share)": "response_length/clip_ratio",
     "Gradient norm": "actor/grad_norm",
     "KL of the update": "actor/ppo_kl",
     "KL to the reference": "actor/kl_loss",
 }
 
+CUT = "Answers cut at the limit (share)"
+#: Likewise what the sampler logs, as a mean per task.
+TASK_HEALTH = {CUT: "cut", "Parsed answers (share)": "parsed"}
+
 TEMPLATE = Path(__file__).with_name("templates") / "report.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run", type=Path, required=True, dest="run_dir", help="run directory (layout: run_folder.py)")
+    parser.add_argument("--run", type=Path, required=True, help="run directory (layout: run_folder.py)")
     parser.add_argument("--out", type=Path, help="HTML file to write (default: RUN/report/report.html)")
 
 
 def run(args: argparse.Namespace) -> int:
-    page, comparison = write_report(RunDir(args.run_dir), args.out)
-    print_comparison(comparison, Console())
-    print(f"\n{page} ({page.stat().st_size / 1e6:.1f} MB)")
+    page, comparison, warning = write_report(RunDir(args.run), args.out)
+    console = Console()
+    print_comparison(comparison, console)
+    if warning:
+        title, *paragraphs = warning
+        console.print(f"\n[bold yellow]warning: {title}[/bold yellow]", soft_wrap=True)
+        console.print("\n".join(paragraphs), soft_wrap=True, markup=False)
+    console.print(f"\n{page} ({page.stat().st_size / 1e6:.1f} MB)", soft_wrap=True, markup=False)
     return 0
 
 
-def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[dict[str, Any]]]:
+def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[Comparison], list[str]]:
     """Write the page and its PNGs.
 
     Returns:
-        The HTML file, and the comparison that it shows (see ``report_data.compare``).
+        The HTML file, and the comparison and the warning that it shows (see `wording.cut_warning`).
 
-    Errors:
+    Raises:
         RunDirError: an evaluation or the held-out rows are missing, or two files do not belong together.
-        NormalizationError: the calibration artifact is missing or broken.
     """
     out = out or run_dir.report
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -66,40 +74,39 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[d
     comparison = report_data.compare(before, after)
     config = OmegaConf.load(run_dir.config) if run_dir.config.is_file() else OmegaConf.create()
     metrics = report_data.read_metrics(run_dir.metrics_files())
-    options, train = reward_options(run_dir, config), report_data.training_files(run_dir, config)
-    rollouts = report_data.read_rollouts(run_dir, options, train)
-    policy = report_data.agreement(metrics)
-    artifact = reward_score.Artifact.load(options["artifact"])
-    pictures = draw(out.parent, comparison, metrics, rollouts, policy)
-    drawn = run_dir.normalization.with_suffix(".png")
-    own = run_dir.normalization
-    if drawn.is_file() and own.is_file() and reward_score.Artifact.load(own).hash == artifact.hash:
-        pictures["calibration"] = drawn
-    tasks = list(dict.fromkeys(line["task"] for line in comparison if line["group"] == "task"))
+    pairs, policy = report_data.pair_series(metrics), report_data.agreement(metrics)
+    notes = report_text.notes(metrics, pairs, policy)
+    pictures = draw(out.parent, comparison, metrics, pairs, policy)
+    try:
+        artifact = reward_score.Artifact.load(report_data.artifact_file(run_dir, config))
+        own, drawn = run_dir.normalization, run_dir.normalization.with_suffix(".png")
+        if drawn.is_file() and own.is_file() and reward_score.Artifact.load(own).hash == artifact.hash:
+            pictures["calibration"] = drawn
+    except NormalizationError as error:
+        artifact = None
+        notes.append(f"The page does not show the normalization: {error}.")
+    tasks = [line.task for line in comparison if line.group == "task"]
     timings = read_json(run_dir.timings, "the run script") if run_dir.timings.is_file() else {}
+    warning = report_text.cut_warning(
+        report_data.held_out_cut_rises(comparison), report_data.logged_cut_rises(metrics, pairs)
+    )
     context = {
         "title": f"MedGRPO run: {run_dir.root.resolve().name}",
+        "warning": warning,
         "verdict": report_text.verdict(comparison[-1]),
         "tiles": report_text.tiles(comparison[-1], policy, metrics, timings),
-        "notes": report_text.notes(policy, rollouts, report_data.lost_steps(run_dir, metrics), options["judge"]),
+        "notes": notes,
         "comparison": comparison,
-        "leaderboard": report_text.leaderboard_change(before, after),
+        "leaderboard": report_text.leaderboard_changes(before, after),
         "plots": {name: data_uri(pictures.get(name)) for name in (*PLOTS, "calibration")},
-        "ratios": [f"{task} ({component}): {words}" for (task, component), words in median_ratios(artifact).items()],
-        "calibration": report_text.calibration_table(artifact),
+        "ratios": median_ratios(artifact) if artifact else {},
+        "calibration": report_text.calibration_table(artifact) if artifact else [],
         "examples": report_examples.build(before, after, tasks, report_data.held_out_file(run_dir, after)),
         "colors": report_examples.COLORS,
-        "facts": report_text.facts(config, metrics, rollouts, policy, before, after, timings),
+        "facts": report_text.facts(config, metrics, policy, before, after, timings),
     }
     out.write_text(render(context), encoding="utf-8")
-    return out, comparison
-
-
-def reward_options(run_dir: RunDir, config: DictConfig) -> dict[str, Any]:
-    """The reward options of the run's own configuration, the paper's where it kept none, to score its answers again."""
-    section = OmegaConf.select(config, "medgrpo.reward")
-    options = {"normalization": "logistic"} if section is None else OmegaConf.to_container(section, resolve=True)
-    return {"judge": "lexical", **options, "artifact": str(report_data.artifact_file(run_dir, config))}
+    return out, comparison, warning
 
 
 # ---- pictures ------------------------------------------------------------------------------------------------------
@@ -109,44 +116,29 @@ PLOTS = ("change", "rewards", "health", "agreement")
 
 def draw(
     folder: Path,
-    comparison: list[dict[str, Any]],
-    metrics: dict[int, dict[str, float]],
-    rollouts: list[Rollout],
+    comparison: list[Comparison],
+    metrics: Metrics,
+    pairs: dict[tuple[str, str], Series],
     policy: Agreement | None,
 ) -> dict[str, Path]:
     """Draw what the logs allow; a picture without data is not drawn."""
-    pairs = [
-        {
-            "label": f"{line['task']} · {line['source']}",
-            "before": line["reward_before"],
-            "after": line["reward_after"],
-            "delta_se": line["reward_delta_se"],
-        }
-        for line in comparison
-        if line["group"] == "pair" and line["task"] in RL_TASKS
-    ]
-    pictures = {"change": report_plots.plot_change(pairs, folder / "change.png")}
-    if rollouts:
-        by_pair = report_data.rollout_series(rollouts, "pair")
-        pictures["rewards"] = report_plots.plot_rewards(by_pair, folder / "rewards.png")
-    panels = {}
-    for title, name in HEALTH.items():
-        steps, values = report_data.series(metrics, name)
-        if len(steps):
-            panels[title] = {name: (steps, values)}
-    if rollouts:
-        by_task = report_data.rollout_series(rollouts, "task")
-        panels["Parsed answers (share)"] = {task: (s["step"], s["parsed"]) for task, s in by_task.items()}
+    changes = {
+        f"{line.task} · {line.source}": line.reward for line in comparison if line.group == "pair" and line.rewarded
+    }
+    pictures = {"change": report_plots.plot_change(changes, folder / "change.png")}
+    if pairs:
+        pictures["rewards"] = report_plots.plot_rewards(pairs, folder / "rewards.png")
+    curves = {title: {name: report_data.series(metrics, name)} for title, name in HEALTH.items()}
+    tasks = report_data.task_series(pairs)
+    for title, key in TASK_HEALTH.items():
+        curves[title] = {task: (values["step"], values[key]) for task, values in tasks.items()}
+    if all(np.isnan(values).all() for _, values in curves[CUT].values()):
+        curves[CUT] = {report_data.CLIP_RATIO: report_data.series(metrics, report_data.CLIP_RATIO)}
+    panels = {title: lines for title, lines in curves.items() if any(len(steps) for steps, _ in lines.values())}
     if panels:
         pictures["health"] = report_plots.plot_panels(panels, folder / "health.png")
     if policy:
-        pictures["agreement"] = report_plots.plot_agreement(
-            policy.steps,
-            1 - policy.correlation,
-            policy.difference,
-            (1 - MIN_CORRELATION, MAX_DIFFERENCE),
-            folder / "agreement.png",
-        )
+        pictures["agreement"] = report_plots.plot_agreement(policy, folder / "agreement.png")
     return pictures
 
 
@@ -170,30 +162,27 @@ def render(context: dict[str, Any]) -> str:
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(context)
 
 
-def print_comparison(comparison: list[dict[str, Any]], console: Console) -> None:
+def print_comparison(comparison: list[Comparison], console: Console) -> None:
     """The before/after table of the page, for the terminal."""
-    numbers = ("rows", "reward", "→", "change ± SE", "raw", "→", "parsed", "→")
+    numbers = ("rows", "reward", "→", "change ± SE", "raw", "→", "parsed %", "cut %")
     table = compact_table("held-out rows, before and after RL", ("task", "source"), numbers)
-    colors = {"good": "green", "bad": "red", "": ""}
+    colors = {"good": "green", "bad": "red", "": "default"}
     last = None
     for line in comparison:
-        section = line["group"], line["task"] if line["group"] == "pair" else ""
+        section = line.group, line.task if line.group == "pair" else ""
         if last not in (None, section):
             table.add_section()
         last = section
-        words = report_text.change(line["reward_delta"], line["reward_delta_se"])
-        color = colors[report_text.mood(line["reward_delta"], line["reward_delta_se"])]
         table.add_row(
-            "RL tasks" if line["group"] == "overall" else line["task"],
-            line["source"],
-            str(line["n"]),
-            report_text.num(line["reward_before"]),
-            report_text.num(line["reward_after"]),
-            f"[{color}]{words}[/{color}]" if color else words,
-            report_text.num(line["raw_before"]),
-            report_text.num(line["raw_after"]),
-            report_text.share(line["parsed_before"]),
-            report_text.share(line["parsed_after"]),
-            style="" if line["group"] == "pair" else "bold",
+            *(("RL", "all tasks") if line.group == "overall" else (line.task, line.source)),
+            str(line.n),
+            report_text.num(line.reward.before),
+            report_text.num(line.reward.after),
+            f"[{colors[report_text.mood(line.reward)]}]{report_text.change(line.reward)}[/]",
+            report_text.num(line.raw.before),
+            report_text.num(line.raw.after),
+            f"{100 * line.parsed.before:.0f} {100 * line.parsed.after:.0f}",
+            f"{100 * line.cut.before:.0f} {100 * line.cut.after:.0f}",
+            style="" if line.group == "pair" else "bold",
         )
     console.print(table)

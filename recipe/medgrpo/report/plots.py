@@ -23,6 +23,7 @@ from recipe.medgrpo.common.plot_style import (
     task_name,
 )
 from recipe.medgrpo.evaluation.answers import task_rank
+from recipe.medgrpo.report.run_data import MAX_DIFFERENCE, MIN_CORRELATION, Agreement, Change, Series
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
@@ -48,7 +49,7 @@ def _key(color: str, marker: str, label: str) -> Line2D:
     return Line2D([], [], color=color, marker=marker, markersize=4, linewidth=1.8, label=label)
 
 
-def plot_rewards(series: Mapping[tuple[str, str], Mapping[str, np.ndarray]], path: Path) -> Path:
+def plot_rewards(series: Mapping[tuple[str, str], Series], path: Path) -> Path:
     """Reward during training: a row of two panels per task (raw and normalized), a line per source.
 
     Args:
@@ -99,50 +100,37 @@ def plot_panels(panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]
     return path
 
 
-def plot_agreement(
-    steps: np.ndarray, lost: np.ndarray, gap: np.ndarray, limits: tuple[float, float], path: Path
-) -> Path:
-    """Whether the policy that is trained is the one that was sampled, both on a log axis where lower is better.
-
-    Args:
-        steps: shape (steps,).
-        lost: 1 - correlation of the two engines' token probabilities, shape (steps,).
-        gap: mean absolute difference of the same probabilities, shape (steps,).
-        limits: the largest values of ``lost`` and ``gap`` that pass.
-        path: the PNG to write.
-    """
-    titles = ("1 - correlation", "mean difference of probabilities")
+def plot_agreement(policy: Agreement, path: Path) -> Path:
+    """Whether the policy that is trained is the one that was sampled, both on a log axis where lower is better."""
+    panels = {
+        "1 - correlation": (1 - policy.correlation, 1 - MIN_CORRELATION),
+        "mean difference of probabilities": (policy.difference, MAX_DIFFERENCE),
+    }
     with _canvas(10.8, 2.5, path) as figure:
-        for axes, values, limit, title in zip(figure.subplots(1, 2), (lost, gap), limits, titles, strict=True):
+        for axes, (title, (values, limit)) in zip(figure.subplots(1, 2), panels.items(), strict=True):
             # Exact agreement is 0, which a log axis cannot show: it sits on the floor.
-            axes.semilogy(steps, np.maximum(values, 1e-9), marker="o", markersize=3, linewidth=1.2, color=AFTER)
+            axes.semilogy(policy.steps, np.maximum(values, 1e-9), marker="o", markersize=3, linewidth=1.2, color=AFTER)
             axes.axhline(limit, color=BAD, linewidth=1.2, linestyle="--")
-            axes.annotate(f"limit {limit:g}", (steps[-1], limit), xytext=(0, 3), textcoords="offset points", ha="right",
-                          color=BAD, fontsize=8)  # fmt: skip
+            axes.annotate(f"limit {limit:g}", (policy.steps[-1], limit), xytext=(0, 3), textcoords="offset points",
+                          ha="right", color=BAD, fontsize=8)  # fmt: skip
             axes.set_title(f"Rollout vs trainer · {title}")
             axes.set_xlabel("training step")
     return path
 
 
-def plot_change(rows: list[dict], path: Path) -> Path:
-    """Held-out reward before and after, one line per (source, task), with the standard error of the paired difference.
-
-    Args:
-        rows: dicts with ``label``, ``before``, ``after``, ``delta_se`` (None for a single row), best first.
-        path: the PNG to write.
-    """
-    with _canvas(10.8, 0.9 + 0.3 * len(rows), path) as figure:
+def plot_change(changes: Mapping[str, Change], path: Path) -> Path:
+    """Held-out reward before and after, one line per label, with the standard error of the paired difference."""
+    with _canvas(10.8, 0.9 + 0.3 * len(changes), path) as figure:
         axes = figure.subplots()
-        for y, row in enumerate(reversed(rows)):
-            up = row["after"] >= row["before"]
-            axes.annotate("", (row["after"], y), (row["before"], y),
+        for y, (before, after, _, error) in enumerate(reversed(changes.values())):
+            up = after >= before
+            axes.annotate("", (after, y), (before, y),
                           arrowprops={"arrowstyle": "-|>", "color": GOOD if up else BAD, "linewidth": 1.6,
                                       "linestyle": "-" if up else "--", "shrinkA": 4, "shrinkB": 0})  # fmt: skip
-            if row["delta_se"] is not None:
-                axes.errorbar(row["after"], y, xerr=row["delta_se"], color=FAINT, linewidth=6, zorder=0)
-            axes.plot(row["before"], y, "o", color=BEFORE, markersize=6)
-        axes.set_yticks(range(len(rows)), [row["label"] for row in reversed(rows)])
-        axes.set_ylim(-0.7, len(rows) - 0.3)
+            axes.errorbar(after, y, xerr=error, color=FAINT, linewidth=6, zorder=0)
+            axes.plot(before, y, "o", color=BEFORE, markersize=6)
+        axes.set_yticks(range(len(changes)), list(reversed(changes)))
+        axes.set_ylim(-0.7, len(changes) - 0.3)
         axes.set_xlabel(
             "mean held-out reward (dot: before RL, arrow: after, band: standard error of paired difference)"
         )

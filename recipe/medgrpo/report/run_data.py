@@ -1,69 +1,109 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers of a report: verl's logs, the answers of training, and the paired comparison of two evaluations."""
+"""The numbers of a report: the trainer's log, the paired comparison of two evaluations, and where answers were cut."""
 
 from __future__ import annotations
 
 import math
-import os
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from recipe.medgrpo.common.run_folder import EvalDir, RunDir, RunDirError, read_json, read_jsonl
-from recipe.medgrpo.evaluation.answers import (
-    RL_TASKS,
-    Row,
-    mean_and_error,
-    number,
-    read_rows,
-    row_means,
-    source_and_task,
-    task_rank,
-)
-from reward_score.tasks.registry import TASKS, VQA_TASKS
+from recipe.medgrpo.evaluation.answers import RL_TASKS, mean_and_error, number, row_means, task_rank
 
 CORRELATION = "training/rollout_actor_probs_pearson_corr"
 DIFFERENCE = "training/rollout_probs_diff_mean"
 MIN_CORRELATION, MAX_DIFFERENCE = 0.999, 1e-2
-#: Steps whose answers are read: more would not show in a curve, and scoring millions of captions again takes hours.
-MAX_ROLLOUT_STEPS = 300
+#: What the sampler logs per (source, task), see recipe/medgrpo/trainer/step_metrics.py.
+PAIR = re.compile(r"medgrpo/([^/]+)/([^/]+)/answers")
+PAIR_METRICS = {"raw": "raw/mean", "reward": "reward/mean", "parsed": "parse_rate", "cut": "cut_share"}
+CLIP_RATIO = "response_length/clip_ratio"
+#: By how much the share of cut answers may rise before the page warns.
+MAX_CUT_RISE = 0.02
+
+Metrics = Mapping[int, Mapping[str, float]]
+Series = dict[str, np.ndarray]
 
 
-# ---- verl's file logger --------------------------------------------------------------------------------------------
+# ---- the trainer's log ---------------------------------------------------------------------------------------------
 
 
-def read_metrics(files: Sequence[Path]) -> dict[int, dict[str, float]]:
+def read_metrics(files: Sequence[Path]) -> Metrics:
     """verl's file logs as one table, step to {metric: value}, in the order of steps.
 
     verl 0.9.1 writes ``{"step": int, "data": {name: number}}`` per line and truncates the file at each start, so a
     resumed run has several. A later start repeats the steps after its checkpoint: files are taken in the order of their
     first step (then of their name), and later values win.
     """
-    attempts = []
+    starts = []
     for path in files:
         lines = read_jsonl(path, "verl's file logger", cut_tail_allowed=True)
         if any("step" not in line or "data" not in line for line in lines):
             raise RunDirError(f"{path}: lines lack step or data; is this verl's file log (trainer.logger=[file])?")
         if lines:
-            attempts.append((lines[0]["step"], path.name, lines))
+            starts.append((lines[0]["step"], path.name, lines))
     table: dict[int, dict[str, float]] = defaultdict(dict)
-    for _, _, lines in sorted(attempts, key=lambda attempt: attempt[:2]):
+    for _, _, lines in sorted(starts, key=lambda start: start[:2]):
         for line in lines:
             numbers = {name: value for name, value in line["data"].items() if isinstance(value, int | float)}
             table[line["step"]].update(numbers)
     return dict(sorted(table.items()))
 
 
-def series(metrics: dict[int, dict[str, float]], name: str) -> tuple[np.ndarray, np.ndarray]:
+def series(metrics: Metrics, name: str) -> tuple[np.ndarray, np.ndarray]:
     """(steps, values) of one metric, each of shape (steps that logged it,); empty when it was never logged."""
     steps = [step for step, values in metrics.items() if name in values]
     return np.asarray(steps), np.asarray([metrics[step][name] for step in steps], dtype=float)
+
+
+def pair_series(metrics: Metrics) -> dict[tuple[str, str], Series]:
+    """(source, task) to ``step``, ``answers`` and the keys of PAIR_METRICS, each of shape (steps with answers,).
+
+    A value is NaN where the step did not log it.
+    """
+    steps: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for step, figures in metrics.items():
+        for name in figures:
+            if found := PAIR.fullmatch(name):
+                steps[found.groups()].append(step)
+    found = {}
+    for (source, task), own in sorted(steps.items()):
+        names = {"answers": "answers", **PAIR_METRICS}
+        found[source, task] = {"step": np.asarray(own)} | {
+            key: np.asarray([metrics[step].get(f"medgrpo/{source}/{task}/{name}", math.nan) for step in own])
+            for key, name in names.items()
+        }
+    return found
+
+
+def task_series(pairs: Mapping[tuple[str, str], Series]) -> dict[str, Series]:
+    """Task to ``step`` and the keys of PAIR_METRICS: means over the task's sources, weighted by their answers."""
+    merged = {}
+    for task in sorted({task for _, task in pairs}, key=task_rank):
+        sources = [values for (_, of_task), values in pairs.items() if of_task == task]
+        steps = np.unique(np.concatenate([values["step"] for values in sources]))
+        merged[task] = {"step": steps}
+        for key in PAIR_METRICS:
+            total, answers = np.zeros(len(steps)), np.zeros(len(steps))
+            for values in sources:
+                known = ~np.isnan(values[key])
+                places = np.searchsorted(steps, values["step"][known])
+                total[places] += (values[key] * values["answers"])[known]
+                answers[places] += values["answers"][known]
+            merged[task][key] = np.divide(total, answers, out=np.full(len(steps), math.nan), where=answers > 0)
+    return merged
+
+
+def lost_steps(metrics: Metrics) -> list[int]:
+    """Steps between the first and the last of the log that have no line in it."""
+    return [step for step in range(max(1, min(metrics)), max(metrics)) if step not in metrics] if metrics else []
 
 
 @dataclass(frozen=True)
@@ -90,44 +130,23 @@ class Agreement:
         return correlation >= MIN_CORRELATION and difference < MAX_DIFFERENCE
 
 
-def agreement(metrics: dict[int, dict[str, float]]) -> Agreement | None:
+def agreement(metrics: Metrics) -> Agreement | None:
     """None when the run did not log it (``actor_rollout_ref.rollout.calculate_log_probs=True`` does)."""
     trained = {step: values for step, values in metrics.items() if "training/global_step" in values}
-    both = [step for step, values in trained.items() if CORRELATION in values and DIFFERENCE in values]
+    both = {step: values for step, values in trained.items() if CORRELATION in values and DIFFERENCE in values}
     if not both:
         return None
-    figures = (np.asarray([metrics[step][name] for step in both], dtype=float) for name in (CORRELATION, DIFFERENCE))
-    return Agreement(np.asarray(both), *figures, unknown=len(trained) - len(both))
+    correlation, difference = (series(both, name)[1] for name in (CORRELATION, DIFFERENCE))
+    return Agreement(np.asarray(list(both)), correlation, difference, unknown=len(trained) - len(both))
 
 
-# ---- rollouts ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """One training answer. ``logged`` is the reward verl used, ``reward`` the same by reward_score."""
-
-    step: int
-    source: str
-    task: str
-    raw: float
-    reward: float
-    parsed: float
-    logged: float
-
-
-def training_files(run: RunDir, config: DictConfig) -> list[Path]:
-    """The run directory's own training data, or else those that its configuration names."""
-    named = OmegaConf.select(config, "data.train_files", throw_on_missing=False)
-    if run.train.is_file() or named is None:
-        return [run.train]
-    return [Path(file) for file in ([named] if isinstance(named, str) else named)]
+# ---- files that a moved run has elsewhere --------------------------------------------------------------------------
 
 
 def held_out_file(run: RunDir, evaluation: Evaluation) -> Path:
     """The run directory's own held-out rows, or else those that were evaluated.
 
-    Errors:
+    Raises:
         RunDirError: neither is there.
     """
     for file in (run.val, Path(evaluation.summary["data"])):
@@ -137,7 +156,7 @@ def held_out_file(run: RunDir, evaluation: Evaluation) -> Path:
 
 
 def artifact_file(run: RunDir, config: DictConfig) -> Path:
-    """The normalization that RL used: its copy beside the checkpoints, the run directory's own, or the configured one.
+    """The normalization that RL used: its copy next to the checkpoints, the run directory's own, or the configured one.
 
     In this order, because the configured path is void, or somebody else's, once a run has been moved.
     """
@@ -146,126 +165,6 @@ def artifact_file(run: RunDir, config: DictConfig) -> Path:
         if file.is_file():
             return file
     return run.normalization
-
-
-class RowFinder:
-    """Finds the row that a line of verl's rollout dump answers.
-
-    verl 0.9.1's V1 trainer dumps ``input`` (the decoded prompt), ``output``, ``gts``, ``score``, ``step`` and a random
-    ``uid``, but neither row nor data source; ground truth and question identify the row, or several that score alike.
-    """
-
-    def __init__(self, rows: Iterable[Row]):
-        self._by_truth: dict[str, list[Row]] = defaultdict(list)
-        for row in rows:
-            self._by_truth[row.ground_truth].append(row)
-
-    def find(self, line: dict[str, Any], where: str) -> Row:
-        """Errors: RunDirError when no row fits, or rows of different data sources do."""
-        prompt = " ".join(line["input"].split())
-        fitting = [
-            row for row in self._by_truth.get(line["gts"], ()) if " ".join(row.extra_info["question"].split()) in prompt
-        ]
-        if len({row.data_source for row in fitting}) != 1:
-            found = ", ".join(sorted({row.data_source for row in fitting})) or "none"
-            raise RunDirError(
-                f"{where}: rows of the training data with this question and ground truth: {found}, expected one; "
-                "are they the file that the run was trained on?"
-            )
-        return fitting[0]
-
-
-def kept_rollouts(run: RunDir) -> dict[int, Path]:
-    """Step to its whole dump; one that ends in the middle of a line, as a killed trainer leaves it, is not among them.
-
-    verl 0.9.1 dumps and logs a step after its checkpoint: a trainer killed in between never comes back to that step.
-    """
-    files = sorted(run.rollouts.glob("*.jsonl"), key=lambda path: int(path.stem))
-    return {int(path.stem): path for path in files if _ends_a_line(path)}
-
-
-def _ends_a_line(path: Path) -> bool:
-    # The last byte alone: a long run has gigabytes of answers.
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
-        return file.read() == b"\n"
-
-
-def lost_steps(run: RunDir, metrics: dict[int, dict[str, float]]) -> list[int]:
-    """Steps between the first and the last of the run that have no line in the log or no whole dump of answers."""
-    dumps = kept_rollouts(run) if run.rollouts.is_dir() else metrics
-    seen = sorted({*metrics, *dumps})
-    between = range(max(1, seen[0]), seen[-1]) if seen else ()
-    return [step for step in between if step not in metrics or step not in dumps]
-
-
-def read_rollouts(run: RunDir, options: dict[str, Any], train: Sequence[Path]) -> list[Rollout]:
-    """The answers of training with their components, of at most MAX_ROLLOUT_STEPS steps at equal distances.
-
-    A line that holds ``data_source`` and the keys of ``compute_score`` is taken as it is. verl's stock dump has
-    neither: the row is looked up in the training data ``train`` and the answer scored again with the run's own
-    ``options``. An LLM judge is not asked again (it costs, and may be gone): what it judged keeps the logged reward,
-    and has no raw score.
-    """
-    files = evenly(list(kept_rollouts(run).values()), MAX_ROLLOUT_STEPS)
-    finder: RowFinder | None = None
-    rollouts, pending = [], []
-    for path in files:
-        for position, line in enumerate(read_jsonl(path, "trainer.rollout_data_dir"), start=1):
-            where = f"{path}, line {position}"
-            if line.get("input") == "":
-                # verl fills the place of a dropped trajectory with an empty sequence.
-                continue
-            if {"data_source", "raw", "parsed"} <= line.keys():
-                source, task = source_and_task(line["data_source"], where)
-                step, raw, score = line["step"], number(line["raw"]), line["score"]
-                rollouts.append(Rollout(step, source, task, raw, score, line["parsed"], score))
-                continue
-            finder = finder or RowFinder(row for file in train for row in read_rows(file))
-            pending.append((line, finder.find(line, where)))
-    if pending:
-        from reward_score import compute_scores, get_scorer
-
-        judged: set[str] = set()
-        if options.get("judge", "lexical") != "lexical":
-            options = {**options, "judge": "lexical"}
-            scorer = get_scorer(**options)
-            judged = {task for task in TASKS if "judge" in scorer.components(task)}
-            if scorer.config.vqa.weights.alignment > 0:
-                judged |= {*VQA_TASKS}
-        scores = compute_scores(
-            data_sources=[row.data_source for _, row in pending],
-            solution_strs=[line["output"] for line, _ in pending],
-            ground_truths=[row.ground_truth for _, row in pending],
-            extra_infos=[row.extra_info for _, row in pending],
-            **options,
-        )
-        for (line, row), score in zip(pending, scores, strict=True):
-            own = (math.nan, line["score"]) if row.task in judged else (score["raw"], score["score"])
-            values = *own, score["parsed"], line["score"]
-            rollouts.append(Rollout(line["step"], row.source, row.task, *values))
-    return rollouts
-
-
-def evenly(items: Sequence[Path], most: int) -> list[Path]:
-    """At most ``most`` of ``items``, first and last included."""
-    if len(items) <= most:
-        return list(items)
-    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
-
-
-def rollout_series(rollouts: Sequence[Rollout], key: str) -> dict[Any, dict[str, np.ndarray]]:
-    """Means per step (arrays ``step``, ``raw``, ``reward``, ``parsed``) by ``pair`` (source, task) or by ``task``."""
-    grouped: dict[Any, dict[int, list[Rollout]]] = defaultdict(lambda: defaultdict(list))
-    for rollout in rollouts:
-        grouped[(rollout.source, rollout.task) if key == "pair" else rollout.task][rollout.step].append(rollout)
-    out = {}
-    for group, steps in sorted(grouped.items()):
-        out[group] = {"step": np.asarray(sorted(steps))}
-        for field in ("raw", "reward", "parsed"):
-            means = [mean_and_error(getattr(rollout, field) for rollout in steps[step])[0] for step in sorted(steps)]
-            out[group][field] = np.asarray(means)
-    return out
 
 
 # ---- before and after ----------------------------------------------------------------------------------------------
@@ -285,16 +184,49 @@ def read_evaluation(directory: EvalDir) -> Evaluation:
     )
 
 
-def compare(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:
+class Change(NamedTuple):
+    """Means before and after, their paired difference, and its standard error (NaN for a single row)."""
+
+    before: float
+    after: float
+    delta: float
+    error: float = math.nan
+
+    @property
+    def rises(self) -> bool:
+        """Whether a share rose by more than MAX_CUT_RISE (rounded: 0.27 - 0.25 is a little more than 0.02)."""
+        return round(self.after - self.before, 9) > MAX_CUT_RISE
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both checkpoints on the same ``n`` rows of a group: ``pair`` (source, task), ``task``, or ``overall``.
+
+    ``cut`` is the share of answers that reached the token limit without ending.
+    """
+
+    group: str
+    source: str
+    task: str
+    n: int
+    reward: Change
+    raw: Change
+    parsed: Change
+    cut: Change
+
+    @property
+    def rewarded(self) -> bool:
+        """Whether RL rewards it."""
+        return self.group == "overall" or self.task in RL_TASKS
+
+
+def compare(before: Evaluation, after: Evaluation) -> list[Comparison]:
     """Paired comparison, row by row, of two evaluations over the same rows.
 
     Returns:
-        One dict per (source, task), then per task over its sources, then ``overall`` (the tasks of RL): ``group``,
-        ``source``, ``task``, ``rewarded`` (by RL), ``n`` rows, and for reward, raw and parsed ``<key>_before``,
-        ``<key>_after``, ``<key>_delta``, ``<key>_delta_se`` (standard error of the mean paired difference; NaN for one
-        row).
+        One comparison per (source, task), then per task over its sources, then ``overall`` (the tasks of RL).
 
-    Errors:
+    Raises:
         RunDirError: the two were made over different rows or with different normalizations.
     """
     sides = [before, after]
@@ -310,26 +242,75 @@ def compare(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:
             f"the evaluations used different normalizations ({hashes[0]} and {hashes[1]}): their rewards cannot be "
             "compared; evaluate both with the artifact of the run"
         )
-    fields = {"reward": "score", "raw": "raw", "parsed": "parsed"}
-    means = {key: [_means(side, field) for side in sides] for key, field in fields.items()}
-    pair_of = {r["index"]: (r["source"], r["task"]) for r in before.results}
+    means = {key: [_row_means(side, key) for side in sides] for key in ("score", "raw", "parsed", "cut")}
+    pair_of = {result["index"]: (result["source"], result["task"]) for result in before.results}
     groups: dict[tuple[str, str, str], list[int]] = {}
     for source, task in sorted(set(pair_of.values()), key=lambda pair: (task_rank(pair[1]), pair[0])):
         groups["pair", source, task] = [index for index, pair in pair_of.items() if pair == (source, task)]
     for task in dict.fromkeys(task for _, _, task in groups):
         groups["task", "all", task] = [index for index, pair in pair_of.items() if pair[1] == task]
     groups["overall", "all", " ".join(RL_TASKS)] = [i for i, pair in pair_of.items() if pair[1] in RL_TASKS]
-    table = []
-    for (group, source, task), indices in groups.items():
-        rewarded = group == "overall" or task in RL_TASKS
-        line: dict[str, Any] = {"group": group, "source": source, "task": task, "rewarded": rewarded, "n": len(indices)}
-        for key, (old, new) in means.items():
-            line[f"{key}_before"] = mean_and_error(old[i] for i in indices)[0]
-            line[f"{key}_after"] = mean_and_error(new[i] for i in indices)[0]
-            line[f"{key}_delta"], line[f"{key}_delta_se"] = mean_and_error(new[i] - old[i] for i in indices)
-        table.append(line)
-    return table
+    return [
+        Comparison(*group, len(indices), *(_change(*means[key], indices) for key in means))
+        for group, indices in groups.items()
+    ]
 
 
-def _means(side: Evaluation, field: str) -> dict[int, float]:
-    return row_means((r["index"] for r in side.results), (number(r[field]) for r in side.results))
+def _row_means(side: Evaluation, key: str) -> dict[int, float]:
+    if key == "cut":
+        values = (float(result["finish_reason"] == "length") for result in side.results)
+    else:
+        values = (number(result[key]) for result in side.results)
+    return row_means((result["index"] for result in side.results), values)
+
+
+def _change(old: dict[int, float], new: dict[int, float], indices: Sequence[int]) -> Change:
+    before, after = (mean_and_error(side[i] for i in indices)[0] for side in (old, new))
+    return Change(before, after, *mean_and_error(new[i] - old[i] for i in indices))
+
+
+# ---- answers cut at the token limit --------------------------------------------------------------------------------
+
+
+class CutRise(NamedTuple):
+    """Shares of cut answers in [0, 1] that rose; ``where`` is ``<task> on <source>``."""
+
+    where: str
+    before: float
+    after: float
+
+
+def held_out_cut_rises(comparison: Sequence[Comparison]) -> list[CutRise]:
+    """Pairs of which RL made more held-out answers be cut, by more than MAX_CUT_RISE; the worst first."""
+    pairs = (line for line in comparison if line.group == "pair" and line.cut.rises)
+    return _worst_first(CutRise(f"{line.task} on {line.source}", *line.cut[:2]) for line in pairs)
+
+
+def logged_cut_rises(metrics: Metrics, pairs: Mapping[tuple[str, str], Series]) -> list[CutRise]:
+    """Pairs whose logged share rose by more than MAX_CUT_RISE from the first to the last tenth of their steps.
+
+    A tenth of a short run holds a few answers of a pair, one of which is more than MAX_CUT_RISE: a rise must also be
+    more than two standard errors. A log without shares of pairs (of an older version, or of verl's own sampler) has
+    verl's over all answers.
+    """
+    logged = {}
+    for (source, task), values in pairs.items():
+        known = ~np.isnan(values["cut"])
+        if known.any():
+            logged[f"{task} on {source}"] = values["cut"][known], values["answers"][known]
+    steps, cut = series(metrics, CLIP_RATIO)
+    if not logged and len(steps):
+        logged["all answers"] = cut, np.asarray([metrics[step].get("medgrpo/answers", 1e6) for step in steps])
+    rises = []
+    for where, (cut, answers) in logged.items():
+        tenth = math.ceil(len(cut) / 10)
+        ends = slice(tenth), slice(-tenth, None)
+        before, after = (float(np.average(cut[end], weights=answers[end])) for end in ends)
+        variances = [p * (1 - p) / answers[end].sum() for p, end in zip((before, after), ends, strict=True)]
+        if after - before > max(MAX_CUT_RISE, 2 * math.sqrt(sum(variances))):
+            rises.append(CutRise(where, before, after))
+    return _worst_first(rises)
+
+
+def _worst_first(rises: Iterable[CutRise]) -> list[CutRise]:
+    return sorted(rises, key=lambda rise: rise.before - rise.after)

@@ -5,68 +5,100 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
 import reward_score
 from recipe.medgrpo.evaluation.answers import describe_decoding
-from recipe.medgrpo.report.run_data import MAX_DIFFERENCE, MIN_CORRELATION, Agreement, Evaluation, Rollout
+from recipe.medgrpo.report.run_data import (
+    MAX_DIFFERENCE,
+    MIN_CORRELATION,
+    Agreement,
+    Change,
+    Comparison,
+    CutRise,
+    Evaluation,
+    Metrics,
+    lost_steps,
+)
 from reward_score.normalization.artifact import ALL_SOURCES
 
-#: Largest difference between a logged reward and the same by reward_score that float32 explains.
-REWARD_TOLERANCE = 1e-4
+#: Pairs that a warning names.
+NAMED = 5
 
 
-def verdict(overall: dict[str, Any]) -> str:
+def cut_warning(held_out: Sequence[CutRise], logged: Sequence[CutRise]) -> list[str]:
+    """A title and paragraphs if RL made more answers be cut at the token limit (see ``run_data``); empty if not."""
+    measured = {"On held-out rows, before and after RL": held_out, "In training, first and last tenth of steps": logged}
+    found = [f"{words}: {_named(rises)}." for words, rises in measured.items() if rises]
+    if not found:
+        return []
+    return [
+        "RL made more answers be cut at the token limit",
+        *found,
+        "These are answers that ramble until they are cut; look at the examples. The policy may have found that length "
+        "pays: do not believe a gain in reward before you have read them.",
+        "What to do: use a checkpoint from before the share rose, and find out what the reward pays for "
+        "(docs/rewards.md). A lower medgrpo.alarm.cut_share stops the next run early. If honest answers do not fit, "
+        "raise data.max_response_length, and --max-tokens of calibrate and evaluate.",
+    ]
+
+
+def _named(rises: Sequence[CutRise]) -> str:
+    named = ", ".join(f"{rise.where} {100 * rise.before:.0f}% → {100 * rise.after:.0f}%" for rise in rises[:NAMED])
+    return f"{named}, and {len(rises) - NAMED} more" if len(rises) > NAMED else named
+
+
+def verdict(overall: Comparison) -> str:
     """One sentence: did the reward of the trained tasks rise, and by how many standard errors?"""
-    delta, error = overall["reward_delta"], overall["reward_delta_se"]
+    before, after, delta, error = overall.reward
     words = (
-        f"Mean held-out reward of the tasks trained by RL: {overall['reward_before']:.3f} before, "
-        f"{overall['reward_after']:.3f} after, change {delta:+.3f}"
+        f"Mean held-out reward of the tasks trained by RL: {before:.3f} before, {after:.3f} after, change {delta:+.3f}"
     )
     if math.isnan(error):
-        return f"{words} on {overall['n']} rows (no standard error)."
+        return f"{words} on {overall.n} rows (no standard error)."
     multiple = f", {abs(delta) / error:.1f} standard errors" if error > 0 else ""
-    return f"{words} ± {error:.3f} (standard error) on {overall['n']} rows{multiple}."
+    return f"{words} ± {error:.3f} (standard error) on {overall.n} rows{multiple}."
 
 
-def tiles(overall: dict[str, Any], policy: Agreement | None, metrics: dict, timings: dict) -> list[dict[str, str]]:
-    """The cards on top of the page."""
+class Tile(NamedTuple):
+    """A card below the verdict."""
+
+    name: str
+    value: str
+    note: str
+    mood: str = ""
+
+
+def tiles(overall: Comparison, policy: Agreement | None, metrics: Metrics, timings: dict[str, float]) -> list[Tile]:
+    """The cards below the verdict."""
+    reward, parsed = overall.reward, overall.parsed
     steps = [step for step in metrics if step > 0]
     cards = [
-        {
-            "name": "held-out reward, change",
-            "value": change(overall["reward_delta"]),
-            "note": f"standard error {num(overall['reward_delta_se'])}",
-            "mood": mood(overall["reward_delta"], overall["reward_delta_se"]),
-        },
-        {
-            "name": "answers parsed after RL",
-            "value": share(overall["parsed_after"]),
-            "note": f"{share(overall['parsed_before'])} before",
-            "mood": "",
-        },
-        {"name": "training steps", "value": str(max(steps, default=0)), "note": f"{len(steps)} logged", "mood": ""},
+        Tile("held-out reward, change", f"{reward.delta:+.3f}", f"standard error {num(reward.error)}", mood(reward)),
+        Tile("answers parsed after RL", share(parsed.after), f"{share(parsed.before)} before"),
+        Tile("training steps", str(max(steps, default=0)), f"{len(steps)} logged"),
     ]
     if policy:
-        correlation, difference = policy.worst
-        cards.append(
-            {
-                "name": "trained policy = sampled policy",
-                "value": "pass" if policy.passed else "FAIL",
-                "note": f"correlation ≥ {correlation:.6f}, difference ≤ {difference:.1e}",
-                "mood": "good" if policy.passed else "bad",
-            }
-        )
+        value, color = ("pass", "good") if policy.passed else ("FAIL", "bad")
+        note = "correlation ≥ {:.6f}, difference ≤ {:.1e}".format(*policy.worst)
+        cards.append(Tile("trained policy = sampled policy", value, note, color))
     if timings:
-        cards.append({"name": "wall time", "value": duration(sum(timings.values())), "note": "all stages", "mood": ""})
+        cards.append(Tile("wall time", duration(sum(timings.values())), "all stages"))
     return cards
 
 
-def notes(policy: Agreement | None, rollouts: list[Rollout], lost: list[int], judge: Any = "lexical") -> list[str]:
-    """What a reader must know before he believes the page; ``judge`` is the run's reward option."""
+def notes(metrics: Metrics, pairs: Collection[tuple[str, str]], policy: Agreement | None) -> list[str]:
+    """What the page lacks, and whether rollout and trainer disagree; ``pairs`` have figures in the log."""
+    if not metrics:
+        return [
+            "The trainer's file logger was off, so the page has no curves of training and cannot say whether the "
+            "trained policy was the sampled one: set trainer.logger to a list with file, and VERL_FILE_LOGGER_PATH to "
+            "RUN/rl/metrics.jsonl."
+        ]
     found = []
     if policy is None:
         found.append(
@@ -80,40 +112,23 @@ def notes(policy: Agreement | None, rollouts: list[Rollout], lost: list[int], ju
         )
     if policy and policy.unknown:
         found.append(f"{policy.unknown} training steps logged no comparison of rollout and trainer probabilities.")
-    if not rollouts:
-        found.append("No training answers were kept (trainer.rollout_data_dir), so there are no curves per source.")
-    if lost:
+    if not pairs:
+        found.append(
+            "The log has no figures per source and task, so there are no such curves: this recipe's sampler logs them "
+            "(trainer.v1.sampler.custom_sampler)."
+        )
+    if lost := lost_steps(metrics):
         steps = f"{'steps' if len(lost) > 1 else 'step'} {', '.join(map(str, lost))}"
         found.append(
-            f"The figures or answers of {steps} are missing: verl writes them after the checkpoint, and the trainer "
-            "was stopped in between. The steps were trained; only the curves lack them."
-        )
-    if rollouts and judge != "lexical":
-        found.append(
-            f"The training rewards that rest on {judge_name(judge)} are the trainer's own: a report asks no LLM judge "
-            "again. Their raw scores are not known, and have no curves."
-        )
-    compared = scored_again(rollouts)
-    off = sum(abs(rollout.logged - rollout.reward) > REWARD_TOLERANCE for rollout in compared)
-    if off:
-        found.append(
-            f"{off} of {len(compared)} rewards in the trainer's log differ from reward_score's for the same text."
+            f"The figures of {steps} are missing: verl writes them after the checkpoint, and the trainer was stopped "
+            "in between. The steps were trained; only the curves lack them."
         )
     return found
 
 
-def judge_name(judge: Any) -> str:
-    return f"the judge {judge if isinstance(judge, str) else judge.get('model')}"
-
-
-def scored_again(rollouts: list[Rollout]) -> list[Rollout]:
-    return [rollout for rollout in rollouts if not math.isnan(rollout.raw)]
-
-
 def facts(
     config: DictConfig,
-    metrics: dict,
-    rollouts: list[Rollout],
+    metrics: Metrics,
     policy: Agreement | None,
     before: Evaluation,
     after: Evaluation,
@@ -140,12 +155,6 @@ def facts(
             found[name] = str(value)
     if metrics:
         found["steps"] = str(max(metrics))
-    if compared := scored_again(rollouts):
-        largest = max(abs(rollout.logged - rollout.reward) for rollout in compared)
-        steps = len({rollout.step for rollout in compared})
-        found["logged reward vs reward_score"] = (
-            f"largest difference {largest:.1e} over {len(compared)} answers of {steps} steps"
-        )
     if policy:
         found["rollout vs trainer"] = "correlation ≥ {:.6f}, mean difference ≤ {:.1e}".format(*policy.worst)
     for stage, seconds in timings.items():
@@ -165,14 +174,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def leaderboard_change(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:
+def leaderboard_changes(before: Evaluation, after: Evaluation) -> dict[str, Change]:
     """Benchmark metrics that both evaluations have, and their change."""
     old, new = before.summary["leaderboard"], after.summary["leaderboard"]
-    return [
-        {"name": name, "before": old[name], "after": new[name], "delta": new[name] - old[name]}
-        for name in old
-        if new.get(name) is not None and old[name] is not None
-    ]
+    both = (name for name in old if old[name] is not None and new.get(name) is not None)
+    return {name: Change(old[name], new[name], new[name] - old[name]) for name in both}
 
 
 def calibration_table(artifact: reward_score.Artifact) -> list[dict[str, Any]]:
@@ -206,18 +212,18 @@ def share(value: float | None) -> str:
     return "–" if _missing(value) else f"{100 * value:.0f}%"
 
 
-def change(delta: float | None, error: float | None = None) -> str:
+def change(of: Change) -> str:
     """A signed change with its standard error."""
-    if _missing(delta):
+    if _missing(of.delta):
         return "–"
-    return f"{delta:+.3f}" + ("" if _missing(error) else f" ± {error:.3f}")
+    return f"{of.delta:+.3f}" + ("" if _missing(of.error) else f" ± {of.error:.3f}")
 
 
-def mood(delta: float | None, error: float | None) -> str:
+def mood(of: Change) -> str:
     """CSS class: only a change of more than one standard error is called good or bad."""
-    if _missing(delta) or _missing(error) or abs(delta) <= error:
+    if _missing(of.delta) or _missing(of.error) or abs(of.delta) <= of.error:
         return ""
-    return "good" if delta > 0 else "bad"
+    return "good" if of.delta > 0 else "bad"
 
 
 def duration(seconds: float) -> str:

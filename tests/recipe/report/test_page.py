@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,20 +16,20 @@ from rich.console import Console
 
 from recipe.medgrpo.common.plot_style import task_name
 from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_jsonl
-from recipe.medgrpo.evaluation.answers import read_rows, task_rank
+from recipe.medgrpo.evaluation.answers import task_rank
 from recipe.medgrpo.report import examples as report_examples
 from recipe.medgrpo.report import page as report
 from recipe.medgrpo.report import plots as report_plots
 from recipe.medgrpo.report import run_data as report_data
 from recipe.medgrpo.report import wording as report_text
-from recipe.medgrpo.report.run_data import Evaluation, RowFinder
+from recipe.medgrpo.report.run_data import Change, Comparison, CutRise, Evaluation
 
 pytestmark = pytest.mark.usefixtures("light_encoder_in_module")
 
 
 @pytest.fixture(scope="module")
 def page(finished_run, light_encoder_in_module):
-    out, comparison = report.write_report(finished_run)
+    out, comparison, _ = report.write_report(finished_run)
     return out, out.read_text(encoding="utf-8"), comparison
 
 
@@ -65,15 +66,15 @@ def test_page_says_what_was_run(page, finished_run):
     for text in (summary["normalization"], "2 min 12 s", "1 h 02 min", "verl 0.9.1", ">7<", ">pass<", "12 logged"):
         assert text in html
     assert report_text.verdict(comparison[-1]) in html
-    assert "differ from reward_score" not in html
+    assert "are missing" not in html and "does not show" not in html
 
 
 def test_terminal_shows_the_same_table(page):
     console = Console(width=80, file=io.StringIO(), record=True)
     report.print_comparison(page[2], console)
     text = console.export_text()
-    assert report_text.change(page[2][-1]["reward_delta"], page[2][-1]["reward_delta_se"]) in text
-    assert text.count("EgoSurgery") == 4
+    assert report_text.change(page[2][-1].reward) in text
+    assert text.count("EgoSurgery") == 4 and "…" not in text
 
 
 def test_answers_cannot_inject_markup(run_copy):
@@ -86,12 +87,20 @@ def test_answers_cannot_inject_markup(run_copy):
     assert "&lt;script&gt;alert(1)" in html and "<script" not in html
 
 
-def test_page_without_logs_says_so(run_copy):
+def test_page_without_logs_and_normalization_says_so(run_copy):
     shutil.rmtree(run_copy.rl)
-    out, _ = report.write_report(run_copy)
+    run_copy.normalization.unlink()
+    out, *_ = report.write_report(run_copy)
     html = out.read_text()
-    assert "calculate_log_probs=True" in html and "no curves per source" in html
+    assert "file logger was off" in html and "Why rewards are normalized" not in html
+    assert "does not show the normalization: cannot read" in html
     assert not (out.parent / "rewards.png").exists()
+
+
+def test_a_log_of_verls_own_sampler_has_no_pairs():
+    metrics = {1: {"training/global_step": 1, "response_length/clip_ratio": 0.0}}
+    assert report_data.pair_series(metrics) == {}
+    assert any("no figures per source and task" in note for note in report_text.notes(metrics, {}, None))
 
 
 def test_a_missing_evaluation_names_its_command(run_copy):
@@ -109,27 +118,28 @@ def test_paired_difference_and_its_error(page, finished_run):
         (a["score"], b["score"]) for a, b in zip(old, new, strict=True) if a["data_source"] == "medvidbench/AVOS/tag"
     ]
     delta = np.asarray([b - a for a, b in pick])
-    line = next(c for c in page[2] if (c["source"], c["task"]) == ("AVOS", "tag"))
-    assert line["n"] == 8
-    assert line["reward_delta"] == pytest.approx(delta.mean())
-    assert line["reward_delta_se"] == pytest.approx(delta.std(ddof=1) / math.sqrt(8))
-    assert line["reward_before"] == pytest.approx(np.mean([a for a, _ in pick]))
+    line = next(c for c in page[2] if (c.source, c.task) == ("AVOS", "tag"))
+    assert line.n == 8
+    assert line.reward.delta == pytest.approx(delta.mean())
+    assert line.reward.error == pytest.approx(delta.std(ddof=1) / math.sqrt(8))
+    assert line.reward.before == pytest.approx(np.mean([a for a, _ in pick]))
     overall = page[2][-1]
-    assert overall["group"] == "overall" and overall["n"] == 72, "rows of tag, stg and vs, not of nap"
+    assert overall.group == "overall" and overall.n == 72, "rows of tag, stg and vs, not of nap"
 
 
 def _evaluation(values: list[tuple[int, float]], normalization="h") -> Evaluation:
     results = [
-        {"index": i, "source": "A", "task": "tag", "data_source": "m/A/tag", "score": v, "raw": v, "parsed": 1.0}
+        {"index": i, "source": "A", "task": "tag", "data_source": "m/A/tag", "score": v, "raw": v, "parsed": 1.0,
+         "finish_reason": "stop"}
         for i, v in values
-    ]
+    ]  # fmt: skip
     return Evaluation({"normalization": normalization}, results)
 
 
 def test_pairing_is_by_row_after_the_mean_over_samples():
     table = report_data.compare(_evaluation([(0, 0.0), (0, 1.0), (1, 0.2)]), _evaluation([(1, 0.4), (0, 0.6)]))
-    assert table[0]["reward_delta"] == pytest.approx((0.1 + 0.2) / 2)
-    assert table[0]["reward_delta_se"] == pytest.approx(0.05)
+    assert table[0].reward.delta == pytest.approx((0.1 + 0.2) / 2)
+    assert table[0].reward.error == pytest.approx(0.05)
 
 
 def test_evaluations_that_cannot_be_compared():
@@ -139,19 +149,114 @@ def test_evaluations_that_cannot_be_compared():
         report_data.compare(_evaluation([(0, 0.0)]), _evaluation([(0, 0.0)], "other"))
 
 
-def test_verdict():
-    line = {"reward_before": 0.4, "reward_after": 0.5, "reward_delta": 0.1, "reward_delta_se": 0.02, "n": 9}
-    assert report_text.verdict(line).endswith("change +0.100 ± 0.020 (standard error) on 9 rows, 5.0 standard errors.")
-    assert report_text.verdict({**line, "reward_delta_se": 0.0}).endswith("± 0.000 (standard error) on 9 rows.")
-    assert report_text.verdict({**line, "reward_delta_se": math.nan}).endswith("on 9 rows (no standard error).")
+SAME = Change(0.5, 0.5, 0.0)
+
+
+def comparison(*, reward: Change = SAME, cut: Change = SAME) -> Comparison:
+    return Comparison("pair", "CoPESD", "stg", 9, reward, raw=SAME, parsed=SAME, cut=cut)
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (0.02, "change +0.100 ± 0.020 (standard error) on 9 rows, 5.0 standard errors."),
+        (0.0, "± 0.000 (standard error) on 9 rows."),
+        (math.nan, "on 9 rows (no standard error)."),
+    ],
+)
+def test_verdict(error, end):
+    assert report_text.verdict(comparison(reward=Change(0.4, 0.5, 0.1, error))).endswith(end)
 
 
 def test_words_for_a_change():
-    assert report_text.mood(0.1, 0.05) == "good" and report_text.mood(-0.1, 0.05) == "bad"
-    assert report_text.mood(0.04, 0.05) == "" and report_text.mood(0.1, math.nan) == ""
-    assert report_text.change(0.0126, 0.004) == "+0.013 ± 0.004" and report_text.change(-0.1) == "-0.100"
+    moods = [report_text.mood(Change(0, 0, *pair)) for pair in ((0.1, 0.05), (-0.1, 0.05), (0.04, 0.05), (0.1,))]
+    assert moods == ["good", "bad", "", ""]
+    assert report_text.change(Change(0, 0, 0.0126, 0.004)) == "+0.013 ± 0.004"
+    assert report_text.change(Change(0, 0, -0.1)) == "-0.100"
     assert report_text.num(None) == report_text.num(math.nan) == "–"
     assert report_text.duration(59.6) == "1 min 00 s"
+
+
+# ---- answers cut at the token limit --------------------------------------------------------------------------------
+
+
+def cut_some(run: RunDir, source: str, share: float) -> None:
+    """Let so many of RL's held-out STG answers of ``source`` be cut."""
+    file = run.evaluation("rl").results
+    lines = read_jsonl(file, "test")
+    own = [line for line in lines if (line["source"], line["task"]) == (source, "stg")]
+    for line in own[: round(share * len(own))]:
+        line["finish_reason"] = "length"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_a_run_that_is_well_has_no_warning(page, finished_run, capsys):
+    assert 'role="alert"' not in page[1] and "Warning" not in page[1]
+    assert {(line.cut.before, line.cut.after) for line in page[2]} == {(0, 0)}
+    assert report.run(SimpleNamespace(run=finished_run.root, out=None)) == 0
+    assert "warning" not in capsys.readouterr().out
+
+
+def test_cut_answers_are_the_first_thing_on_the_page(run_copy, capsys, log_writer):
+    """The newcomer's own case: STG rambles after RL, greedy and sampled, while the reward rises."""
+    cut_some(run_copy, "CoPESD", 1.0)
+    cut_some(run_copy, "AVOS", 0.5)
+    log = {step: log_writer.step(step) | {"medgrpo/CoPESD/stg/cut_share": 0.03 * step} for step in range(1, 13)}
+    log_writer.write(run_copy.metrics_files()[-1], log)
+    assert report.run(SimpleNamespace(run=run_copy.root, out=None)) == 0
+    html, told = run_copy.report.read_text(), capsys.readouterr().out
+    body = html[html.index("<main>") :]
+    assert body.index('role="alert"') < body.index("<h1>") < body.index(">cut<")
+    assert body.count("Warning: ") == 1 and told.count("warning: ") == 1
+    assert told.index("held-out rows, before and after RL") < told.index("warning: ")
+    for text in (
+        "On held-out rows, before and after RL: stg on CoPESD 0% → 100%, stg on AVOS 0% → 50%.",
+        "In training, first and last tenth of steps: stg on CoPESD 4% → 34%.",
+        "ramble until they are cut",
+        "medgrpo.alarm.cut_share",
+    ):
+        assert text in body and text in told
+    assert "0% → 100%</td>" in body, "the table's column"
+
+
+@pytest.mark.parametrize(("after", "warns"), [(0.27, False), (0.28, True), (0.1, False)])
+def test_two_points_more_are_not_yet_a_warning(after, warns):
+    rises = report_data.held_out_cut_rises([comparison(cut=Change(0.25, after, after - 0.25))])
+    assert rises == ([CutRise("stg on CoPESD", 0.25, after)] if warns else [])
+
+
+def pair_log(shares: list[float], answers: float, name: str = "medgrpo/A/stg/cut_share") -> dict[int, dict]:
+    return {i: {name: share, "medgrpo/A/stg/answers": answers} for i, share in enumerate(shares, start=1)}
+
+
+@pytest.mark.parametrize(
+    ("shares", "answers", "warns"),
+    [
+        ([0.02] * 10 + [0.35] * 10, 64, True),
+        ([0.35] * 10 + [0.02] * 10, 64, False),
+        # One answer of two steps of eight is six points, and chance.
+        ([0.0] * 19 + [0.125], 8, False),
+        ([0.0] * 18 + [0.03] * 2, 3000, True),
+        ([0.5], 64, False),
+    ],
+)
+def test_a_logged_share_that_rises_over_training(shares, answers, warns):
+    metrics = pair_log(shares, answers)
+    rises = report_data.logged_cut_rises(metrics, report_data.pair_series(metrics))
+    assert [rise.where for rise in rises] == (["stg on A"] if warns else [])
+
+
+def test_older_logs_know_the_share_of_all_answers_only():
+    metrics = pair_log([0.01] * 5 + [0.12] * 5, 128, report_data.CLIP_RATIO)
+    assert report_data.logged_cut_rises(metrics, report_data.pair_series(metrics)) == [
+        CutRise("all answers", 0.01, 0.12)
+    ]
+    assert report_data.logged_cut_rises({}, {}) == []
+
+
+def test_a_warning_names_the_worst_five():
+    rises = [CutRise(f"stg on {name}", 0.0, 0.5) for name in "ABCDEFG"]
+    assert "stg on E 0% → 50%, and 2 more." in report_text.cut_warning(rises, [])[1]
 
 
 # ---- verl's logs ---------------------------------------------------------------------------------------------------
@@ -197,7 +302,7 @@ def test_agreement_is_judged_by_the_worst_step(log_writer, correlation, differen
     policy = report_data.agreement(log)
     assert policy.worst == (correlation, pytest.approx(max(difference, 2e-4)))
     assert policy.passed is passed and policy.unknown == 1
-    notes = " ".join(report_text.notes(policy, [], []))
+    notes = " ".join(report_text.notes(log, {}, policy))
     assert ("disagree" in notes) is not passed and "1 training steps logged no comparison" in notes
 
 
@@ -205,120 +310,45 @@ def test_agreement_that_was_never_logged():
     assert report_data.agreement({1: {"training/global_step": 1}}) is None
 
 
-# ---- rollouts ------------------------------------------------------------------------------------------------------
+def test_curves_are_the_samplers_own(finished_run):
+    pairs = report_data.pair_series(report_data.read_metrics(finished_run.metrics_files()))
+    assert len(pairs) == 9 and pairs["CoPESD", "tag"]["step"].tolist() == list(range(1, 13))
+    assert pairs["CoPESD", "tag"]["raw"][4] == pytest.approx(0.15)
+    tasks = report_data.task_series(pairs)
+    assert list(tasks) == ["tag", "stg", "vs"]
+    # AVOS has half of the answers: (2 * 0.05 + 0.15 + 0.25) / 4.
+    assert tasks["tag"]["raw"][4] == pytest.approx(0.125)
+    assert tasks["tag"]["parsed"].tolist() == pytest.approx([0.9] * 12)
 
 
-def test_stock_rollouts_are_looked_up_and_scored_again(finished_run):
-    options = report.reward_options(finished_run, OmegaConf.create())
-    rollouts = report_data.read_rollouts(finished_run, options, [finished_run.train])
-    assert len(rollouts) == 12 * 24 and [r.step for r in rollouts] == sorted(r.step for r in rollouts)
-    assert max(abs(r.logged - r.reward) for r in rollouts) < 1e-6
-    series = report_data.rollout_series(rollouts, "pair")
-    own = [r.raw for r in rollouts if (r.source, r.task, r.step) == ("AVOS", "tag", 3)]
-    step = list(series["AVOS", "tag"]["step"]).index(3)
-    assert series["AVOS", "tag"]["raw"][step] == pytest.approx(np.mean(own))
-    assert set(report_data.rollout_series(rollouts, "task")) == {"tag", "stg", "vs"}
-
-
-def test_long_runs_are_read_at_equal_distances():
-    assert report_data.evenly(list(range(5001)), 3) == [0, 2500, 5000]
-    assert report_data.evenly([1, 2], 3) == [1, 2]
-
-
-def test_rollouts_with_components_are_taken_as_they_are(tmp_path):
-    run = RunDir(tmp_path)
-    run.rollouts.mkdir(parents=True)
-    line = {"step": 2, "data_source": "m/A/vs", "raw": None, "parsed": 0.0, "score": 0.25, "output": "x", "input": "q"}
-    (run.rollouts / "2.jsonl").write_text(json.dumps(line) + "\n")
-    (rollout,) = report_data.read_rollouts(run, {}, [])
-    assert (rollout.source, rollout.task, rollout.reward, rollout.logged) == ("A", "vs", 0.25, 0.25)
-    assert math.isnan(rollout.raw)
+def test_a_task_means_over_the_sources_that_a_step_has():
+    first = {f"medgrpo/A/tag/{name}": value for name, value in (("answers", 8), ("raw/mean", 0.2))}
+    second = {f"medgrpo/B/tag/{name}": value for name, value in (("answers", 8), ("raw/mean", 0.6))}
+    tasks = report_data.task_series(report_data.pair_series({1: first, 2: first | second, 4: second}))
+    assert tasks["tag"]["step"].tolist() == [1, 2, 4]
+    assert tasks["tag"]["raw"].tolist() == pytest.approx([0.2, 0.4, 0.6])
+    assert np.isnan(tasks["tag"]["cut"]).all(), "never logged"
 
 
 def test_a_step_that_a_kill_left_unwritten_is_named(run_copy):
-    """The log ends before the step, the dump in the middle of a character: the report is written, and says so."""
-    assert "are missing" not in report.write_report(run_copy)[0].read_text()
-    torn = run_copy.rollouts / "5.jsonl"
-    torn.write_bytes(torn.read_bytes()[:-400] + "é".encode()[:1])
-    (run_copy.rollouts / "7.jsonl").unlink()
-    assert "answers of steps 5, 7 are missing" in report.write_report(run_copy)[0].read_text()
-    metrics = report_data.read_metrics(run_copy.metrics_files())
-    del metrics[9]
-    assert report_data.lost_steps(run_copy, metrics) == [5, 7, 9]
-    options = report.reward_options(run_copy, OmegaConf.create())
-    assert len(report_data.read_rollouts(run_copy, options, [run_copy.train])) == 10 * 24
-
-
-def test_rewards_that_differ_are_reported(run_copy):
-    path = run_copy.rollouts / "5.jsonl"
-    lines = read_jsonl(path, "test")
-    lines[0]["score"] += 0.1
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert "1 of 288 rewards" in report.write_report(run_copy)[0].read_text()
-
-
-def test_an_llm_judge_is_not_asked_again(run_copy, monkeypatch):
-    """No key, no address: a report that asked would fail, or pay."""
-    monkeypatch.setattr("reward_score.judge.LLMJudge.judge", lambda *_: pytest.fail("the judge was asked"))
-    path = run_copy.rollouts / "5.jsonl"
-    lines = read_jsonl(path, "test")
-    rows = [RowFinder(read_rows(run_copy.train)).find(line, "here") for line in lines]
-    for line, row in zip(lines, rows, strict=True):
-        if row.task == "vs":
-            line["score"] = 0.125
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    run_copy.config.write_text("medgrpo: {reward: {normalization: logistic, judge: {model: grader-9}}}\n")
-    html = report.write_report(run_copy)[0].read_text()
-    assert "rest on the judge grader-9" in html and "differ from reward_score" not in html
-    options = report.reward_options(run_copy, OmegaConf.load(run_copy.config))
-    rollouts = report_data.read_rollouts(run_copy, options, [run_copy.train])
-    captions = [rollout for rollout in rollouts if rollout.task == "vs" and rollout.step == 5]
-    assert captions and {rollout.reward for rollout in captions} == {0.125}
-    assert all(math.isnan(rollout.raw) is (rollout.task == "vs") for rollout in rollouts)
+    file = run_copy.metrics_files()[-1]
+    file.write_text("".join(line for line in file.open() if not line.startswith(('{"step":9', '{"step":10'))))
+    assert "figures of steps 9, 10 are missing" in report.write_report(run_copy)[0].read_text()
 
 
 def test_data_and_artifact_outside_the_run_are_found(run_copy, tmp_path):
-    for file in (run_copy.train, run_copy.val, run_copy.normalization):
+    for file in (run_copy.val, run_copy.normalization):
         file.rename(tmp_path / file.name)
     with pytest.raises(RunDirError, match="held-out rows"):
         report_data.held_out_file(run_copy, Evaluation({"data": "/nowhere"}, []))
-    run_copy.config.write_text(
-        f"data: {{train_files: ['{tmp_path}/train.parquet']}}\n"
-        f"medgrpo: {{reward: {{normalization: logistic, artifact: '{tmp_path}/normalization.json'}}}}\n"
-    )
+    run_copy.config.write_text(f"medgrpo: {{reward: {{artifact: '{tmp_path}/normalization.json'}}}}\n")
     for name in ("sft", "rl"):
         file = run_copy.evaluation(name).summary
         file.write_text(json.dumps(json.loads(file.read_text()) | {"data": str(tmp_path / "val.parquet")}))
-    html = report.write_report(run_copy)[0].read_text()
-    assert "largest difference" in html and "differ from reward_score" not in html
+    assert "Why rewards are normalized" in report.write_report(run_copy)[0].read_text()
     kept = run_copy.rl / "normalization.json"
     kept.write_bytes((tmp_path / "normalization.json").read_bytes())
     assert report_data.artifact_file(run_copy, OmegaConf.load(run_copy.config)) == kept
-
-
-def test_the_padding_of_dropped_trajectories_is_no_answer(run_copy):
-    path = run_copy.rollouts / "5.jsonl"
-    lines = read_jsonl(path, "test")
-    lines[0] |= {"input": "", "output": "", "score": 0.0, "uid": "padb548_0_0"}
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    options = report.reward_options(run_copy, OmegaConf.create())
-    assert len(report_data.read_rollouts(run_copy, options, [run_copy.train])) == 12 * 24 - 1
-
-
-def test_a_rollout_of_other_data_is_refused(world):
-    rows = read_rows(world.train)
-    finder = RowFinder(rows)
-    line = {"input": f"user\n{rows[7].extra_info['question']}\nassistant", "gts": rows[7].ground_truth}
-    assert finder.find(line, "here") == rows[7]
-    with pytest.raises(RunDirError, match="here: .*none, expected one"):
-        finder.find({**line, "gts": "7.0-9.0 seconds."}, "here")
-    same = "two sources, one question"
-    twins = [
-        type(row)(row.index, row.data_source, row.source, row.task, "t", {**row.extra_info, "question": same})
-        for row in (rows[0], rows[-1])
-    ]
-    with pytest.raises(RunDirError, match="medvidbench/AVOS/tag, medvidbench/EgoSurgery/nap"):
-        RowFinder(twins).find({"input": same, "gts": "t"}, "here")
 
 
 # ---- examples and pictures -----------------------------------------------------------------------------------------
