@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from reward_score.errors import BadOption
 from reward_score.judge.config import JudgeConfig, complaints
-from reward_score.judge.job_limits import Limiter
 from reward_score.judge.lexical import LexicalJudge
 from reward_score.judge.llm import LLMJudge
 from reward_score.judge.verdict import DIMENSIONS, Judge, Verdict
@@ -23,12 +22,8 @@ def read_judge(judge: Any) -> "JudgeConfig | Judge":
     Raises:
         BadOption: neither a known name, nor options of an LLM judge, nor an object with ``judge(pairs)``.
     """
-    if judge == "lexical":
-        return LexicalJudge()
-    if judge == "openai":
-        return JudgeConfig()
-    if isinstance(judge, JudgeConfig):
-        return judge
+    if judge in ("lexical", "openai"):
+        return LexicalJudge() if judge == "lexical" else JudgeConfig()
     if isinstance(judge, Mapping):
         try:
             return JudgeConfig(**judge)
@@ -36,20 +31,22 @@ def read_judge(judge: Any) -> "JudgeConfig | Judge":
             raise BadOption(f"options of the judge: {complaints(error)}") from None
     if isinstance(judge, str):
         raise BadOption(f"judge {judge!r} is unknown; known: lexical, openai, or the options of an LLM judge")
-    if not callable(getattr(judge, "judge", None)):
+    if not isinstance(judge, JudgeConfig) and not callable(getattr(judge, "judge", None)):
         raise BadOption(f"judge must be a name, options, or have a method `judge(pairs)`, not {type(judge).__name__}")
     return judge
 
 
-def make_judge(judge: Any, limiter: Limiter | None = None) -> Judge:
+def make_judge(judge: Any) -> Judge:
     """A judge from the option `judge`: ``lexical``, ``openai`` (GPT-4.1), options of an LLM judge, or a judge.
-
-    Args:
-        judge: see above.
-        limiter: what the LLM judges of the whole job share; default: of this process alone.
 
     Raises:
         BadOption: see `read_judge`.
+
+    Example:
+        >>> from reward_score.sample import CaptionPair
+        >>> [verdict] = make_judge("lexical").judge([CaptionPair("A hook.", "A hook cuts.")])
+        >>> verdict.identification
+        5.0
     """
     judge = read_judge(judge)
-    return LLMJudge(judge, limiter) if isinstance(judge, JudgeConfig) else judge
+    return LLMJudge(judge) if isinstance(judge, JudgeConfig) else judge

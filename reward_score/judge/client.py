@@ -1,16 +1,16 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""One chat completion over HTTP, its failures sorted by what helps: waiting, mending the setup, or nothing."""
+"""One chat completion over HTTP, its failures sorted by what helps: waiting, fixing the setup, or nothing."""
 
 import asyncio
 import email.utils
 import os
 import time
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AliasPath, BaseModel, Field, ValidationError
 
 from reward_score.errors import BadOption, JudgeUnavailable
 from reward_score.judge.config import JudgeConfig, check_address
@@ -18,56 +18,44 @@ from reward_score.judge.config import JudgeConfig, check_address
 #: Bytes of a reply; a verdict has some hundreds, and memory is not the endpoint's to fill.
 MAX_REPLY = 1 << 20
 
+_REMEDIES = {
+    401: "the endpoint does not accept the key: set OPENAI_API_KEY",
+    403: "the key may not use this model or endpoint: check its permissions, or set another OPENAI_API_KEY",
+    404: "the endpoint does not know this model or address: check `model`, and OPENAI_BASE_URL (ends in /v1)",
+}
+
 
 class Transient(JudgeUnavailable):
     """A failure that may pass: no connection, time-out, overload; `retry_after` seconds if the endpoint said so."""
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
 
 class Refused(JudgeUnavailable):
-    """The endpoint will not serve this job until its setup is mended: wrong key, model or address, no quota."""
+    """The endpoint will not serve this job until its setup is fixed: wrong key, model or address, no quota."""
 
 
 class Unusable(JudgeUnavailable):
     """The endpoint works, but not for this request."""
 
 
-class Completion(NamedTuple):
-    """Content and refusal of a reply, and its tokens; content None if the body was no chat completion."""
-
-    content: str | None
-    refusal: str | None
-    input_tokens: int
-    output_tokens: int
+def _message(name: str) -> Any:
+    return Field(None, validation_alias=AliasPath("choices", 0, "message", name))
 
 
-class _Message(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
+def _usage(name: str) -> Any:
+    return Field(0, validation_alias=AliasPath("usage", name))
 
 
-class _Choice(BaseModel):
-    message: _Message
+class Completion(BaseModel):
+    """What counts of a reply's body; content None if it was no chat completion."""
 
-
-class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class _Body(BaseModel):
-    choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage | None = None
-
-
-_REMEDIES = {
-    401: "the endpoint does not accept the key: set OPENAI_API_KEY",
-    403: "the key may not use this model or endpoint: check its permissions, or set another OPENAI_API_KEY",
-    404: "the endpoint does not know this model or address: check `model`, and OPENAI_BASE_URL (ends in /v1)",
-}
+    content: str | None = _message("content")
+    refusal: str | None = _message("refusal")
+    input_tokens: int = _usage("prompt_tokens")
+    output_tokens: int = _usage("completion_tokens")
 
 
 def import_openai() -> ModuleType:
@@ -88,12 +76,9 @@ def import_openai() -> ModuleType:
 class ChatClient:
     """An OpenAI-compatible endpoint; for use in one event loop. Its key is in no message that it raises or logs.
 
-    Args:
-        config: the judge's options.
-
     Raises:
         BadOption: the package `openai` is missing, OpenAI's own endpoint is meant and no key is set, or key or address
-            can be in no request, which no waiting would mend.
+            can be in no request, which no waiting would fix.
     """
 
     def __init__(self, config: JudgeConfig) -> None:
@@ -116,6 +101,7 @@ class ChatClient:
             self._client = openai.AsyncOpenAI(
                 api_key=self._key or "none",
                 base_url=base_url,
+                # LLMJudge tries again, within its deadline and the job's limits.
                 max_retries=0,
                 timeout=config.request_timeout,
                 http_client=openai.DefaultAioHttpClient(limits=limits),
@@ -131,48 +117,45 @@ class ChatClient:
         Raises:
             Transient, Refused, Unusable: there is no reply.
         """
-        openai, config = self._openai, self.config
+        seconds = self.config.request_timeout
         try:
-            return await asyncio.wait_for(self._complete(messages, extra), config.request_timeout)
-        except openai.APIStatusError as error:
+            body = await asyncio.wait_for(self._read_body(messages, extra), seconds)
+        except self._openai.APIStatusError as error:
             raise self._sorted(error) from None
         except JudgeUnavailable:
             raise
         except (TimeoutError, asyncio.TimeoutError):
-            raise Transient(f"{self.address}: no reply within {config.request_timeout:g} s") from None
+            raise Transient(f"{self.address}: no reply within {seconds:g} s") from None
         except Exception as error:
             # All that a transport can raise before and inside a body. Its layers rename a refused
             # connection to a time-out, so the first cause is what counts.
             while error.__cause__ is not None:
                 error = error.__cause__
             raise Transient(self._clean(f"{self.address}: {type(error).__name__}: {error}")) from None
+        try:
+            return Completion.model_validate_json(body)
+        except ValidationError:
+            return Completion()
 
-    async def _complete(self, messages: list[dict[str, str]], extra: dict[str, Any]) -> Completion:
-        config = self.config
+    async def _read_body(self, messages: list[dict[str, str]], extra: dict[str, Any]) -> bytes:
+        config, body = self.config, bytearray()
         # Streamed, so that an endless body can be cut off.
-        request = self._client.chat.completions.with_streaming_response.create(
+        async with self._client.chat.completions.with_streaming_response.create(
             model=config.model,
             messages=messages,
             temperature=config.temperature,
             max_tokens=config.max_tokens,
             **extra,
-        )
-        body = bytearray()
-        async with request as response:
+        ) as response:
             async for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) > MAX_REPLY:
                     raise Unusable(f"{self.address}: a reply of more than {MAX_REPLY >> 20} MiB")
-        try:
-            parsed = _Body.model_validate_json(bytes(body))
-        except ValidationError:
-            return Completion(None, None, 0, 0)
-        message, usage = parsed.choices[0].message, parsed.usage or _Usage()
-        return Completion(message.content, message.refusal, usage.prompt_tokens, usage.completion_tokens)
+        return bytes(body)
 
     def _sorted(self, error: Any) -> JudgeUnavailable:
-        status, detail = error.status_code, self._clean(str(error))[:300]
-        text = f"{self.address}: HTTP {status}: {detail}"
+        status = error.status_code
+        text = f"{self.address}: HTTP {status}: {self._clean(str(error))[:300]}"
         if status == 429 and getattr(error, "code", None) == "insufficient_quota":
             return Refused(f"{text}. The account has no quota left")
         if status in (408, 409, 425, 429) or status >= 500:
@@ -200,17 +183,17 @@ def _environment_address() -> str | None:
 def _environment_key() -> str:
     # A file's last line break is no part of the key in it; an endpoint that quotes the key would quote it without.
     key = os.environ.get("OPENAI_API_KEY", "").strip()
-    wrong = next((i for i, sign in enumerate(key, 1) if not (sign.isascii() and sign.isprintable())), None)
-    if wrong is not None:
-        raise BadOption(
-            f"OPENAI_API_KEY: its character {wrong} of {len(key)} can be in no HTTP request (a line break, or none of "
-            "ASCII): set it again, the key alone"
-        )
+    for i, sign in enumerate(key, 1):
+        if not (sign.isascii() and sign.isprintable()):
+            raise BadOption(
+                f"OPENAI_API_KEY: its character {i} of {len(key)} can be in no HTTP request (a line break, or none of "
+                "ASCII): set it again, the key alone"
+            )
     return key
 
 
-def _retry_after(headers: Any) -> float | None:
-    """Seconds that the endpoint asks to wait, None if it does not say or says nonsense."""
+def _retry_after(headers: Any) -> float:
+    """Seconds that the endpoint asks to wait, 0 if it does not say or says nonsense."""
     for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         text = headers.get(name, "")
         try:
@@ -220,4 +203,4 @@ def _retry_after(headers: Any) -> float | None:
             seconds = email.utils.mktime_tz(date) - time.time() if date else -1.0
         if 0 <= seconds < float("inf"):
             return seconds
-    return None
+    return 0.0

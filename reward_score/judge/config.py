@@ -41,7 +41,7 @@ def check_address(value: str) -> str:
         # urlsplit's own message quotes what may be a password.
         named = False
     if not named or not value.isprintable() or " " in value:
-        raise ValueError("must begin with http:// or https://, name a host, and hold no blanks: http://host:8000/v1")
+        raise ValueError("must begin with http:// or https://, name a host, and hold no spaces: http://host:8000/v1")
     # The configuration is printed and kept with the run.
     if "@" in parts.netloc or parts.query:
         raise ValueError("must hold no user name, password or query; the key comes from OPENAI_API_KEY")

@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""What all judges of one job share: the limiter, the circuit breaker, the counts, and which scorer a group has.
+"""What all judges of one job share: the limiter, the circuit breaker and the counts.
 
 In training one Ray actor holds the `Coordinator` for all processes of the job (trainer/judge_limiter.py of the
 recipe); elsewhere the process has its own. It knows no network: it says when a request may go, and is told how it
@@ -11,7 +11,7 @@ import asyncio
 import heapq
 import itertools
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from typing import Literal, NamedTuple, Protocol
 
 from reward_score.errors import JudgeUnavailable
@@ -19,9 +19,6 @@ from reward_score.judge.config import JudgeConfig
 from reward_score.judge.usage import Tally
 
 ScorerKind = Literal["judge", "similarity"]
-
-#: Groups whose scorer is remembered; a step has some hundreds.
-MAX_GROUPS = 100_000
 
 
 class CircuitOpen(JudgeUnavailable):
@@ -40,22 +37,6 @@ class Limiter(Protocol):
     async def release(self, lease: int) -> None: ...
 
     async def report(self, tally: Tally, healthy: bool | None = None) -> None: ...
-
-    async def decide(self, group: str, scorer: ScorerKind) -> ScorerKind: ...
-
-
-class _Pace:
-    """Evenly spaced departures: `amount`s at most `per_minute`, without bursts."""
-
-    def __init__(self, per_minute: int | None) -> None:
-        self._seconds = 60 / per_minute if per_minute else 0.0
-        self._free_at = 0.0
-
-    def wait(self, now: float) -> float:
-        return max(0.0, self._free_at - now)
-
-    def depart(self, now: float, amount: int) -> None:
-        self._free_at = max(self._free_at, now) + amount * self._seconds
 
 
 class _Turn(NamedTuple):
@@ -81,10 +62,11 @@ class Coordinator:
         self._wake: asyncio.TimerHandle | None = None
         self._leases: dict[int, asyncio.TimerHandle] = {}
         self._ids = itertools.count()
-        self._requests, self._tokens = _Pace(config.rpm), _Pace(config.tpm)
+        self._seconds_per_request = 60 / config.rpm if config.rpm else 0.0
+        self._seconds_per_token = 60 / config.tpm if config.tpm else 0.0
+        self._next_departure = 0.0
         self._failures = 0
-        self._open_until: float | None = None
-        self._groups: OrderedDict[str, ScorerKind] = OrderedDict()
+        self._open_until = 0.0
         self._tally = Tally()
         self._failed: Counter[str] = Counter()
         self._bad_steps = 0
@@ -101,54 +83,54 @@ class Coordinator:
             NoPermission: none within `wait` seconds.
         """
         self._check_breaker()
-        turn = _Turn(not retry, next(self._ids), tokens, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        turn = _Turn(not retry, next(self._ids), tokens, loop.create_future())
         heapq.heappush(self._queue, turn)
         self._grant()
         try:
             await asyncio.wait([turn.granted], timeout=wait)
             # To cancel what is granted already has no effect.
             if turn.granted.cancel():
-                raise NoPermission(self._too_slow(wait))
-            self._pass_breaker()
+                limits = {name: getattr(self.config, name) for name in ("concurrency", "rpm", "tpm")}
+                shown = ", ".join(f"{name}={value}" for name, value in limits.items() if value)
+                raise NoPermission(
+                    f"no permission for a request within {wait:.0f} s: "
+                    f"the job's limits ({shown}) are too low for its needs"
+                )
+            self._check_breaker()
         except BaseException:
             turn.granted.cancel()
             if not turn.granted.cancelled():
                 self._give_back()
             raise
-        lease = turn.number
+        if self._open_until:
+            # Half open: this request tries, the others wait for another cooling time or for its success.
+            self._open()
         # A second more than the request itself may take, so that only dead owners lose their lease.
-        timer = asyncio.get_running_loop().call_later(self.config.request_timeout + 1, self._end, lease)
-        self._leases[lease] = timer
-        return lease
+        self._leases[turn.number] = loop.call_later(self.config.request_timeout + 1, self._end, turn.number)
+        return turn.number
 
     def _grant(self) -> None:
         """Let those go whose turn it is, as far as the limits allow now."""
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
         while self._free and self._queue:
             turn = self._queue[0]
             if not turn.granted.done():
                 now = time.monotonic()
-                if pause := max(self._requests.wait(now), self._tokens.wait(now)):
-                    if self._wake is None:
-                        self._wake = asyncio.get_running_loop().call_later(pause, self._awake)
+                if (pause := self._next_departure - now) > 0:
+                    self._wake = asyncio.get_running_loop().call_later(pause, self._grant)
                     return
-                self._requests.depart(now, 1)
-                self._tokens.depart(now, turn.tokens)
+                # Evenly spaced, without bursts.
+                self._next_departure = now + max(self._seconds_per_request, turn.tokens * self._seconds_per_token)
                 self._free -= 1
                 turn.granted.set_result(None)
             heapq.heappop(self._queue)
 
-    def _awake(self) -> None:
-        self._wake = None
-        self._grant()
-
     def _give_back(self) -> None:
         self._free += 1
         self._grant()
-
-    def _too_slow(self, wait: float) -> str:
-        limits = {name: getattr(self.config, name) for name in ("concurrency", "rpm", "tpm")}
-        shown = ", ".join(f"{name}={value}" for name, value in limits.items() if value)
-        return f"no permission for a request within {wait:.0f} s: the job's limits ({shown}) are too low for its needs"
 
     async def release(self, lease: int) -> None:
         """The request of this lease has ended."""
@@ -160,35 +142,24 @@ class Coordinator:
             self._give_back()
 
     def _check_breaker(self) -> None:
-        if self._open_until is not None and (left := self._open_until - time.monotonic()) > 0:
+        if (left := self._open_until - time.monotonic()) > 0:
             raise CircuitOpen(
                 f"the judge failed {self._failures} times in a row; no request for another {left:.0f} s "
                 "(breaker_failures, breaker_cooldown)"
             )
 
-    def _pass_breaker(self) -> None:
-        self._check_breaker()
-        if self._open_until is not None:
-            # Half open: this request tries, the others wait for another cooling time or for its success.
-            self._open_until = time.monotonic() + self.config.breaker_cooldown
+    def _open(self) -> None:
+        self._open_until = time.monotonic() + self.config.breaker_cooldown
 
     async def report(self, tally: Tally, healthy: bool | None = None) -> None:
         """Add to the counts; `healthy` says whether the service worked for a verdict, None if that does not show."""
         self._tally.add(tally)
         if healthy:
-            self._failures, self._open_until = 0, None
+            self._failures, self._open_until = 0, 0.0
         elif healthy is False:
             self._failures += 1
             if self._failures >= self.config.breaker_failures:
-                self._open_until = time.monotonic() + self.config.breaker_cooldown
-
-    async def decide(self, group: str, scorer: ScorerKind) -> ScorerKind:
-        """The scorer of a group of answers: the first proposal holds for all of them."""
-        decision = self._groups.setdefault(group, scorer)
-        self._tally.similarity_only += decision == "similarity"
-        while len(self._groups) > MAX_GROUPS:
-            self._groups.popitem(last=False)
-        return decision
+                self._open()
 
     async def fail(self, group: str) -> None:
         """An answer of this group has got no verdict."""

@@ -22,7 +22,8 @@ that the candidate claims there: a caption neither gains nor loses by a dimensio
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -65,45 +66,45 @@ class Terms(NamedTuple):
     content: frozenset[str]
     vague_share: float
 
+    @property
+    def named(self) -> frozenset[str]:
+        return self.instruments | self.anatomy
+
+    @property
+    def done(self) -> frozenset[str]:
+        return self.actions | self.procedures
+
 
 class _Lexicon:
     def __init__(self, path: Path) -> None:
         data = json.loads(path.read_text(encoding="utf-8"))
         self.vague = frozenset(stem(word) for word in data["vague"])
         # First word -> phrase -> its (category, term)s: "suture" is both an instrument and an action.
-        self.phrases: dict[str, dict[tuple[str, ...], list[tuple[str, str]]]] = {}
+        self.phrases: dict[str, dict[tuple[str, ...], list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
         for category in _CATEGORIES:
             for term, synonyms in data[category].items():
                 for phrase in (term, *synonyms):
                     words = _words(phrase)
-                    self.phrases.setdefault(words[0], {}).setdefault(tuple(words), []).append((category, term))
+                    self.phrases[words[0]][tuple(words)].append((category, term))
         for first, phrases in self.phrases.items():
             self.phrases[first] = dict(sorted(phrases.items(), key=lambda item: -len(item[0])))
-        self.opposites: dict[str, frozenset[str]] = {}
-        for pair in data["opposites"]:
-            for one, other in (pair, pair[::-1]):
-                self.opposites[one] = self.opposites.get(one, frozenset()) | {other}
+        self.opposites: dict[str, set[str]] = defaultdict(set)
+        for one, other in data["opposites"]:
+            self.opposites[one].add(other)
+            self.opposites[other].add(one)
 
     def read(self, text: str) -> Terms:
         words = _words(text)
         found: dict[str, set[str]] = {category: set() for category in _CATEGORIES}
         i = 0
         while i < len(words):
-            for phrase, terms in self.phrases.get(words[i], {}).items():
-                if tuple(words[i : i + len(phrase)]) == phrase:
-                    for category, term in terms:
-                        found[category].add(term)
-                    i += len(phrase)
-                    break
-            else:
-                i += 1
-        content = frozenset(words) - self.vague
-        vague = sum(word in self.vague for word in words)
-        return Terms(
-            **{category: frozenset(terms) for category, terms in found.items()},
-            content=content,
-            vague_share=vague / len(words) if words else 1.0,
-        )
+            phrases = self.phrases.get(words[i], {})
+            phrase = next((one for one in phrases if tuple(words[i : i + len(one)]) == one), ())
+            for category, term in phrases[phrase] if phrase else ():
+                found[category].add(term)
+            i += len(phrase) or 1
+        vague = sum(word in self.vague for word in words) / len(words) if words else 1.0
+        return Terms(*map(frozenset, found.values()), frozenset(words) - self.vague, vague)
 
 
 @lru_cache(maxsize=1)
@@ -122,7 +123,7 @@ def _f1(candidate: frozenset[str], reference: frozenset[str], overlap: float | N
     if not reference:
         return (overlap or 0.0) / (1 + len(candidate))
     opposites = _lexicon().opposites
-    contradictions = sum(bool(opposites.get(term, frozenset()) & reference) for term in candidate - reference)
+    contradictions = sum(not reference.isdisjoint(opposites.get(term, ())) for term in candidate - reference)
     return 2 * len(candidate & reference) / (len(candidate) + len(reference) + contradictions)
 
 
@@ -135,24 +136,17 @@ class LexicalJudge:
 
     name = "lexical"
 
-    def judge(self, pairs: Iterable[CaptionPair] | Sequence[CaptionPair]) -> list[Verdict]:
+    def judge(self, pairs: Iterable[CaptionPair]) -> list[Verdict]:
         """One verdict per pair, in order; never fails. A caption without any content word gets 1 everywhere."""
         return [self._verdict(_lexicon().read(candidate), _read_reference(reference)) for candidate, reference in pairs]
 
     @staticmethod
     def _verdict(candidate: Terms, reference: Terms) -> Verdict:
         overlap = _f1(candidate.content, reference.content, float(not candidate.content))
-        named = candidate.instruments | candidate.anatomy, reference.instruments | reference.anatomy
         vagueness = max(0.0, candidate.vague_share - reference.vague_share)
         return Verdict(
-            terminology=_grade(
-                _f1(
-                    named[0] | candidate.actions | candidate.procedures,
-                    named[1] | reference.actions | reference.procedures,
-                    overlap,
-                )
-            ),
-            identification=_grade(_f1(*named, overlap)),
+            terminology=_grade(_f1(candidate.named | candidate.done, reference.named | reference.done, overlap)),
+            identification=_grade(_f1(candidate.named, reference.named, overlap)),
             specificity=_grade(overlap * (1 - vagueness)),
             context=_grade(_f1(candidate.procedures, reference.procedures, overlap)),
             action=_grade(_f1(candidate.actions, reference.actions, overlap)),

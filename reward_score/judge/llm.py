@@ -24,15 +24,14 @@ from reward_score.judge.usage import Tally
 from reward_score.judge.verdict import Verdict
 from reward_score.sample import CaptionPair
 
-logger = logging.getLogger(__name__)
-
 if TYPE_CHECKING:
     import tenacity
+
+logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _THREAD = "judge"
 PROBE = CaptionPair("The grasper retracts the gallbladder.", "A grasper lifts the gallbladder while the hook dissects.")
-
 
 # Reentrant: garbage that is collected in the call closes clients, and that needs the loop too.
 _starting = threading.RLock()
@@ -49,9 +48,12 @@ def _loop() -> asyncio.AbstractEventLoop:
 @lru_cache(maxsize=1)
 def _start_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name=_THREAD, daemon=True)
-    thread.start()
+    threading.Thread(target=loop.run_forever, name=_THREAD, daemon=True).start()
     return loop
+
+
+def _submit(work: Coroutine[Any, Any, _T]) -> "Future[_T]":
+    return asyncio.run_coroutine_threadsafe(work, _loop())
 
 
 def _close(client: ChatClient) -> None:
@@ -62,8 +64,20 @@ def _close(client: ChatClient) -> None:
         closing.result(2)
 
 
-def _submit(work: Coroutine[Any, Any, _T]) -> "Future[_T]":
-    return asyncio.run_coroutine_threadsafe(work, _loop())
+@dataclass(slots=True)
+class _Question:
+    """A verdict on its way: estimated tokens per request, its counts, the lease of its first request until that begins,
+    and when it must be there."""
+
+    tokens: int
+    tally: Tally
+    lease: int | None
+    deadline: float
+    last_failure: JudgeUnavailable | None = None
+
+    @property
+    def seconds_left(self) -> float:
+        return max(0.0, self.deadline - time.monotonic())
 
 
 class LLMJudge:
@@ -78,14 +92,12 @@ class LLMJudge:
         self.config, self.name = config, config.name
         self.prompt = prompt.version(config.rubric, config.system_role)
         self.cache = VerdictCache(config.cache)
-        # Also at the end of the process: verdicts may wait for a file that was locked.
-        weakref.finalize(self, self.cache.close)
         self.limiter = limiter if limiter is not None else Coordinator(config)
         self._parameters = {"temperature": config.temperature, "max_tokens": config.max_tokens}
         self._extra = {"response_format": prompt.RESPONSE_FORMAT} if config.structured else {}
         self._client: ChatClient | None = None
-        # Both belong to the judge's loop.
-        self._running: dict[bytes, asyncio.Task[Verdict]] = {}
+        # Both belong to the judge's loop. Who waits for a slot does not yet wait for the limiter, where time runs out.
+        self._running: dict[bytes, asyncio.Task[Verdict | JudgeUnavailable]] = {}
         self._slots = asyncio.Semaphore(4 * config.concurrency)
 
     def judge(self, pairs: Sequence[CaptionPair]) -> list[Verdict]:
@@ -123,28 +135,23 @@ class LLMJudge:
         keys = [make_key(self.config.model, self.prompt, self._parameters, pair) for pair in pairs]
         found: dict[bytes, Verdict | JudgeUnavailable] = dict(self.cache.get_many(dict.fromkeys(keys)))
         missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in found}
-        cached = sum(key in found for key in keys)
-        errors = self.cache.pop_errors()
+        cached, errors = sum(key in found for key in keys), self.cache.pop_errors()
         if cached or errors:
             _submit(self.limiter.report(Tally(asked=cached, cached=cached, cache_errors=errors)))
         return keys, found, missing
 
     async def _gather(self, missing: dict[bytes, CaptionPair]) -> dict[bytes, Verdict | JudgeUnavailable]:
         tasks = [self._task(key, pair) for key, pair in missing.items()]
-        results = await asyncio.gather(*map(asyncio.shield, tasks), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, JudgeUnavailable):
-                raise result
-        return dict(zip(missing, results, strict=True))
+        return dict(zip(missing, await asyncio.gather(*map(asyncio.shield, tasks)), strict=True))
 
-    def _task(self, key: bytes, pair: CaptionPair) -> "asyncio.Task[Verdict]":
+    def _task(self, key: bytes, pair: CaptionPair) -> "asyncio.Task[Verdict | JudgeUnavailable]":
         """The pair's running judgement, or a new one: equal answers of a group are asked about once."""
         if (task := self._running.get(key)) is None:
             task = self._running[key] = asyncio.ensure_future(self._judge_new(key, pair))
             task.add_done_callback(lambda _: self._running.pop(key, None))
         return task
 
-    async def _judge_new(self, key: bytes, pair: CaptionPair) -> Verdict:
+    async def _judge_new(self, key: bytes, pair: CaptionPair) -> Verdict | JudgeUnavailable:
         tally, healthy = Tally(asked=1), None
         try:
             async with self._slots:
@@ -156,7 +163,9 @@ class LLMJudge:
             tally.failed = 1
             healthy = False if isinstance(error, Transient | Refused) else None
             logger.warning("no verdict of judge %s: %s", self.name, error)
-            raise
+            if isinstance(error, BadOption):
+                raise
+            return error
         finally:
             tally.cache_errors = self.cache.pop_errors()
             await self.limiter.report(tally, healthy)
@@ -169,13 +178,13 @@ class LLMJudge:
         # Three characters of English make less than a token; the estimate only paces `tpm`.
         tokens = sum(len(message["content"]) for message in self._messages(pair)) // 3 + config.max_tokens
         lease = await self.limiter.acquire(tokens, config.queue_limit)
-        question = _Question(tokens, tally, lease, time.monotonic())
+        question = _Question(tokens, tally, lease, time.monotonic() + config.deadline)
         try:
             verdict = await asyncio.wait_for(self._ask(pair, question), config.deadline)
         except (TimeoutError, asyncio.TimeoutError, NoPermission):
             last = f"; before that: {question.last_failure}" if question.last_failure else ""
             raise Transient(f"no verdict within the deadline of {config.deadline:g} s{last}") from None
-        tally.latencies.append(time.monotonic() - question.began)
+        tally.latencies.append(time.monotonic() - question.deadline + config.deadline)
         return verdict
 
     async def _connect(self) -> None:
@@ -188,7 +197,7 @@ class LLMJudge:
     def _messages(self, pair: CaptionPair, again: bool = False) -> list[dict[str, str]]:
         return prompt.messages(pair, self.config.rubric, self.config.system_role, again)
 
-    async def _ask(self, pair: CaptionPair, question: "_Question") -> Verdict:
+    async def _ask(self, pair: CaptionPair, question: _Question) -> Verdict:
         """Ask, and ask once more if the reply cannot be used."""
         reason = None
         for again in (False, True):
@@ -201,22 +210,22 @@ class LLMJudge:
                 reason = error
         raise Unusable(f"no usable reply, asked twice: {reason}")
 
-    async def _request(self, messages: list[dict[str, str]], question: "_Question") -> Completion:
+    async def _request(self, messages: list[dict[str, str]], question: _Question) -> Completion:
         """One reply, however many attempts it takes within the deadline."""
         import tenacity
 
         attempts = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(Transient),
             wait=self._pause,
-            stop=tenacity.stop_before_delay(self._left(question)),
+            stop=lambda state: state.upcoming_sleep >= question.seconds_left,
             reraise=True,
         )
         return await attempts(self._attempt, messages, question)
 
-    async def _attempt(self, messages: list[dict[str, str]], question: "_Question") -> Completion:
+    async def _attempt(self, messages: list[dict[str, str]], question: _Question) -> Completion:
         lease, question.lease = question.lease, None
         if lease is None:
-            lease = await self.limiter.acquire(question.tokens, self._left(question), retry=True)
+            lease = await self.limiter.acquire(question.tokens, question.seconds_left, retry=True)
         question.tally.requests += 1
         try:
             return await self._client.complete(messages, self._extra)
@@ -226,29 +235,12 @@ class LLMJudge:
         finally:
             await self.limiter.release(lease)
 
-    def _left(self, question: "_Question") -> float:
-        """Seconds until the verdict's deadline."""
-        return max(0.0, question.began + self.config.deadline - time.monotonic())
-
     def _pause(self, state: "tenacity.RetryCallState") -> float:
         """Seconds before the next attempt: doubling with jitter, and never before the endpoint's Retry-After."""
         backoff = min(self.config.max_backoff, self.config.backoff * 2 ** (state.attempt_number - 1))
-        # Full jitter above one half, so that hundreds of refused requests do not come back at one moment.
-        backoff *= random.uniform(0.5, 1.0)
-        asked = getattr(state.outcome.exception(), "retry_after", None)
-        return backoff if asked is None else max(backoff, asked + random.uniform(0, 0.1 * self.config.backoff))
-
-
-@dataclass(slots=True)
-class _Question:
-    """A verdict on its way: estimated tokens per request, its counts, the lease of its first request until that begins,
-    and when it began."""
-
-    tokens: int
-    tally: Tally
-    lease: int | None
-    began: float
-    last_failure: JudgeUnavailable | None = None
+        asked = state.outcome.exception().retry_after
+        # Jitter, so that hundreds of refused requests do not come back at one moment.
+        return max(backoff * random.uniform(0.5, 1.0), asked and asked + random.uniform(0, 0.1 * self.config.backoff))
 
 
 def _all(results: Sequence[Verdict | JudgeUnavailable]) -> list[Verdict]:

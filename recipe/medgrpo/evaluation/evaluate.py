@@ -128,8 +128,8 @@ def load_artifact(path: Path, options: ScoreConfig) -> reward_score.Artifact:
     # Imports ray.
     from recipe.medgrpo.scoring.artifact_check import check_artifact
 
-    used = {"normalization": "logistic", "caption_mix": options.caption_mix, "artifact": path}
-    check_artifact({**used, "similarity": options.similarity, "judge": options.judge})
+    used = {"normalization": "logistic", "judge_norm": "logistic", "artifact": path}
+    check_artifact(options.model_copy(update=used))
     return reward_score.Artifact.load(path)
 
 

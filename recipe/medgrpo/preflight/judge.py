@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""The LLM judge outside a run: ask it once, and look after its cache of verdicts.
+"""The LLM judge outside a run: ask it once, and look into its cache of verdicts.
 
 :func:`check_judge` is what a training does before step 0: what the judge will cost, and whether it answers at all.
 """
@@ -8,11 +8,7 @@
 from __future__ import annotations
 
 import argparse
-import itertools
-import json
 import math
-import sys
-import time
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +20,7 @@ from rich.console import Console
 
 import reward_score
 from recipe.medgrpo.scoring.artifact_check import JudgeNotReady, check_artifact
-from recipe.medgrpo.scoring.training_options import composed_reward, job_options
+from recipe.medgrpo.scoring.training_options import add_overrides, composed_reward, resolved, served_in_training
 from reward_score.errors import BadOption, RewardError
 from reward_score.judge import DIMENSIONS, JudgeConfig, LLMJudge, cache, prompt, read_judge
 from reward_score.judge.config import DEFAULT_CACHE
@@ -59,11 +55,11 @@ class Estimate(NamedTuple):
 
     def __str__(self) -> str:
         verdicts = self.per_step * self.steps
-        unknown = "cost unknown (set price_input and price_output)"
+        cost = "cost unknown (set price_input and price_output)" if math.isnan(self.cost) else f"{self.cost:,.2f} USD"
         text = (
             f"about {self.per_step:,.0f} verdicts a step, {verdicts:,.0f} in {self.steps:,} steps, "
             f"{verdicts * self.input_tokens / 1e6:,.1f} M tokens in, {verdicts * self.output_tokens / 1e6:,.1f} M out, "
-            f"{unknown if math.isnan(self.cost) else f'{self.cost:,.2f} USD'}, without what the cache saves"
+            f"{cost}, without what the cache saves"
         )
         limits = f"; the limits allow a step every {self.minutes_per_step:.1f} minutes" if self.minutes_per_step else ""
         return text + limits
@@ -72,8 +68,8 @@ class Estimate(NamedTuple):
 def estimate(config: DictConfig, judge: JudgeConfig, rows: Iterable[dict[str, Any]]) -> Estimate:
     """Estimate for a composed configuration and its training rows (``data_source``, ``reward_model``, the question)."""
     tasks = set(config.data.tasks)
-    n_rows, captions, asked = 0, 0, []
     aligned = OmegaConf.select(config, "medgrpo.reward.vqa.weights.alignment", default=0) > 0
+    n_rows, captions, asked = 0, 0, []
     for row in rows:
         task = row["data_source"].rsplit("/", 1)[-1]
         if task not in tasks:
@@ -119,10 +115,10 @@ def check_judge(config: DictConfig) -> None:
             with another judge, or the judge that verl serves is not set up as it must be.
         RewardError: the judge's options make no sense, or the normalization was measured with another encoder.
     """
-    options = OmegaConf.to_container(config.medgrpo.reward, resolve=True)
-    judge = job_options(options, None)
-    check_artifact(options)
-    if judge is None or options["caption_mix"] == 1:
+    reward = resolved(config.medgrpo.reward)
+    judge = read_judge(reward.judge)
+    check_artifact(reward)
+    if not isinstance(judge, JudgeConfig) or reward.caption_mix == 1:
         return
     guess = estimate(config, judge, _rows(config.data.train_files))
     print(f"judge {judge.name}: {guess}", flush=True)
@@ -159,56 +155,33 @@ def _check_local(config: DictConfig) -> None:
 
 def _rows(files: str | list[str]) -> Iterable[dict[str, Any]]:
     for file in [files] if isinstance(files, str) else files:
-        batches = pq.ParquetFile(file).iter_batches(columns=["data_source", "reward_model", "extra_info.question"])
-        yield from itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
+        for batch in pq.ParquetFile(file).iter_batches(columns=["data_source", "reward_model", "extra_info.question"]):
+            yield from batch.to_pylist()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    probe = _action(actions, "probe", "ask for one verdict, past the cache (OPENAI_API_KEY, OPENAI_BASE_URL)")
-    probe.add_argument(
-        "overrides", nargs="*", help="of the configuration, as main_medgrpo takes them: judge=openai ..."
-    )
-    probe.add_argument("--model", help="the endpoint's name of the model; without overrides")
-    probe.add_argument("--rubric", choices=["comparative", "absolute"], help="what to ask; without overrides")
-    for name, text in (("stats", "verdicts by model and prompt"), ("export", "all verdicts as JSON lines")):
-        _cache_argument(_action(actions, name, text))
-    actions.choices["export"].add_argument("--out", type=Path, help="file; default: standard output")
-    prune = _action(actions, "prune", "delete verdicts that meet all the given conditions")
-    _cache_argument(prune)
-    prune.add_argument("--older-than", type=float, metavar="DAYS", help="age in days")
-    prune.add_argument("--model", help="the model that gave them")
-    prune.add_argument("--prompt", help="the prompt version, as `stats` shows it")
-
-
-def _action(actions, name: str, text: str) -> argparse.ArgumentParser:
-    return actions.add_parser(name, help=text, description=text)
-
-
-def _cache_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cache", type=Path, default=Path(DEFAULT_CACHE), help=f"the file (default: {DEFAULT_CACHE})")
+    text = "ask for one verdict, past the cache (OPENAI_API_KEY, OPENAI_BASE_URL); without overrides the paper's judge"
+    add_overrides(actions.add_parser("probe", help=text, description=text))
+    text = "verdicts in the cache by model and prompt"
+    stats = actions.add_parser("stats", help=text, description=text)
+    stats.add_argument("--cache", type=Path, default=Path(DEFAULT_CACHE), help=f"the file (default: {DEFAULT_CACHE})")
 
 
 def run(args: argparse.Namespace) -> int:
-    return {"probe": _probe, "stats": _stats, "export": _export, "prune": _prune}[args.action](args)
+    return _probe(args.overrides) if args.action == "probe" else _stats(args.cache.expanduser())
 
 
-def _probe(args: argparse.Namespace) -> int:
-    own = {name: value for name, value in (("model", args.model), ("rubric", args.rubric)) if value is not None}
-    if own and args.overrides:
-        raise BadOption(
-            "--model and --rubric are for a probe without overrides: medgrpo.reward.judge.model=NAME instead"
-        )
-    config = _configured(args.overrides) if args.overrides else JudgeConfig(**own)
+def _probe(overrides: list[str]) -> int:
+    config = _configured(overrides) if overrides else JudgeConfig()
     if isinstance(config, str):
         print(config)
         return 0
-    patience = {"deadline": min(_PATIENCE, config.deadline), "cache": None}
-    judge = LLMJudge(config.model_copy(update=patience))
+    judge = LLMJudge(config.model_copy(update={"deadline": min(_PATIENCE, config.deadline), "cache": None}))
     verdict, tally = judge.probe()
     grades = ", ".join(f"{name} {getattr(verdict, name):.0f}" for name in DIMENSIONS)
-    print(f"{judge.name}: {grades}; {tally.latencies[-1]:.2f} s, {tally.requests} request(s), "
-          f"{tally.input_tokens} + {tally.output_tokens} tokens")  # fmt: skip
+    cost = f"{tally.requests} request(s), {tally.input_tokens} + {tally.output_tokens} tokens"
+    print(f"{judge.name}: {grades}; {tally.latencies[-1]:.2f} s, {cost}")
     return 0
 
 
@@ -222,46 +195,20 @@ def _configured(overrides: list[str]) -> JudgeConfig | str:
         if reward.caption_mix == 1 and not OmegaConf.select(reward, "vqa.weights.alignment", default=0) > 0:
             return "caption_mix=1: this training asks no judge"
         # Before anything else is resolved: the script of a training names this judge's model where verl starts it.
-        if OmegaConf.select(reward, "judge.backend") == "local" and not OmegaConf.select(reward, "judge.base_url"):
+        if served_in_training(reward):
             return "judge=local: verl serves it within the training alone, whose reward workers ask it when they start"
-        options = OmegaConf.to_container(reward, resolve=True)
-    config = read_judge(options["judge"])
-    return config if isinstance(config, JudgeConfig) else f"judge={config.name}: nobody to ask, it needs no network"
+        judge = read_judge(resolved(reward).judge)
+    return judge if isinstance(judge, JudgeConfig) else f"judge={judge.name}: nobody to ask, it needs no network"
 
 
-def _file(args: argparse.Namespace) -> Path:
-    path = args.cache.expanduser()
-    if not path.is_file():
-        raise BadOption(f"there is no judge cache {path}; a run names its own as medgrpo.reward.judge.cache")
-    return path
-
-
-def _stats(args: argparse.Namespace) -> int:
+def _stats(path: Path) -> int:
     from recipe.medgrpo.common.tables import compact_table
 
-    path = _file(args)
+    if not path.is_file():
+        raise BadOption(f"there is no judge cache {path}; a run names its own as medgrpo.reward.judge.cache")
     table = compact_table(str(path), ("model", "prompt"), ("verdicts", "mean grade", "first", "last"))
     for row in cache.statistics(path):
         dates = (datetime.fromtimestamp(row[name]).strftime("%Y-%m-%d %H:%M") for name in ("first", "last"))
         table.add_row(row["model"], row["prompt"], f"{row['verdicts']:,}", f"{row['mean_grade']:.2f}", *dates)
     Console().print(table)
-    return 0
-
-
-def _export(args: argparse.Namespace) -> int:
-    stream = args.out.open("w", encoding="utf-8") if args.out else sys.stdout
-    try:
-        for row in cache.export(_file(args)):
-            stream.write(json.dumps(row) + "\n")
-    finally:
-        if args.out:
-            stream.close()
-    return 0
-
-
-def _prune(args: argparse.Namespace) -> int:
-    if args.older_than is None and args.model is None and args.prompt is None:
-        raise BadOption("prune needs a condition: --older-than DAYS, --model or --prompt")
-    limit = None if args.older_than is None else time.time() - 86400 * args.older_than
-    print(f"{cache.prune(_file(args), limit, args.model, args.prompt)} verdicts deleted")
     return 0

@@ -9,35 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import reward_score
+from reward_score.config import ScoreConfig
 from reward_score.errors import NormalizationError
 from reward_score.judge import Judge, JudgeConfig, prompt, read_judge
-from reward_score.similarity import DEFAULT_ENCODER
 
 
 class JudgeNotReady(RuntimeError):
     """The run cannot start with this judge; the message says what to set."""
 
 
-def check_artifact(options: dict[str, Any]) -> None:
+def check_artifact(config: ScoreConfig) -> None:
     """Raise if percentiles are another judge's or encoder's: its values would be put on a foreign scale.
 
     Args:
-        options: ``medgrpo.reward``. A judge counts as another also with another prompt or temperature.
+        config: ``medgrpo.reward``. A judge counts as another also with another prompt or temperature.
     """
-    if options["normalization"] == "none":
+    if config.normalization == "none":
         return
-    file, artifact = options["artifact"], reward_score.Artifact.load(options["artifact"])
+    file, artifact = config.artifact, reward_score.Artifact.load(config.artifact)
     components = {key.rsplit("|", 1)[1] for key in artifact.entries}
-    encoder, measured = options.get("similarity") or DEFAULT_ENCODER, artifact.provenance.similarity
-    if options["caption_mix"] > 0 and measured != encoder and "similarity" in components:
+    encoder, measured = config.similarity, artifact.provenance.similarity
+    if config.caption_mix > 0 and measured != encoder and "similarity" in components:
         raise NormalizationError(
             f"{file} has percentiles of the encoder {measured}, the run's is {encoder}: calibrate with the run's "
             f"overrides (`medgrpo calibrate ... +medgrpo.reward.similarity={encoder}`), or give the run and "
             f"`medgrpo evaluate` +medgrpo.reward.similarity={measured}"
         )
-    if options["caption_mix"] == 1 or options.get("judge_norm") == "linear" or "judge" not in components:
+    if config.caption_mix == 1 or config.judge_norm == "linear" or "judge" not in components:
         return
-    own = judge_provenance(read_judge(options.get("judge", "lexical")))
+    own = judge_provenance(read_judge(config.judge))
     measured = {name: getattr(artifact.provenance, name) for name in own}
     if measured["judge"] != own["judge"]:
         raise JudgeNotReady(
@@ -45,11 +45,7 @@ def check_artifact(options: dict[str, Any]) -> None:
             "run's overrides (`medgrpo calibrate ... judge=...`), or give the run and `medgrpo evaluate` judge="
             + ("lexical" if measured["judge"] == "lexical" else "openai")
         )
-    if unknown := [name for name, value in measured.items() if value is None]:
-        # No error: a run that began with such an artifact could not go on.
-        print(f"WARNING: {file} is of an older version and does not say its {', '.join(unknown)}", flush=True)
-    changed = [name for name in own if measured[name] not in (None, own[name])]
-    if changed:
+    if changed := [name for name in own if measured[name] != own[name]]:
         raise JudgeNotReady(
             f"{file} has percentiles of the judge {own['judge']} asked otherwise: "
             + ", ".join(f"{name} {measured[name]}, the run's {own[name]}" for name in changed)

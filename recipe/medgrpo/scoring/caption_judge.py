@@ -20,7 +20,7 @@ _NO_VERDICT = Verdict.model_construct(**dict.fromkeys(DIMENSIONS, math.nan))
 class PatientJudge:
     """A judge that goes on without the verdicts that cannot be had, and counts them.
 
-    One caption that a judge refuses would else end a command for good: at temperature 0 it is refused again.
+    One caption that a judge refuses would otherwise end a command for good: at temperature 0 it is refused again.
 
     Args:
         judge: an option ``judge``, or a judge.
@@ -36,8 +36,7 @@ class PatientJudge:
 
     def judge(self, pairs: Sequence[reward_score.CaptionPair]) -> list[Verdict]:
         """One verdict per pair, in order; a verdict of NaN where there is none."""
-        attempt = getattr(self._judge, "attempt", self._judge.judge)
-        results = attempt(pairs)
+        results = getattr(self._judge, "attempt", self._judge.judge)(pairs)
         self.asked += len(results)
         self.failures += [result for result in results if isinstance(result, JudgeUnavailable)]
         return [_NO_VERDICT if isinstance(result, JudgeUnavailable) else result for result in results]
@@ -51,7 +50,7 @@ class PatientJudge:
         if len(self.failures) > self.abort_share * self.asked:
             raise JudgeUnavailable(
                 f"{len(self.failures)} of {self.asked} captions have no verdict of the judge {self.name}, more than "
-                f"medgrpo.reward.judge.abort_share={self.abort_share:g}; the first: {self.failures[0]}. Mend the "
+                f"medgrpo.reward.judge.abort_share={self.abort_share:g}; the first: {self.failures[0]}. Fix the "
                 "judge's settings or service and run this again: answers and verdicts that exist are kept"
             ) from self.failures[0]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,6 +48,26 @@ def composed_reward(overrides: Sequence[str]) -> Iterator[DictConfig]:
         raise BadOption("overrides: " + re.sub(r"=\S+", "=...", text)) from None
 
 
+def served_in_training(reward: DictConfig) -> bool:
+    """Whether verl serves this judge within the training, so that nobody else can ask it."""
+    return OmegaConf.select(reward, "judge.backend") == "local" and not OmegaConf.select(reward, "judge.base_url")
+
+
+def resolved(reward: DictConfig) -> ScoreConfig:
+    """``medgrpo.reward`` as one typed object.
+
+    Raises:
+        BadOption: an option makes no sense.
+    """
+    try:
+        config = ScoreConfig(**OmegaConf.to_container(reward, resolve=True))
+    except ValidationError as error:
+        raise BadOption(f"medgrpo.reward: {complaints(error)}") from None
+    # Otherwise its mistakes would show only after all answers are written.
+    read_judge(config.judge)
+    return config
+
+
 def reward_options(overrides: Sequence[str]) -> ScoreConfig:
     """The resolved ``medgrpo.reward`` of the training with these overrides.
 
@@ -55,29 +75,21 @@ def reward_options(overrides: Sequence[str]) -> ScoreConfig:
         BadOption: they make no sense, or name a judge that only the training itself serves.
     """
     with composed_reward(overrides) as reward:
-        options: dict[str, Any] = OmegaConf.to_container(reward, resolve=True)
-    try:
-        config = ScoreConfig(**options)
-    except ValidationError as error:
-        raise BadOption(f"medgrpo.reward: {complaints(error)}") from None
-    own = config.judge if isinstance(config.judge, dict) else {}
-    if own.get("backend") == "local" and not (own.get("base_url") and own.get("model")) and config.caption_mix < 1:
-        raise BadOption(
-            "judge=local: verl serves this judge within the training alone. Serve its model yourself for this command "
-            "(vllm serve MODEL) and name it: +medgrpo.reward.judge.base_url=http://HOST:8000/v1 "
-            "medgrpo.reward.judge.model=MODEL"
-        )
-    # Else its mistakes would show only after all answers are written.
-    read_judge(config.judge)
-    return config
+        if served_in_training(reward) and reward.caption_mix < 1:
+            raise BadOption(
+                "judge=local: verl serves this judge within the training alone. Serve its model yourself for this "
+                "command (vllm serve MODEL) and name it: +medgrpo.reward.judge.base_url=http://HOST:8000/v1 "
+                "medgrpo.reward.judge.model=MODEL"
+            )
+        return resolved(reward)
 
 
-def job_options(reward: dict[str, Any], router_address: str | None) -> JudgeConfig | None:
+def job_options(reward: Mapping[str, Any], router_address: str | None = None) -> JudgeConfig | None:
     """The LLM judge's options from ``medgrpo.reward``, with the address of the model that verl serves for the backend
     ``local``; None for another judge.
 
     Raises:
-        reward_score.errors.BadOption: the options make no sense.
+        BadOption: the options make no sense.
     """
     config = read_judge(reward.get("judge", "lexical"))
     if not isinstance(config, JudgeConfig):

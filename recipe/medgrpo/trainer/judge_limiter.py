@@ -1,28 +1,28 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""One coordinator for all judges of a Ray job: limits, circuit breaker, counts and group decisions are the job's, not
-one process's. verl starts several reward workers, and eight limiters would let eight times the rate through.
+"""One coordinator for all judges of a Ray job: limits, circuit breaker and counts are the job's, not one process's.
+
+verl starts several reward workers, and eight limiters would let eight times the rate through.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any
 
 import ray
 
 from recipe.medgrpo.scoring.training_options import job_options
 from reward_score.errors import JudgeUnavailable
 from reward_score.judge import JudgeConfig
-from reward_score.judge.job_limits import Coordinator, ScorerKind
+from reward_score.judge.job_limits import Coordinator
 from reward_score.judge.usage import Tally
 
 logger = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
 #: Calls of one actor that may wait at the same time: all the job's verdicts, and their reports.
 _WAITING = 100_000
 #: Seconds for the actor's answer beyond the time that the answer itself may take.
@@ -37,23 +37,21 @@ def _name() -> str:
     return f"medgrpo_judge_{ray.get_runtime_context().get_job_id()}"
 
 
-def _actor(config: JudgeConfig, restarts: int = -1) -> ray.actor.ActorHandle:
+def _actor(config: JudgeConfig) -> ray.actor.ActorHandle:
     """The job's coordinator; made by whoever needs it first, with whose process it ends. Ray starts it again, should
-    its own process die, at most `restarts` times (-1: always)."""
-    options = {"name": _name(), "get_if_exists": True, "num_cpus": 0, "max_concurrency": _WAITING}
-    return ray.remote(Coordinator).options(max_restarts=restarts, **options).remote(config)
+    its own process die."""
+    options = {"name": _name(), "get_if_exists": True, "num_cpus": 0, "max_concurrency": _WAITING, "max_restarts": -1}
+    return ray.remote(Coordinator).options(**options).remote(config)
 
 
-def start(reward: dict[str, Any]) -> ray.actor.ActorHandle | None:
+def start(reward: Mapping[str, Any]) -> ray.actor.ActorHandle | None:
     """The coordinator of the LLM judge in ``medgrpo.reward``; None for another judge.
 
-    To be called, and its result held, by the trainer before there are reward workers: one of these would else own it,
-    and take limits, counts and the reason of its own end with it when it dies.
+    To be called, and its result held, by the trainer before there are reward workers. Otherwise one of these would own
+    it, and take limits, counts and the reason of its own end with it when it dies.
     """
-    config = job_options(reward, None)
-    # A new process would not know which scorer a group has, and might give it another: the run ends instead, in
-    # `step_metrics`, before such a group is trained on.
-    return None if config is None else _actor(config, 0 if reward.get("on_failure") == "similarity_only" else -1)
+    config = job_options(reward)
+    return None if config is None else _actor(config)
 
 
 class JobLimiter:
@@ -85,9 +83,6 @@ class JobLimiter:
     async def report(self, tally: Tally, healthy: bool | None = None) -> None:
         self._actor.report.remote(tally, healthy)
 
-    async def decide(self, group: str, scorer: ScorerKind) -> ScorerKind:
-        return await self._ask(self._actor.decide.remote(group, scorer), 0)
-
     async def fail(self, group: str) -> None:
         """Count an answer of this group that has got no verdict; awaited, so that it counts for the answer's step."""
         await self._ask(self._actor.fail.remote(group), 0)
@@ -96,9 +91,12 @@ class JobLimiter:
         """Have `step_metrics` stop the run with this message."""
         ray.get(self._actor.condemn.remote(message), timeout=_GRACE)
 
-    async def _ask(self, answer: Awaitable[_T], wait: float) -> _T:
+    async def _ask(self, answer: Awaitable[Any], wait: float) -> Any:
+        async def answered() -> Any:
+            return await answer
+
         try:
-            return await asyncio.wait_for(_future(answer), wait + _GRACE)
+            return await asyncio.wait_for(answered(), wait + _GRACE)
         except ray.exceptions.RayTaskError as error:
             # Ray's own class repeats the actor's whole trace in its message.
             raise error.cause from None
@@ -106,22 +104,14 @@ class JobLimiter:
             raise JudgeUnavailable(f"the job's judge limiter does not answer ({type(error).__name__})") from None
 
 
-async def _future(answer: Awaitable[_T]) -> _T:
-    return await answer
-
-
 def step_metrics(actor: ray.actor.ActorHandle | None) -> dict[str, float]:
-    """Figures of the job's judge since the last call, for the training log; to be called once per training step with
-    what `start` returned.
+    """Figures of the job's judge since the last call, for the training log; {} without an LLM judge.
 
-    Contract: call it in the trainer's process at every step, also at one of which no answer is left (before that is
-    made an error), and never for validation alone: it ends the judge's step. {} without an LLM judge.
+    It ends the judge's step: call it in the trainer's process at every training step with what `start` returned, also
+    at one of which no answer is left, and never for validation alone.
 
     Returns:
-        ``judge/asked`` (verdicts asked for), ``judge/fail_rate`` and ``judge/cache_hit_rate`` (shares of them),
-        ``judge/similarity_only`` (captions scored without a judge), ``judge/requests``, ``judge/tokens``,
-        ``judge/cache_errors``; if the model's price is known, ``judge/cost_usd``; and if any verdict came from the
-        endpoint, ``judge/latency_p50`` and ``judge/latency_p99`` in seconds.
+        ``judge/*``, see `reward_score.judge.usage.Tally.metrics` and docs/judge.md.
 
     Raises:
         JudgeAborted: more than ``abort_share`` of the verdicts failed in ``abort_steps`` steps in a row, the judge that

@@ -64,7 +64,7 @@ PASSING = {
     "empty content": (answer(""), 2),
     "null content": (answer(None), 2),
     "refusal": (answer(None, refusal="I cannot help with that."), 2),
-    "refusal beside grades": (answer(grades(5), refusal="I cannot help with that."), 2),
+    "refusal next to grades": (answer(grades(5), refusal="I cannot help with that."), 2),
     "prose around the grades": (answer("The candidate says 5. " + grades(5)), 2),
     "cut off grades": (answer(grades(5)[:-6], finish_reason="length"), 2),
     "missing dimension": (answer(json.dumps(dict.fromkeys(DIMENSIONS[:4], 5))), 2),
@@ -201,7 +201,7 @@ NO_ADDRESSES = {
     "no port": (f"http://127.0.0.1:{SECRET}/v1", "must begin with http:// or https://"),
     "no address of IPv6": (f"http://[{SECRET}]/v1", "must begin with http:// or https://"),
     "a sign that urlsplit refuses": (f"http://me:{SECRET}@\u2100/v1", "must begin with http:// or https://"),
-    "blank": (f"http://127.0.0.1:9/ {SECRET}", "hold no blanks"),
+    "space": (f"http://127.0.0.1:9/ {SECRET}", "hold no spaces"),
 }
 
 
@@ -240,7 +240,7 @@ def test_a_key_that_no_request_can_carry_is_an_error_at_the_start(sign, server, 
     assert not server.requests and SECRET not in repr(refused.value)
 
 
-def test_blanks_around_key_and_address_are_no_part_of_them(server, make, key, monkeypatch):
+def test_spaces_around_key_and_address_are_no_part_of_them(server, make, key, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", f" {key}\r\n")
     monkeypatch.setenv("OPENAI_BASE_URL", f" {server.url}\n")
     server.default = echo_key()

@@ -183,22 +183,6 @@ def test_those_who_wait_when_it_opens_are_refused_too():
     run(scenario, concurrency=1, breaker_failures=1)
 
 
-def test_a_groups_first_scorer_holds(monkeypatch):
-    async def scenario(shared):
-        assert await shared.decide("a", "judge") == "judge"
-        assert await shared.decide("a", "similarity") == "judge"
-        assert await shared.decide("b", "similarity") == "similarity"
-        assert await shared.decide("b", "judge") == "similarity"
-        for i in range(20):
-            await shared.decide(f"g{i}", "judge")
-        assert len(shared._groups) == 10
-        metrics, _ = await shared.end_step()
-        assert metrics["judge/similarity_only"] == 2
-
-    monkeypatch.setattr("reward_score.judge.job_limits.MAX_GROUPS", 10)
-    run(scenario)
-
-
 def test_figures_of_a_step():
     async def scenario(shared):
         for i in range(100):
@@ -218,7 +202,6 @@ def test_figures_of_a_step():
             "judge/asked": 160,
             "judge/fail_rate": 10 / 160,
             "judge/cache_hit_rate": 50 / 160,
-            "judge/similarity_only": 0,
             "judge/requests": 200,
             "judge/tokens": 43_000,
             "judge/cost_usd": 100 * (400 * 2 + 30 * 8) / 1e6,

@@ -3,7 +3,6 @@
 """The LLM judge behind the scorer, in batches, many at once, and for the leaderboard."""
 
 import asyncio
-import math
 import subprocess
 import sys
 import threading
@@ -11,7 +10,7 @@ import time
 from functools import lru_cache
 
 import pytest
-from judge_server import JudgeServer, grades, status, verdict
+from judge_server import JudgeServer, status, verdict
 
 import reward_score
 from reward_score import Scorer, make_sample
@@ -223,42 +222,6 @@ def test_without_a_judge_there_is_no_score(encoder):
         ascore(scorer, group())
 
 
-def test_similarity_only_has_all_the_weight_and_the_same_keys(encoder):
-    moody = Moody()
-    scorer = Scorer(similarity=encoder, judge=moody, on_failure="similarity_only", caption_mix=0.3)
-    judged, proposed = ascore(scorer, group())
-    assert proposed == ["judge"] and not math.isnan(judged[0]["judge"])
-    moody.failing = True
-    alone, proposed = ascore(scorer, group())
-    assert proposed == ["similarity"]
-    batch = scorer.score(group())
-    for one, other in zip(alone, batch, strict=True):
-        assert one["score"] == one["raw"] == one["similarity"] == other["score"] > 0
-        assert math.isnan(one["judge"]) and math.isnan(one["judge_action"])
-        assert set(one) == set(reward_score.SCORE_KEYS)
-    assert [one["similarity"] for one in judged] == pytest.approx([one["similarity"] for one in alone])
-
-
-def test_the_groups_decision_holds_against_what_an_answer_could_have(encoder):
-    moody = Moody()
-    scorer = Scorer(similarity=encoder, judge=moody, on_failure="similarity_only")
-    [first, *_], _ = ascore(scorer, group(), decision="similarity")
-    assert math.isnan(first["judge"]) and first["score"] == first["similarity"]
-    moody.failing = True
-    with pytest.raises(JudgeUnavailable, match="others of this group have a verdict"):
-        ascore(scorer, group(), decision="judge")
-    # An answer without a caption needs no judge, whatever its group has.
-    [empty], proposed = ascore(scorer, [make_sample("m/AVOS/rc", "...", REFERENCE, None)])
-    assert empty["score"] == 0 and proposed == []
-
-
-def test_options_that_could_split_a_group_are_refused():
-    with pytest.raises(BadOption, match="whole groups"):
-        reward_score.compute_score("m/AVOS/rc", "a", "b", on_failure="similarity_only")
-    with pytest.raises(BadOption, match="caption_mix"):
-        Scorer(on_failure="similarity_only", caption_mix=0)
-
-
 def test_make_judge():
     assert isinstance(make_judge("openai"), LLMJudge) and make_judge("openai").name == "comparative:gpt-4.1"
     assert make_judge({"model": "m", "rubric": "absolute"}).name == "llm:m"
@@ -297,7 +260,3 @@ def test_nothing_heavy_is_imported_before_an_llm_judge_is_used():
     code = "import sys, reward_score; reward_score.Scorer(judge='openai', similarity=object()); print(*sys.modules)"
     modules = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
     assert "reward_score" in modules and not {"openai", "aiohttp", "tenacity", "torch", "verl", "ray"} & modules
-
-
-def test_grades_helper_is_what_the_judge_expects():
-    assert LLMJudge(JudgeConfig(cache=None)).prompt.startswith("comparative-") and "action" in grades()
