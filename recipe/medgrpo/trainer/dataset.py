@@ -50,7 +50,13 @@ def chosen_rows(dataframe, only: Mapping[str, Sequence[str] | None] | None, wher
 
 
 class MedGRPODataset(RLHFDataset):
-    """Rows whose task is in ``data.tasks``: one file serves SFT on all tasks and RL on the rewarded ones."""
+    """Rows whose task is in ``data.tasks``: one file serves SFT on all tasks and RL on the rewarded ones.
+
+    Example:
+        >>> rows = MedGRPODataset("train.parquet", tokenizer, config.data, processor)
+        >>> sorted(set(rows.dataframe["ability"])), [turn["role"] for turn in rows[0]["raw_prompt"]]
+        (['stg', 'tag'], ['user'])
+    """
 
     @classmethod
     async def process_multi_modal_info(cls, messages, image_patch_size, config) -> tuple:
