@@ -54,6 +54,7 @@ class MedGRPODataset(RLHFDataset):
 
     Example:
         >>> rows = MedGRPODataset("train.parquet", tokenizer, config.data, processor)
+        dataset len: ... rows are of the tasks stg, tag
         >>> sorted(set(rows.dataframe["ability"])), [turn["role"] for turn in rows[0]["raw_prompt"]]
         (['stg', 'tag'], ['user'])
     """
