@@ -94,10 +94,8 @@ class World:
     def generate(self, error: float):
         """A stand-in for ``recipe.medgrpo.evaluation.generate.generate`` that answers by formula instead of by vLLM."""
 
-        def generate(model, data, out, *, n=1, temperature=0.0, seed=0, tasks=None, **_):
-            return self.write_answers(
-                out, data, error, n, keep=lambda row: tasks is None or row.task in tasks, seed=seed
-            )
+        def generate(model, data, out, *, n=1, seed=0, tasks=None, **_):
+            self.write_answers(out, data, error, n, lambda row: tasks is None or row.task in tasks, seed)
 
         return generate
 

@@ -44,7 +44,7 @@ def source_styles(sources: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 @contextmanager
-def _canvas(width: float, height: float, path: Path):
+def canvas(width: float, height: float, path: Path):
     """A figure of ``width`` x ``height`` inches in the house style, written to ``path`` at 130 dots per inch."""
     style = {
         "font.family": "DejaVu Sans",

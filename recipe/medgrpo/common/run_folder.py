@@ -19,80 +19,42 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from data_preprocess.common.atomic_file import whole_file
 
 
 class RunDirError(ValueError):
     """A file of a run directory is missing or cannot be read; the message names it and the stage that writes it."""
 
 
-@dataclass(frozen=True)
 class EvalDir:
     """The files of one evaluated checkpoint."""
 
-    root: Path
-
-    @property
-    def answers(self) -> Path:
-        return self.root / "answers.jsonl"
-
-    @property
-    def results(self) -> Path:
-        return self.root / "results.jsonl"
-
-    @property
-    def summary(self) -> Path:
-        return self.root / "summary.json"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.answers = root / "answers.jsonl"
+        self.results = root / "results.jsonl"
+        self.summary = root / "summary.json"
 
 
-@dataclass(frozen=True)
 class RunDir:
     """The files of one run, from data to report."""
 
-    root: Path
-
-    @property
-    def train(self) -> Path:
-        return self.root / "data" / "train.parquet"
-
-    @property
-    def val(self) -> Path:
-        return self.root / "data" / "val.parquet"
-
-    @property
-    def sft(self) -> Path:
-        return self.root / "sft"
-
-    @property
-    def normalization(self) -> Path:
-        return self.root / "normalization.json"
-
-    @property
-    def rl(self) -> Path:
-        return self.root / "rl"
-
-    @property
-    def rollouts(self) -> Path:
-        return self.rl / "rollouts"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.rl / "checkpoints"
-
-    @property
-    def config(self) -> Path:
-        return self.rl / ".hydra" / "config.yaml"
-
-    @property
-    def timings(self) -> Path:
-        return self.root / "timings.json"
-
-    @property
-    def report(self) -> Path:
-        return self.root / "report" / "report.html"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.train = root / "data" / "train.parquet"
+        self.val = root / "data" / "val.parquet"
+        self.sft = root / "sft"
+        self.normalization = root / "normalization.json"
+        self.rl = root / "rl"
+        self.rollouts = self.rl / "rollouts"
+        self.checkpoints = self.rl / "checkpoints"
+        self.config = self.rl / ".hydra" / "config.yaml"
+        self.timings = root / "timings.json"
+        self.report = root / "report" / "report.html"
 
     def evaluation(self, name: str) -> EvalDir:
         """The evaluation called ``name`` (``sft`` before and ``rl`` after training)."""
@@ -115,10 +77,18 @@ def read_json(path: Path, written_by: str) -> Any:
 
 def write_json(path: Path, value: Any) -> None:
     """Write strict JSON (NaN refused), so that an interrupted command leaves either the old file or the new one."""
+    _write(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_jsonl(path: Path, lines: Iterable[dict[str, Any]]) -> None:
+    """Likewise one object per line."""
+    _write(path, "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines))
+
+
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".tmp")
-    scratch.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(scratch, path)
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_jsonl(path: Path, written_by: str, *, cut_tail_allowed: bool = False) -> list[dict[str, Any]]:
@@ -130,7 +100,7 @@ def read_jsonl(path: Path, written_by: str, *, cut_tail_allowed: bool = False) -
         cut_tail_allowed: whether a broken last line, which a killed writer leaves behind, is left out (right for a log
             whose next part repeats the step) or refused (right where a lost line would bias a mean).
 
-    Errors:
+    Raises:
         RunDirError: the file is missing, or a line is broken or not an object.
     """
     try:

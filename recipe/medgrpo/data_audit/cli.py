@@ -74,10 +74,10 @@ def _check(args: argparse.Namespace, console: Console) -> int:
 def plot_histograms(checked: Checked, path: Path) -> Path:
     """One line for each (source, task): its number of rows at the left, the tokens of its media at the right."""
     # Here, because the other command needs no matplotlib, which is slow to import.
-    from recipe.medgrpo.common.plot_style import AFTER, BEFORE, _canvas
+    from recipe.medgrpo.common.plot_style import AFTER, BEFORE, canvas
 
     pairs = sorted(checked.rows)
-    with _canvas(9, 1.2 + 0.28 * len(pairs), path) as figure:
+    with canvas(9, 1.2 + 0.28 * len(pairs), path) as figure:
         rows, tokens = figure.subplots(1, 2, sharey=True)
         labels = [f"{source} / {task}" for source, task in pairs]
         counts = [checked.rows[pair] for pair in pairs]

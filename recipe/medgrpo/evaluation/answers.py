@@ -8,21 +8,18 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import reward_score
 from recipe.medgrpo.common.run_folder import read_jsonl
-from reward_score import PAPER_TASKS, TASKS
+from reward_score import TASKS
 from reward_score.errors import UnknownTask
 from reward_score.sample import split_data_source
-
-#: The tasks that MedGRPO rewards (NAP, SA, CVS and DVC are evaluated only).
-RL_TASKS = PAPER_TASKS
 
 
 def task_rank(task: str) -> tuple[int, str]:
@@ -31,12 +28,16 @@ def task_rank(task: str) -> tuple[int, str]:
     return (known.index(task) if task in known else len(known)), task
 
 
+def pair_rank(pair: tuple[str, str]) -> tuple[tuple[int, str], str]:
+    """Sort key of (source, task): by task, then by source."""
+    return task_rank(pair[1]), pair[0]
+
+
 class AnswersError(ValueError):
     """Rows or answers that cannot be used; the message names file, line or row, field and remedy."""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """What scoring needs of a Parquet row. ``index`` is its position in the file; no frames."""
 
     index: int
@@ -47,8 +48,7 @@ class Row:
     extra_info: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """One sampled answer to a row; ``num_tokens`` counts generated tokens."""
 
     row: Row
@@ -57,18 +57,9 @@ class Answer:
     num_tokens: int
     finish_reason: str
 
-    def extra_info(self, max_tokens: int) -> dict[str, Any]:
-        """What the reward needs to know beyond the texts, as the reward manager says it in training."""
-        own = {"response_length": self.num_tokens, "max_response_length": max_tokens}
-        return {**self.row.extra_info, **own, "finish_reason": self.finish_reason}
-
 
 def model_folder(model: Path) -> Path:
-    """The folder of a Hugging Face checkpoint; one named as on the hub (``Qwen/...``) is downloaded.
-
-    Errors:
-        AnswersError: there is no such checkpoint, or it cannot be downloaded.
-    """
+    """The folder of a Hugging Face checkpoint; one named as on the hub (``Qwen/...``) is downloaded."""
     if (model / "config.json").is_file():
         return model
     if model.exists():
@@ -91,14 +82,7 @@ def model_folder(model: Path) -> Path:
 
 
 def check_inputs(model: Path, data: Path, n: int, temperature: float) -> Path:
-    """Refuse at once what would otherwise fail after minutes of loading.
-
-    Returns:
-        The model's folder, see :func:`model_folder`.
-
-    Errors:
-        AnswersError: no such data, no Hugging Face checkpoint, or several samples at temperature 0.
-    """
+    """The model's folder (see `model_folder`); refuses at once what would otherwise fail after minutes of loading."""
     if not data.is_file():
         raise AnswersError(f"{data}: no such Parquet file (--data)")
     if n > 1 and temperature == 0:
@@ -106,67 +90,79 @@ def check_inputs(model: Path, data: Path, n: int, temperature: float) -> Path:
     return model_folder(model)
 
 
-def source_and_task(data_source: str, where: str) -> tuple[str, str]:
-    """``<benchmark>/<source>/<task>`` to (source, task); ``where`` names file and row for the error message."""
-    try:
-        return split_data_source(data_source)
-    except UnknownTask as error:
-        raise AnswersError(f"{where}: {error}; make the file with a command of data_preprocess") from None
-
-
 def read_rows(path: Path) -> list[Row]:
-    """Read the columns that scoring needs (frame lists stay on disk).
-
-    Errors:
-        AnswersError: no such file, a missing column, or a data_source of another form.
-    """
+    """Read the columns that scoring needs (frame lists stay on disk)."""
     if not path.is_file():
         raise AnswersError(f"{path}: no such Parquet file")
+    columns = ["data_source", "reward_model", "extra_info"]
     try:
-        table = pq.read_table(path, columns=["data_source", "reward_model", "extra_info"])
+        table = pq.read_table(path, columns=columns)
     except (pa.ArrowInvalid, KeyError) as error:
         raise AnswersError(f"{path}: not a row file of data_preprocess: {error}") from None
-    missing = {"data_source", "reward_model", "extra_info"} - set(table.column_names)
-    if missing:
+    if missing := set(columns) - set(table.column_names):
         raise AnswersError(f"{path}: lacks the columns {sorted(missing)}; make it with a command of data_preprocess")
     rows = []
     for index, record in enumerate(table.to_pylist()):
-        data_source, truth = record["data_source"], record["reward_model"]["ground_truth"]
-        source, task = source_and_task(data_source, f"{path}, row {index}")
-        rows.append(Row(index, data_source, source, task, truth, record["extra_info"]))
+        try:
+            source, task = split_data_source(record["data_source"])
+        except UnknownTask as error:
+            raise AnswersError(f"{path}, row {index}: {error}; make it with a command of data_preprocess") from None
+        truth = record["reward_model"]["ground_truth"]
+        rows.append(Row(index, record["data_source"], source, task, truth, record["extra_info"]))
     return rows
 
 
-def read_answers(path: Path, rows: Sequence[Row]) -> tuple[dict[str, Any], list[Answer]]:
+def read_answers(path: Path, rows: Sequence[Row] | None = None) -> tuple[dict[str, Any], list[Answer]]:
     """Read an answers file of ``medgrpo generate`` and attach each answer to its row.
+
+    Args:
+        path: the file.
+        rows: of the Parquet file that was answered; default: of the one that the file names.
 
     Returns:
         The file's ``meta`` (model, data, decoding) and its answers, sorted by row and sample.
-
-    Errors:
-        AnswersError: no meta line, no answers, a line that does not belong to ``rows``, or a duplicate.
     """
-    records = read_jsonl(path, "medgrpo generate")
-    if not records or "meta" not in records[0]:
+    lines = read_jsonl(path, "medgrpo generate")
+    if not lines or "meta" not in lines[0]:
         raise AnswersError(f"{path}, line 1: expected {{'meta': ...}}; write it anew with medgrpo generate")
+    meta = lines[0]["meta"]
+    rows = read_rows(Path(meta["data"]["path"])) if rows is None else rows
     answers: dict[tuple[int, int], Answer] = {}
-    for line, record in enumerate(records[1:], start=2):
+    for at, line in enumerate(lines[1:], start=2):
         try:
-            index, sample, data_source = record["index"], record["sample"], record["data_source"]
-            response, tokens, reason = record["response"], record["num_tokens"], record["finish_reason"]
+            index, data_source = line["index"], line["data_source"]
+            sample, *rest = (line[key] for key in ("sample", "response", "num_tokens", "finish_reason"))
         except KeyError as error:
-            raise AnswersError(f"{path}, line {line}: lacks the key {error}") from None
+            raise AnswersError(f"{path}, line {at}: lacks the key {error}") from None
         if not 0 <= index < len(rows) or rows[index].data_source != data_source:
             raise AnswersError(
-                f"{path}, line {line}: answers row {index} ({data_source}), which is not that row of the Parquet file; "
-                "the answers belong to other data: delete them and run again"
+                f"{path}, line {at}: answers row {index} ({data_source}), which is not that row of the Parquet "
+                "file; the answers belong to other data: delete them and run again"
             )
         if (index, sample) in answers:
-            raise AnswersError(f"{path}, line {line}: a second answer to row {index}, sample {sample}")
-        answers[index, sample] = Answer(rows[index], sample, response, tokens, reason)
+            raise AnswersError(f"{path}, line {at}: a second answer to row {index}, sample {sample}")
+        answers[index, sample] = Answer(rows[index], sample, *rest)
     if not answers:
         raise AnswersError(f"{path}: holds no answer; delete it and run medgrpo generate again")
-    return records[0]["meta"], [answers[key] for key in sorted(answers)]
+    return meta, [answers[key] for key in sorted(answers)]
+
+
+def make_samples(answers: Sequence[Answer], max_tokens: int) -> list[reward_score.Sample]:
+    """What the reward reads of answers with a limit of ``max_tokens``, the same as the reward manager's in training."""
+    return reward_score.make_samples(
+        [answer.row.data_source for answer in answers],
+        [answer.response for answer in answers],
+        [answer.row.ground_truth for answer in answers],
+        [
+            {
+                **answer.row.extra_info,
+                "response_length": answer.num_tokens,
+                "max_response_length": max_tokens,
+                "finish_reason": answer.finish_reason,
+            }
+            for answer in answers
+        ],
+    )
 
 
 def describe_decoding(decoding: dict[str, Any]) -> str:
@@ -175,11 +171,7 @@ def describe_decoding(decoding: dict[str, Any]) -> str:
 
 
 def mean_and_error(values: Iterable[float]) -> tuple[float, float]:
-    """Mean and its standard error (sample standard deviation / sqrt(n)), NaN values left out.
-
-    Returns:
-        (mean, standard error); NaN where undefined (no value; fewer than two for the error).
-    """
+    """Mean and its standard error (sample standard deviation / sqrt(n)), NaN values left out; NaN where undefined."""
     known = np.asarray([value for value in values if not math.isnan(value)], dtype=float)
     if not len(known):
         return math.nan, math.nan
@@ -196,7 +188,7 @@ def row_means(indices: Iterable[int], values: Iterable[float]) -> dict[int, floa
 
 
 def number(value: float | None) -> float:
-    """What :func:`or_none` wrote, read back."""
+    """What `or_none` wrote, read back."""
     return math.nan if value is None else value
 
 

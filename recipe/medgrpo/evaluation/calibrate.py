@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from rich.console import Console
 
 import reward_score
 from recipe.medgrpo.common.tables import compact_table
+from recipe.medgrpo.evaluation import generate as generation
 from recipe.medgrpo.evaluation.answers import (
     Answer,
     check_inputs,
     describe_decoding,
+    make_samples,
     read_answers,
     read_rows,
     task_rank,
@@ -36,15 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="rows to answer: those that RL will train on")
     parser.add_argument("--out", type=Path, required=True, help="artifact to write (JSON); a picture goes beside it")
     parser.add_argument("--max-per-pair", type=int, default=500, help="rows per (source, task)")
-    parser.add_argument("--samples", type=int, default=1, help="answers per row; more than one needs a temperature")
-    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
-    parser.add_argument("--max-tokens", type=int, default=256, help="tokens per answer")
-    parser.add_argument("--seed", type=int, default=0, help="of the sampler")
+    generation.add_decoding(parser, count="--samples")
     add_overrides(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from recipe.medgrpo.evaluation.generate import generate
     from recipe.medgrpo.scoring.artifact_check import weights_fingerprint
 
     options = reward_options(args.overrides)
@@ -53,18 +52,10 @@ def run(args: argparse.Namespace) -> int:
         reward_tasks=options.reward_tasks, judge=judge, similarity=options.similarity, caption_mix=options.caption_mix
     )
     tasks = sorted(scorer.reward_tasks, key=task_rank)
-    folder = check_inputs(args.model, args.data, args.samples, args.temperature)
-    answers_file = generate(
-        folder,
-        args.data,
-        args.out.with_suffix(".answers.jsonl"),
-        n=args.samples,
-        temperature=args.temperature,
-        max_tokens=args.max_tokens,
-        seed=args.seed,
-        tasks=tasks,
-        per_pair=args.max_per_pair,
-    )
+    folder = check_inputs(args.model, args.data, args.n, args.temperature)
+    rows = {"tasks": tasks, "per_pair": args.max_per_pair}
+    answers_file = args.out.with_suffix(".answers.jsonl")
+    generation.generate(folder, args.data, answers_file, **generation.decoding(args), **rows)
     meta, answers = read_answers(answers_file, read_rows(args.data))
     values, unjudged = raw_scores(answers, scorer, args.max_tokens)
     judge.check()
@@ -84,9 +75,8 @@ def run(args: argparse.Namespace) -> int:
     # Only here: matplotlib takes a second to import, and a mistake in the arguments should not wait for it.
     from recipe.medgrpo.evaluation.calibration_plot import plot_calibration
 
-    picture = plot_calibration(
-        {key: np.asarray(scores) for key, scores in values.items()}, args.out.with_suffix(".png")
-    )
+    scores = {key: np.asarray(own) for key, own in values.items()}
+    picture = plot_calibration(scores, args.out.with_suffix(".png"))
     console = Console()
     print_artifact(artifact, console)
     if note := judge.note(unjudged):
@@ -98,38 +88,24 @@ def run(args: argparse.Namespace) -> int:
 def raw_scores(
     answers: Sequence[Answer], scorer: reward_score.Scorer, max_tokens: int
 ) -> tuple[dict[tuple[str, str, str], list[float]], int]:
-    """Raw components of the answers by (source, task, component), each in [0, 1]; an answer that cannot be parsed, or
-    that was cut at its limit of `max_tokens`, is 0, as in training.
+    """Raw components in [0, 1] by (source, task, component), and how many answers have no verdict of the judge.
 
-    Returns:
-        They, and how many answers were left out because the judge gave no verdict.
+    An answer that cannot be parsed, or that was cut at its limit of ``max_tokens``, is 0, as in training.
     """
-    samples = reward_score.make_samples(
-        [answer.row.data_source for answer in answers],
-        [answer.response for answer in answers],
-        [answer.row.ground_truth for answer in answers],
-        [answer.extra_info(max_tokens) for answer in answers],
-    )
-    raws = scorer.raw(samples)
+    raws = scorer.raw(make_samples(answers, max_tokens))
     judged = [raw for raw in raws if is_judged(raw)]
     return reward_score.observations(judged), len(raws) - len(judged)
 
 
 def median_ratios(artifact: reward_score.Artifact) -> dict[tuple[str, str], str]:
-    """How far the sources of a task lie apart: largest over smallest median, in words, by (task, component).
-
-    Tasks with a single source are left out.
-    """
+    """Largest over smallest median of a task's sources, in words, by (task, component); single sources left out."""
     medians: dict[tuple[str, str], dict[str, float]] = {}
     for key, entry in artifact.entries.items():
         source, task, component = key.split("|")
         if source != ALL_SOURCES:
             medians.setdefault((task, component), {})[source] = entry.p50
-    return {
-        panel: _ratio(sources)
-        for panel, sources in sorted(medians.items(), key=lambda item: task_rank(item[0][0]))
-        if len(sources) > 1
-    }
+    panels = sorted(medians, key=lambda panel: task_rank(panel[0]))
+    return {panel: _ratio(medians[panel]) for panel in panels if len(medians[panel]) > 1}
 
 
 def _ratio(medians: Mapping[str, float]) -> str:
@@ -145,25 +121,25 @@ def print_artifact(artifact: reward_score.Artifact, console: Console) -> None:
     title = f"raw scores of {artifact.provenance.model}"
     table = compact_table(title, ("task", "component", "source"), ("n", "p25", "p50", "p75"))
     rows = [(*key.split("|"), entry) for key, entry in artifact.entries.items()]
-    last, any_few = None, False
-    for source, task, component, entry in sorted(
-        rows, key=lambda row: (task_rank(row[1]), row[2], row[0] == ALL_SOURCES, row[0])
-    ):
-        if last not in (None, (task, component)):
-            table.add_section()
-        last = task, component
-        few = source != ALL_SOURCES and entry.n < MIN_OBSERVATIONS
-        table.add_row(
-            task,
-            component,
-            "all" if source == ALL_SOURCES else source,
-            f"{entry.n}{'[yellow]*[/yellow]' if few else ' '}",
-            *(f"{value:.3f}" for value in (entry.p25, entry.p50, entry.p75)),
-            style="dim" if source == ALL_SOURCES else "",
-        )
-        any_few |= few
+    rows.sort(key=lambda row: (task_rank(row[1]), row[2], row[0] == ALL_SOURCES, row[0]))
+    for (task, component), own in groupby(rows, key=lambda row: row[1:3]):
+        for source, _, _, entry in own:
+            star = "[yellow]*[/yellow]" if _is_small(source, entry) else " "
+            table.add_row(
+                task,
+                component,
+                "all" if source == ALL_SOURCES else source,
+                f"{entry.n}{star}",
+                *(f"{value:.3f}" for value in (entry.p25, entry.p50, entry.p75)),
+                style="dim" if source == ALL_SOURCES else "",
+            )
+        table.add_section()
     console.print(table, "")
-    if any_few:
+    if any(_is_small(source, entry) for source, _, _, entry in rows):
         console.print(f"* fewer than {MIN_OBSERVATIONS} answers: the percentiles of all sources of the task are used")
     for (task, component), words in median_ratios(artifact).items():
         console.print(f"{task} {component}: largest over smallest source median: {words}", soft_wrap=True)
+
+
+def _is_small(source: str, entry: reward_score.Entry) -> bool:
+    return source != ALL_SOURCES and entry.n < MIN_OBSERVATIONS

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from recipe.medgrpo.common.plot_style import INK, _canvas, source_styles, task_name
+from recipe.medgrpo.common.plot_style import INK, canvas, source_styles, task_name
 from recipe.medgrpo.evaluation.answers import task_rank
 
 
@@ -28,7 +28,7 @@ def plot_calibration(raw: Mapping[tuple[str, str, str], np.ndarray], path: Path)
     most = max(sum((t, c) == panel for _, t, c in raw) for panel in panels)
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    with _canvas(5.4 * columns, rows * (1.0 + 0.36 * most), path) as figure:
+    with canvas(5.4 * columns, rows * (1.0 + 0.36 * most), path) as figure:
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
         for axes in grid[len(panels) :]:
             axes.set_visible(False)

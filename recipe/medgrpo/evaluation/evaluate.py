@@ -14,32 +14,32 @@ Writes ``answers.jsonl``, ``results.jsonl`` (one object per answer: the row's id
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 import reward_score
-from recipe.medgrpo.common.run_folder import EvalDir, write_json
+from recipe.medgrpo.common.run_folder import EvalDir, write_json, write_jsonl
 from recipe.medgrpo.common.tables import compact_table
 from recipe.medgrpo.evaluation import accuracy_matrices
+from recipe.medgrpo.evaluation import generate as generation
 from recipe.medgrpo.evaluation.answers import (
-    RL_TASKS,
     Answer,
     check_inputs,
+    make_samples,
     mean_and_error,
     number,
     or_none,
+    pair_rank,
     read_answers,
     read_rows,
     row_means,
-    task_rank,
 )
-from recipe.medgrpo.evaluation.generate import add_wording
 from recipe.medgrpo.scoring.caption_judge import PatientJudge, is_judged
 from recipe.medgrpo.scoring.training_options import add_overrides, reward_options
 from reward_score.config import ScoreConfig
@@ -62,33 +62,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--normalization", type=Path, help="artifact of `medgrpo calibrate`; without it rewards are raw"
     )
     parser.add_argument("--name", help="what to call the checkpoint (default: the name of the folder --out)")
-    parser.add_argument("--n", type=int, default=1, help="answers per row")
-    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
-    parser.add_argument("--max-tokens", type=int, default=256, help="tokens per answer")
-    parser.add_argument("--seed", type=int, default=0, help="of the sampler")
-    add_wording(parser)
+    generation.add_decoding(parser)
+    generation.add_wording(parser)
     add_overrides(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from recipe.medgrpo.evaluation.generate import generate
-
     options = reward_options(args.overrides)
     judge = PatientJudge(options.judge)
     folder = check_inputs(args.model, args.data, args.n, args.temperature)
     artifact = None if args.normalization is None else load_artifact(args.normalization, options)
     files = EvalDir(args.out)
-    generate(
-        folder,
-        args.data,
-        files.answers,
-        n=args.n,
-        temperature=args.temperature,
-        max_tokens=args.max_tokens,
-        seed=args.seed,
-        template=args.template,
-        chat_template=args.chat_template,
-    )
+    wording = {"template": args.template, "chat_template": args.chat_template}
+    generation.generate(folder, args.data, files.answers, **generation.decoding(args), **wording)
     meta, answers = read_answers(files.answers, read_rows(args.data))
     results = score(answers, args.max_tokens, artifact, judge, options.similarity, options.caption_mix)
     judge.check()
@@ -106,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         **summarize(results),
         "leaderboard": leaderboard(answers),
     }
-    write_results(files.results, results)
+    write_jsonl(files.results, results)
     write_json(files.summary, summary)
     console = Console()
     print_summary(summary, console)
@@ -119,12 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def load_artifact(path: Path, options: ScoreConfig) -> reward_score.Artifact:
-    """The artifact, if its captions were graded and compared as ``options`` (``medgrpo.reward``) say.
-
-    Raises:
-        JudgeNotReady: they were graded by another judge.
-        NormalizationError: they were compared by another encoder.
-    """
+    """The artifact; an error if its captions were graded by another judge or encoder than ``options`` name."""
     # Imports ray.
     from recipe.medgrpo.scoring.artifact_check import check_artifact
 
@@ -143,42 +124,26 @@ def score(
 ) -> list[dict[str, Any]]:
     """Reward and components of each answer, in order, each with its row's identity; NaN as None.
 
-    An answer that the judge gave no verdict on has no ``score``, only ``format`` and ``parsed``.
-
-    A task that the artifact does not know at all (one that RL does not reward) is scored raw, with ``normalized`` None.
-
-    Errors:
-        RewardError: a row cannot be scored, or the artifact lacks a source of a task that it knows.
+    An answer that the judge gave no verdict on has no ``score``, only what its text alone says. A task that the
+    artifact does not know at all (one that RL does not reward) is scored raw, with ``normalized`` None.
     """
-    plain = reward_score.get_scorer(reward_tasks="all", judge=judge, similarity=similarity, caption_mix=caption_mix)
-    scorers = {"plain": plain}
-    known: set[str] = set()
+    options = {"reward_tasks": "all", "caption_mix": caption_mix}
+    plain = reward_score.get_scorer(**options, judge=judge, similarity=similarity)
+    scorers, known = {False: plain}, set()
     if artifact is not None:
         known = {key.split("|")[1] for key in artifact.entries}
-        scorers["normalized"] = reward_score.Scorer(
-            reward_tasks="all",
-            normalization="logistic",
-            artifact=artifact,
-            similarity=plain.encoder,
-            judge=plain.judge,
-            caption_mix=caption_mix,
-        )
-    results: list[dict[str, Any]] = [{} for _ in answers]
-    for kind, scorer in scorers.items():
-        wanted = [i for i, answer in enumerate(answers) if (answer.row.task in known) == (kind == "normalized")]
-        rows = [answers[i].row for i in wanted]
-        samples = reward_score.make_samples(
-            [row.data_source for row in rows],
-            [answers[i].response for i in wanted],
-            [row.ground_truth for row in rows],
-            [answers[i].extra_info(max_tokens) for i in wanted],
-        )
-        for i, raw in zip(wanted, scorer.raw(samples), strict=True):
+        options |= {"similarity": plain.encoder, "judge": plain.judge}
+        scorers[True] = reward_score.Scorer(**options, normalization="logistic", artifact=artifact)
+    results: dict[int, dict[str, Any]] = {}
+    for normalized, scorer in scorers.items():
+        wanted = [i for i, answer in enumerate(answers) if (answer.row.task in known) == normalized]
+        raws = scorer.raw(make_samples([answers[i] for i in wanted], max_tokens))
+        for i, raw in zip(wanted, raws, strict=True):
             values = scorer.finish([raw])[0] if is_judged(raw) else _unscored(raw)
-            if kind == "plain":
+            if not normalized:
                 values["normalized"] = None
             results[i] = {**_identity(answers[i]), **{key: or_none(value) for key, value in values.items()}}
-    return results
+    return [results[i] for i in range(len(answers))]
 
 
 def _unscored(raw: reward_score.RawScore) -> dict[str, float]:
@@ -192,9 +157,9 @@ def _identity(answer: Answer) -> dict[str, Any]:
         "index": row.index,
         "sample": answer.sample,
         # Position in the benchmark's JSON file, by which a submission is ordered; ids repeat.
-        "record": row.extra_info.get("index"),
-        "id": row.extra_info.get("id"),
-        "qa_type": row.extra_info.get("qa_type"),
+        "record": extra.get("index"),
+        "id": extra.get("id"),
+        "qa_type": extra.get("qa_type"),
         "data_source": row.data_source,
         "source": row.source,
         "task": row.task,
@@ -209,80 +174,59 @@ def _identity(answer: Answer) -> dict[str, Any]:
     }
 
 
-def write_results(path: Path, results: Sequence[dict[str, Any]]) -> None:
-    """Write ``results`` as JSON lines; a file of that name is replaced only when all are written."""
-    scratch = path.with_name(path.name + ".tmp")
-    with scratch.open("w", encoding="utf-8") as file:
-        for result in results:
-            file.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
-    os.replace(scratch, path)
-
-
 def summarize(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means over rows, after the mean over a row's samples, with standard errors over rows. Answers without a score
-    are left out of the means of raw and reward.
+    """Counts and means: per source and task (``pairs``), and over the rows of RL's tasks (``reward``; None if none).
 
-    Returns:
-        ``rows`` and ``answers`` (counts), ``pairs`` (a dict per source and task) and ``reward`` (the RL tasks'
-        rows together; None if there are none).
+    Means are over rows, after the mean over a row's samples. Answers without a score are left out of raw and reward.
     """
-    pairs = sorted({(r["source"], r["task"]) for r in results}, key=lambda pair: (task_rank(pair[1]), pair[0]))
-    rewarded = [result for result in results if result["task"] in RL_TASKS]
+    pairs: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for result in results:
+        pairs[result["source"], result["task"]].append(result)
+    sorted_pairs = sorted(pairs.items(), key=lambda pair: pair_rank(pair[0]))
+    rewarded = [result for result in results if result["task"] in reward_score.PAPER_TASKS]
     return {
         "rows": len({result["index"] for result in results}),
         "answers": len(results),
-        "pairs": [
-            {
-                "source": source,
-                "task": task,
-                **_means([r for r in results if (r["source"], r["task"]) == (source, task)]),
-            }
-            for source, task in pairs
-        ],
-        "reward": {"tasks": list(RL_TASKS), **_means(rewarded)} if rewarded else None,
+        "pairs": [{"source": source, "task": task, **_means(own)} for (source, task), own in sorted_pairs],
+        "reward": {"tasks": list(reward_score.PAPER_TASKS), **_means(rewarded)} if rewarded else None,
     }
 
 
 def _means(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """n rows; mean and standard error of raw and reward; shares of parsed and of cut answers; mean tokens."""
-
-    def over_rows(values: list[float]) -> tuple[float | None, float | None]:
-        mean, error = mean_and_error(row_means((r["index"] for r in results), values).values())
-        return or_none(mean), or_none(error)
-
-    raw, raw_se = over_rows([number(r["raw"]) for r in results])
-    reward, reward_se = over_rows([number(r["score"]) for r in results])
-    return {
-        "n": len({r["index"] for r in results}),
-        "raw": raw,
-        "raw_se": raw_se,
-        "reward": reward,
-        "reward_se": reward_se,
-        "parsed": over_rows([r["parsed"] for r in results])[0],
-        "cut": over_rows([float(r["finish_reason"] == "length") for r in results])[0],
-        "num_tokens": over_rows([float(r["num_tokens"]) for r in results])[0],
+    indices = [result["index"] for result in results]
+    values = {
+        "raw": [number(result["raw"]) for result in results],
+        "reward": [number(result["score"]) for result in results],
+        "parsed": [result["parsed"] for result in results],
+        "cut": [float(result["finish_reason"] == "length") for result in results],
+        "num_tokens": [float(result["num_tokens"]) for result in results],
     }
+    means: dict[str, Any] = {"n": len(set(indices))}
+    for name, own in values.items():
+        mean, error = mean_and_error(row_means(indices, own).values())
+        means[name] = or_none(mean)
+        if name in ("raw", "reward"):
+            means[f"{name}_se"] = or_none(error)
+    return means
 
 
 def leaderboard(answers: Sequence[Answer]) -> dict[str, float]:
     """The benchmark's metrics that need no judge, over all these answers."""
-    records = []
-    for answer in answers:
-        row, extra = answer.row, answer.row.extra_info
-        if row.task in VQA_TASKS:
-            continue
-        records.append(
-            Record(
-                index=row.index,
-                task=row.task,
-                source=row.source,
-                prediction=answer.response,
-                question=extra.get("question") or "",
-                answer=row.ground_truth,
-                struc_info=load_struc_info(extra.get("struc_info") or "") or [],
-                fps=extra.get("fps"),
-            )
+    records = [
+        Record(
+            index=row.index,
+            task=row.task,
+            source=row.source,
+            prediction=response,
+            question=row.extra_info.get("question") or "",
+            answer=row.ground_truth,
+            struc_info=load_struc_info(row.extra_info.get("struc_info") or "") or [],
+            fps=row.extra_info.get("fps"),
         )
+        for row, _, response, *_ in answers
+        if row.task not in VQA_TASKS
+    ]
     if not records:
         return {}
     return score_records(records, encoder=reward_score.get_scorer(reward_tasks="all").encoder).metrics
@@ -292,22 +236,18 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     """The summary as two tables."""
     numbers = ("rows", "raw ± SE", "reward ± SE", "parsed", "cut", "tokens")
     table = compact_table(f"{summary['name']}: {summary['rows']} held-out rows", ("task", "source"), numbers)
-    last = None
-    for pair in summary["pairs"]:
-        if last not in (None, pair["task"]):
-            table.add_section()
-        last = pair["task"]
-        table.add_row(pair["task"], pair["source"], *_cells(pair))
-    if summary["reward"]:
+    for task, pairs in groupby(summary["pairs"], key=lambda pair: pair["task"]):
+        for pair in pairs:
+            table.add_row(task, pair["source"], *_cells(pair))
         table.add_section()
+    if summary["reward"]:
         table.add_row("RL tasks", "all", *_cells(summary["reward"]), style="bold")
     console.print(table, "")
-    if not summary["leaderboard"]:
-        return
-    metrics = compact_table("benchmark metrics", ("metric",), ("value",))
-    for name, value in summary["leaderboard"].items():
-        metrics.add_row(name, f"{value:.4f}")
-    console.print(metrics, "")
+    if summary["leaderboard"]:
+        metrics = compact_table("benchmark metrics", ("metric",), ("value",))
+        for name, value in summary["leaderboard"].items():
+            metrics.add_row(name, f"{value:.4f}")
+        console.print(metrics, "")
 
 
 def _cells(means: dict[str, Any]) -> list[str]:
@@ -317,11 +257,5 @@ def _cells(means: dict[str, Any]) -> list[str]:
         error = means[f"{key}_se"]
         return f"{means[key]:.3f}" + ("" if error is None else f" ± {error:.3f}")
 
-    return [
-        str(means["n"]),
-        with_error("raw"),
-        with_error("reward"),
-        f"{100 * means['parsed']:.0f}%",
-        f"{100 * means['cut']:.0f}%",
-        f"{means['num_tokens']:.0f}",
-    ]
+    shares = (f"{100 * means[key]:.0f}%" for key in ("parsed", "cut"))
+    return [str(means["n"]), with_error("raw"), with_error("reward"), *shares, f"{means['num_tokens']:.0f}"]

@@ -13,11 +13,13 @@ import os
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from recipe.medgrpo.evaluation.answers import model_folder
+from data_preprocess.common.atomic_file import whole_file
+from recipe.medgrpo.evaluation.answers import check_inputs
 from recipe.medgrpo.model_inputs.prompt_templates import TEMPLATES, apply_template
 
 #: Rows whose frames are held decoded at one time.
@@ -35,7 +37,7 @@ def _fingerprint(path: Path) -> dict:
     }
 
 
-def choose_rows(data_sources: list[str], tasks: list[str] | None, per_pair: int | None) -> list[int]:
+def rows_to_answer(data_sources: list[str], tasks: list[str] | None, per_pair: int | None) -> list[int]:
     """Row numbers to answer: those of ``tasks``, at most ``per_pair`` per data source, spread evenly over the file."""
     by_pair = defaultdict(list)
     for index, data_source in enumerate(data_sources):
@@ -61,7 +63,7 @@ def generate(
     per_pair: int | None = None,
     template: str | None = None,
     chat_template: str | None = None,
-) -> Path:
+) -> None:
     """Write the answers file ``out``; return at once if it is complete and was made from the same inputs.
 
     An interrupted call leaves ``out`` with ``.part`` at its end, which a call with the same inputs continues.
@@ -71,7 +73,7 @@ def generate(
         data: Parquet of data_preprocess.
         n: answers per row; ``temperature`` 0 is greedy (then n = 1).
         max_tokens: length limit of an answer, in tokens. The benchmark's own inference uses 256.
-        tasks, per_pair: which rows, see :func:`choose_rows`.
+        tasks, per_pair: which rows, see `rows_to_answer`.
         template: wording around each question, see recipe/medgrpo/model_inputs/prompt_templates.py.
         chat_template: format of the turns (Jinja), for a base model that has none; default: the model's own.
     """
@@ -87,8 +89,8 @@ def generate(
         with out.open(encoding="utf-8") as file:
             if json.loads(file.readline()).get("meta") == meta:
                 print(f"{out}: up to date")
-                return out
-    indices = choose_rows(pq.read_table(data, columns=["data_source"])["data_source"].to_pylist(), tasks, per_pair)
+                return
+    indices = rows_to_answer(pq.read_table(data, columns=["data_source"])["data_source"].to_pylist(), tasks, per_pair)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(out.name + ".part")
     done = _continue(part, meta, indices, n)
@@ -105,7 +107,7 @@ def generate(
             rows = table.take(chunk).to_pylist()
             for index, row, outputs in zip(chunk, rows, answer(rows), strict=True):
                 for sample, output in enumerate(outputs):
-                    record = {
+                    line = {
                         "index": index,
                         "sample": sample,
                         "data_source": row["data_source"],
@@ -113,12 +115,11 @@ def generate(
                         "num_tokens": len(output.token_ids),
                         "finish_reason": output.finish_reason,
                     }
-                    file.write(json.dumps(record, ensure_ascii=False) + "\n")
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
             # So that whoever is killed leaves whole chunks behind.
             file.flush()
             bar.update(len(chunk))
     os.replace(part, out)
-    return out
 
 
 def _continue(part: Path, meta: dict, indices: list[int], n: int) -> int:
@@ -128,23 +129,22 @@ def _continue(part: Path, meta: dict, indices: list[int], n: int) -> int:
     """
     head = json.dumps({"meta": meta}).encode()
     lines = part.read_bytes().split(b"\n")[:-1] if part.exists() else []
-    kept = 0
-    if lines and lines[0] == head:
-        for line, expected in zip(lines[1:], itertools.product(indices, range(n)), strict=False):
-            try:
-                record = json.loads(line)
-                if (record["index"], record["sample"]) != expected:
-                    break
-            except (ValueError, KeyError, TypeError):
-                break
-            kept += 1
-    if not (done := kept // n):
-        part.write_bytes(head + b"\n")
-        return 0
-    with part.open("r+b") as file:
-        file.truncate(sum(len(line) + 1 for line in lines[: 1 + done * n]))
-    print(f"{part}: goes on after {done} of {len(indices)} rows", flush=True)
+    pairs = zip(lines[1:], itertools.product(indices, range(n)), strict=False) if lines[:1] == [head] else ()
+    kept = [line for line, _ in itertools.takewhile(lambda pair: _is_answer(*pair), pairs)]
+    done = len(kept) // n
+    with whole_file(part) as temporary:
+        temporary.write_bytes(b"\n".join([head, *kept[: done * n], b""]))
+    if done:
+        print(f"{part}: goes on after {done} of {len(indices)} rows", flush=True)
     return done
+
+
+def _is_answer(line: bytes, place: tuple[int, int]) -> bool:
+    try:
+        answer = json.loads(line)
+        return (answer["index"], answer["sample"]) == place
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _load_engine(model: Path, decoding: dict, template: str | None, chat_template: str | None):
@@ -170,13 +170,8 @@ def _load_engine(model: Path, decoding: dict, template: str | None, chat_templat
         skip_mm_profiling=True,
         **({"dtype": "float32", "enforce_eager": True, "max_model_len": 4096} if on_cpu() else {}),
     )
-    sampling = SamplingParams(
-        n=decoding["n"],
-        temperature=decoding["temperature"],
-        max_tokens=decoding["max_tokens"],
-        # vLLM's CPU sampler knows no seed per request ("CPU Generator does not use offset"); the engine has its own.
-        seed=None if on_cpu() else decoding["seed"],
-    )
+    # vLLM's CPU sampler knows no seed per request ("CPU Generator does not use offset"); the engine has its own.
+    sampling = SamplingParams(**decoding | ({"seed": None} if on_cpu() else {}))
 
     def prompt(row: dict) -> dict:
         messages = encode.with_media(apply_template(row["prompt"], template), row)
@@ -200,13 +195,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face checkpoint folder")
     parser.add_argument("--data", type=Path, required=True, help="Parquet of data_preprocess")
     parser.add_argument("--out", type=Path, required=True, help="answers file to write (JSON lines)")
-    parser.add_argument("--n", type=int, default=1, help="answers per row")
-    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
-    parser.add_argument("--max-tokens", type=int, default=256, help="longest answer")
-    parser.add_argument("--seed", type=int, default=0)
+    add_decoding(parser)
     parser.add_argument("--tasks", nargs="+", help="only these tasks")
     parser.add_argument("--per-pair", type=int, help="at most so many rows per data source")
     add_wording(parser)
+
+
+def add_decoding(parser: argparse.ArgumentParser, count: str = "--n") -> None:
+    """How answers are sampled; `decoding` reads it."""
+    parser.add_argument(count, dest="n", type=int, default=1, help="answers per row; several need a temperature")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
+    parser.add_argument("--max-tokens", type=int, default=256, help="tokens per answer")
+    parser.add_argument("--seed", type=int, default=0, help="of the sampler")
+
+
+def decoding(args: argparse.Namespace) -> dict[str, Any]:
+    return {key: getattr(args, key) for key in ("n", "temperature", "max_tokens", "seed")}
 
 
 def add_wording(parser: argparse.ArgumentParser) -> None:
@@ -228,7 +232,8 @@ def _text_of(file: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    keys = ("n", "temperature", "max_tokens", "seed", "tasks", "per_pair", "template", "chat_template")
-    options = {key: getattr(args, key) for key in keys}
-    print(generate(model_folder(args.model), args.data, args.out, **options))
+    options = {key: getattr(args, key) for key in ("tasks", "per_pair", "template", "chat_template")}
+    folder = check_inputs(args.model, args.data, args.n, args.temperature)
+    generate(folder, args.data, args.out, **decoding(args), **options)
+    print(args.out)
     return 0

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from recipe.medgrpo.common.run_folder import read_jsonl
-from recipe.medgrpo.evaluation.answers import AnswersError, read_answers, read_rows
+from recipe.medgrpo.evaluation.answers import AnswersError, read_answers
 from reward_score.leaderboard import check_submission, write_submission
 from reward_score.leaderboard.submission import read_json, require_records
 
 
-class Entry(NamedTuple):
-    """An answer to the ``record``-th item of the test file; ``where`` names it in messages."""
+class FileAnswer(NamedTuple):
+    """An answer to the ``record``-th record of the test file; ``where`` names it in messages."""
 
     record: int
     qa_type: str
@@ -43,34 +43,29 @@ def run(args: argparse.Namespace) -> int:
     if (args.out is None) == (args.check is None):
         raise AnswersError("give --out, the submission to write, or --check, one to check; not both")
     test_file = str(args.ground_truth)
-    items = require_records(read_json(test_file), test_file)
+    records = require_records(read_json(test_file), test_file)
     if args.check is None:
-        entries = from_answers(args.answers) if args.answers else from_results(args.results)
-        write_submission(items, in_file_order(entries, items, args.ground_truth), args.out, test_file)
+        answers = from_answers(args.answers) if args.answers else from_results(args.results)
+        write_submission(records, in_file_order(answers, records, args.ground_truth), args.out, test_file)
     path = args.check or args.out
-    warnings = check_submission(path, test_file)
     console = Console()
-    for warning in warnings:
+    for warning in check_submission(path, test_file):
         console.print(f"[yellow]warning:[/yellow] {warning}")
-    console.print(f"{path}: {len(items)} predictions, checked against {test_file}", soft_wrap=True)
+    console.print(f"{path}: {len(records)} predictions, checked against {test_file}", soft_wrap=True)
     return 0
 
 
-def from_answers(files: Sequence[Path]) -> Iterable[Entry]:
+def from_answers(files: Sequence[Path]) -> Iterable[FileAnswer]:
     """First samples of answers files; the rows are looked up in the Parquet file that each names in its meta line."""
     for path in files:
-        meta = read_jsonl(path, "medgrpo generate")[:1]
-        if not meta or "meta" not in meta[0]:
-            raise AnswersError(f"{path}, line 1: expected {{'meta': ...}}; write it anew with medgrpo generate")
-        _, answers = read_answers(path, read_rows(Path(meta[0]["meta"]["data"]["path"])))
-        for answer in answers:
+        for answer in read_answers(path)[1]:
             extra = answer.row.extra_info
             if answer.sample == 0:
                 where = f"{path}, row {answer.row.index}"
-                yield Entry(extra.get("index"), extra.get("qa_type"), answer.response, where)
+                yield FileAnswer(extra.get("index"), extra.get("qa_type"), answer.response, where)
 
 
-def from_results(files: Sequence[Path]) -> Iterable[Entry]:
+def from_results(files: Sequence[Path]) -> Iterable[FileAnswer]:
     """First samples of results files."""
     for path in files:
         for result in read_jsonl(path, "medgrpo evaluate"):
@@ -78,35 +73,35 @@ def from_results(files: Sequence[Path]) -> Iterable[Entry]:
             if lacking := [name for name in ("sample", "record", "qa_type", "response") if name not in result]:
                 raise AnswersError(f"{where}: lacks {', '.join(lacking)}; write it anew with medgrpo evaluate")
             if result["sample"] == 0:
-                yield Entry(result["record"], result["qa_type"], result["response"], where)
+                yield FileAnswer(result["record"], result["qa_type"], result["response"], where)
 
 
-def in_file_order(entries: Iterable[Entry], items: Sequence[dict[str, Any]], test_file: Path) -> list[str]:
-    """One response per item of the test file, in its order.
+def in_file_order(answers: Iterable[FileAnswer], records: Sequence[dict[str, Any]], test_file: Path) -> list[str]:
+    """One response per record of the test file, in its order.
 
-    Errors:
-        AnswersError: an answer is no text, belongs to no item or to one of another qa_type (rows made from another
-            file), an item has two answers, or items have none.
+    Raises:
+        AnswersError: an answer is no text, belongs to no record or to one of another qa_type (rows made from another
+            file), a record has two answers, or records have none.
     """
     responses: dict[int, str] = {}
-    for entry in entries:
-        if not isinstance(entry.record, int) or not isinstance(entry.response, str):
+    for record, qa_type, response, where in answers:
+        if not isinstance(record, int) or not isinstance(response, str):
             raise AnswersError(
-                f"{entry.where}: record {entry.record!r} and a response of type {type(entry.response).__name__}; "
-                "needed are the position in the test file and a text"
+                f"{where}: record {record!r} and a response of type {type(response).__name__}; needed are the position "
+                "in the test file and a text"
             )
-        if not 0 <= entry.record < len(items) or items[entry.record].get("qa_type") != entry.qa_type:
+        if not 0 <= record < len(records) or records[record].get("qa_type") != qa_type:
             raise AnswersError(
-                f"{entry.where}: answers record {entry.record} ({entry.qa_type}), which {test_file} does not have; "
-                "make the rows from that very file with data_preprocess.medvidbench"
+                f"{where}: answers record {record} ({qa_type}), which {test_file} does not have; make the rows from "
+                "that very file with data_preprocess.medvidbench"
             )
-        if entry.record in responses:
-            raise AnswersError(f"{entry.where}: a second answer to record {entry.record} of {test_file}")
-        responses[entry.record] = entry.response
-    missing = [index for index in range(len(items)) if index not in responses]
+        if record in responses:
+            raise AnswersError(f"{where}: a second answer to record {record} of {test_file}")
+        responses[record] = response
+    missing = [index for index in range(len(records)) if index not in responses]
     if missing:
         raise AnswersError(
-            f"{len(missing)} of {len(items)} records of {test_file} have no answer (first: {missing[0]}); give the "
+            f"{len(missing)} of {len(records)} records of {test_file} have no answer (first: {missing[0]}); give the "
             "files of all splits, and see failed.jsonl of data_preprocess.medvidbench"
         )
-    return [responses[index] for index in range(len(items))]
+    return [responses[index] for index in range(len(records))]

@@ -7,9 +7,8 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw
@@ -19,40 +18,34 @@ from reward_score.tasks import stg, tag
 
 THUMBNAILS = 4
 THUMBNAIL_HEIGHT = 96
-KINDS = ("largest gain", "typical", "largest loss")
 #: Okabe-Ito colours of reference, before and after, told apart by everyone; the page's legend uses the same.
 COLORS = {"reference": "#009E73", "before": "#8A94A6", "after": "#0072B2"}
 
 
-@dataclass(frozen=True)
-class Thumbnail:
+class Thumbnail(NamedTuple):
     """A small picture as a data URI and its time in the clip, in seconds."""
 
     uri: str
     seconds: float
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(NamedTuple):
     """Answered intervals as (left, width) in percent of the clip."""
 
     who: str
     parts: list[tuple[float, float]]
 
 
-@dataclass(frozen=True)
-class Example:
-    """One held-out row with the first answer of either checkpoint."""
+class Example(NamedTuple):
+    """One held-out row: ``texts`` of reference, before and after, and the ``rewards`` of the latter two."""
 
     kind: str
     source: str
-    task: str
     question: str
-    reference: str
-    answers: dict[str, str]
+    texts: dict[str, str]
     rewards: dict[str, float]
-    thumbnails: list[Thumbnail] = field(default_factory=list)
-    timeline: list[Bar] = field(default_factory=list)
+    thumbnails: list[Thumbnail]
+    timeline: list[Bar]
 
 
 def pick(before: Evaluation, after: Evaluation, tasks: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
@@ -60,18 +53,18 @@ def pick(before: Evaluation, after: Evaluation, tasks: Sequence[str]) -> dict[st
 
     The rule is fixed so that a report cannot be flattered by choice. Only the first answer to a row counts here.
     """
-    old, new = (_first_answers(side) for side in (before, after))
+    old, new = _first_answers(before), _first_answers(after)
     chosen: dict[str, list[tuple[str, int]]] = {}
     for task in tasks:
         # An answer that the judge gave no verdict on has no score.
         scored = [i for i in old if old[i]["task"] == task and None not in (old[i]["score"], new[i]["score"])]
-        change = sorted((new[i]["score"] - old[i]["score"], i) for i in scored)
-        if not change:
+        changes = sorted((new[i]["score"] - old[i]["score"], i) for i in scored)
+        if not changes:
             continue
-        picks = dict(zip(KINDS, (change[-1], change[len(change) // 2], change[0]), strict=True))
+        picks = {"largest gain": changes[-1], "typical": changes[len(changes) // 2], "largest loss": changes[0]}
         rows: dict[int, str] = {}
-        for kind, (delta, index) in picks.items():
-            if kind == "typical" or (delta > 0 if kind == "largest gain" else delta < 0):
+        for kind, (change, index) in picks.items():
+            if kind == "typical" or (change > 0 if kind == "largest gain" else change < 0):
                 rows.setdefault(index, kind)
         chosen[task] = [(kind, index) for index, kind in rows.items()]
     return chosen
@@ -83,35 +76,26 @@ def _first_answers(side: Evaluation) -> dict[int, dict[str, Any]]:
 
 def build(before: Evaluation, after: Evaluation, tasks: Sequence[str], parquet: Path) -> dict[str, list[Example]]:
     """The examples of each task. Frames that are not on this machine leave an example without thumbnails."""
-    chosen = pick(before, after, tasks)
     columns = [name for name in ("videos", "images", "extra_info") if name in pq.read_schema(parquet).names]
     table = pq.read_table(parquet, columns=columns)
-    old, new = (_first_answers(side) for side in (before, after))
-    examples: dict[str, list[Example]] = {}
-    for task, picks in chosen.items():
-        examples[task] = []
-        for kind, index in picks:
-            record = table.slice(index, 1).to_pylist()[0]
-            frames, fps = _frames(record)
-            texts = {
-                "reference": old[index]["ground_truth"],
-                "before": old[index]["response"],
-                "after": new[index]["response"],
-            }
-            examples[task].append(
-                Example(
-                    kind=kind,
-                    source=old[index]["source"],
-                    task=task,
-                    question=record["extra_info"]["question"],
-                    reference=texts["reference"],
-                    answers={who: texts[who] for who in ("before", "after")},
-                    rewards={"before": old[index]["score"], "after": new[index]["score"]},
-                    thumbnails=_thumbnails(frames, fps, texts if task == "stg" else {}),
-                    timeline=_timeline(texts, len(frames) / fps) if task == "tag" else [],
-                )
-            )
-    return examples
+    old, new = _first_answers(before), _first_answers(after)
+
+    def example(kind: str, index: int) -> Example:
+        row, task = table.slice(index, 1).to_pylist()[0], old[index]["task"]
+        frames, fps = _frames(row)
+        answers = {"before": old[index], "after": new[index]}
+        texts = {"reference": old[index]["ground_truth"]} | {who: one["response"] for who, one in answers.items()}
+        return Example(
+            kind,
+            old[index]["source"],
+            row["extra_info"]["question"],
+            texts,
+            rewards={who: one["score"] for who, one in answers.items()},
+            thumbnails=_thumbnails(frames, fps, texts if task == "stg" else {}),
+            timeline=_timeline(texts, len(frames) / fps) if task == "tag" else [],
+        )
+
+    return {task: [example(*one) for one in picks] for task, picks in pick(before, after, tasks).items()}
 
 
 def _frames(record: dict[str, Any]) -> tuple[list[str], float]:
@@ -151,7 +135,7 @@ def _picture(path: Path, boxes: dict[str, Sequence[float] | None]) -> str:
 
 
 def _timeline(texts: dict[str, str], duration: float) -> list[Bar]:
-    """Bars of the spans in ``texts`` over a clip of ``duration`` seconds; parts outside the clip are cut off."""
+    """Bars of the spans in ``texts`` over a clip of ``duration`` seconds, parts outside of it left out."""
     bars = []
     for who, text in texts.items():
         spans = ((max(0.0, start), min(duration, end)) for start, end in tag.parse(text))

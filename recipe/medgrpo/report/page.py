@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from recipe.medgrpo.report import run_data as report_data
 from recipe.medgrpo.report import wording as report_text
 from recipe.medgrpo.report.run_data import Agreement, Comparison, Metrics, Series
 from reward_score.errors import NormalizationError
+from reward_score.normalization.artifact import ALL_SOURCES
 
 #: Metrics of verl's log that tell whether a run is well, by the title of their panel; those never logged are left out.
 HEALTH = {
@@ -94,13 +96,17 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
         "title": f"MedGRPO run: {run_dir.root.resolve().name}",
         "warning": warning,
         "verdict": report_text.verdict(comparison[-1]),
-        "tiles": report_text.tiles(comparison[-1], policy, metrics, timings),
+        "overall": comparison[-1],
+        "policy": policy,
+        "steps": [step for step in metrics if step > 0],
+        "timings": timings,
         "notes": notes,
         "comparison": comparison,
         "leaderboard": report_text.leaderboard_changes(before, after),
-        "plots": {name: data_uri(pictures.get(name)) for name in (*PLOTS, "calibration")},
+        "plots": {name: data_uri(pictures.get(name)) for name in PLOTS},
+        "artifact": artifact,
+        "all_sources": ALL_SOURCES,
         "ratios": median_ratios(artifact) if artifact else {},
-        "calibration": report_text.calibration_table(artifact) if artifact else [],
         "examples": report_examples.build(before, after, tasks, report_data.held_out_file(run_dir, after)),
         "colors": report_examples.COLORS,
         "facts": report_text.facts(config, metrics, policy, before, after, timings),
@@ -111,7 +117,7 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
 
 # ---- pictures ------------------------------------------------------------------------------------------------------
 
-PLOTS = ("change", "rewards", "health", "agreement")
+PLOTS = ("change", "rewards", "health", "agreement", "calibration")
 
 
 def draw(
@@ -144,21 +150,14 @@ def draw(
 
 def data_uri(picture: Path | None) -> str | None:
     """A PNG picture as an address that holds it; None without a picture."""
-    if picture is None:
-        return None
-    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")
+    return picture and "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")
 
 
 def render(context: dict[str, Any]) -> str:
     """The page, from the template and its ``context``."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters.update(
-        num=report_text.num,
-        share=report_text.share,
-        change=report_text.change,
-        mood=report_text.mood,
-        task_name=task_name,
-    )
+    filters = (report_text.num, report_text.share, report_text.change, report_text.mood, report_text.duration)
+    environment.filters.update({function.__name__: function for function in (*filters, task_name)})
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(context)
 
 
@@ -167,22 +166,19 @@ def print_comparison(comparison: list[Comparison], console: Console) -> None:
     numbers = ("rows", "reward", "→", "change ± SE", "raw", "→", "parsed %", "cut %")
     table = compact_table("held-out rows, before and after RL", ("task", "source"), numbers)
     colors = {"good": "green", "bad": "red", "": "default"}
-    last = None
-    for line in comparison:
-        section = line.group, line.task if line.group == "pair" else ""
-        if last not in (None, section):
-            table.add_section()
-        last = section
-        table.add_row(
-            *(("RL", "all tasks") if line.group == "overall" else (line.task, line.source)),
-            str(line.n),
-            report_text.num(line.reward.before),
-            report_text.num(line.reward.after),
-            f"[{colors[report_text.mood(line.reward)]}]{report_text.change(line.reward)}[/]",
-            report_text.num(line.raw.before),
-            report_text.num(line.raw.after),
-            f"{100 * line.parsed.before:.0f} {100 * line.parsed.after:.0f}",
-            f"{100 * line.cut.before:.0f} {100 * line.cut.after:.0f}",
-            style="" if line.group == "pair" else "bold",
-        )
+    for _, lines in groupby(comparison, key=lambda line: (line.group, line.group == "pair" and line.task)):
+        for line in lines:
+            table.add_row(
+                *(("RL", "all tasks") if line.group == "overall" else (line.task, line.source)),
+                str(line.n),
+                report_text.num(line.reward.before),
+                report_text.num(line.reward.after),
+                f"[{colors[report_text.mood(line.reward)]}]{report_text.change(line.reward)}[/]",
+                report_text.num(line.raw.before),
+                report_text.num(line.raw.after),
+                f"{100 * line.parsed.before:.0f} {100 * line.parsed.after:.0f}",
+                f"{100 * line.cut.before:.0f} {100 * line.cut.after:.0f}",
+                style="" if line.group == "pair" else "bold",
+            )
+        table.add_section()
     console.print(table)

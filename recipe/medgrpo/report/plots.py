@@ -18,12 +18,15 @@ from recipe.medgrpo.common.plot_style import (
     BEFORE,
     FAINT,
     GOOD,
-    _canvas,
+    canvas,
     source_styles,
     task_name,
 )
 from recipe.medgrpo.evaluation.answers import task_rank
 from recipe.medgrpo.report.run_data import MAX_DIFFERENCE, MIN_CORRELATION, Agreement, Change, Series
+
+#: Label to (steps, values), each of shape (steps,).
+Lines = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
@@ -39,64 +42,55 @@ def smooth(values: np.ndarray) -> np.ndarray:
     return np.divide(total, weight, out=np.full(len(values), np.nan), where=weight > 1e-9)
 
 
-def _curve(axes: Axes, steps: np.ndarray, values: np.ndarray, color: str, marker: str) -> None:
-    faint = 0.4 if len(steps) <= 200 else 0.12
-    axes.plot(steps, values, linestyle="none", marker=marker, markersize=2.6, color=color, alpha=faint)
-    axes.plot(steps, smooth(values), color=color, linewidth=1.8)
+def _panel(axes: Axes, title: str, lines: Lines, styles: Mapping[str, Mapping[str, str]]) -> None:
+    for label, (steps, values) in lines.items():
+        if not np.isnan(values).all():
+            faint = 0.4 if len(steps) <= 200 else 0.12
+            axes.plot(steps, values, **styles[label], linestyle="none", markersize=2.6, alpha=faint)
+            axes.plot(steps, smooth(values), color=styles[label]["color"], linewidth=1.8)
+    axes.set_title(title)
+    axes.set_xlabel("training step")
 
 
-def _key(color: str, marker: str, label: str) -> Line2D:
-    return Line2D([], [], color=color, marker=marker, markersize=4, linewidth=1.8, label=label)
+def _keys(styles: Mapping[str, Mapping[str, str]]) -> list[Line2D]:
+    return [Line2D([], [], **style, markersize=4, linewidth=1.8, label=label) for label, style in styles.items()]
 
 
-def plot_rewards(series: Mapping[tuple[str, str], Series], path: Path) -> Path:
+def plot_rewards(pairs: Mapping[tuple[str, str], Series], path: Path) -> Path:
     """Reward during training: a row of two panels per task (raw and normalized), a line per source.
 
     Args:
-        series: (source, task) to ``step``, ``raw`` and ``reward``, each of shape (steps,): means of the step's answers.
+        pairs: see `run_data.pair_series`.
         path: the PNG to write.
     """
-    tasks = sorted({task for _, task in series}, key=task_rank)
-    styles = source_styles(source for source, _ in series)
-    with _canvas(10.8, 0.5 + 2.5 * len(tasks), path) as figure:
+    tasks = sorted({task for _, task in pairs}, key=task_rank)
+    styles = source_styles(source for source, _ in pairs)
+    with canvas(10.8, 0.5 + 2.5 * len(tasks), path) as figure:
         grid = figure.subplots(len(tasks), 2, squeeze=False, sharex=True)
         for row, task in zip(grid, tasks, strict=True):
+            own = {source: values for (source, of_task), values in sorted(pairs.items()) if of_task == task}
             for axes, key, words in zip(row, ("raw", "reward"), ("raw score", "reward (normalized)"), strict=True):
-                for (source, of_task), values in sorted(series.items()):
-                    if of_task == task and not np.isnan(values[key]).all():
-                        _curve(axes, values["step"], values[key], **styles[source])
-                axes.set_title(f"{task_name(task)} · {words}")
+                lines = {source: (values["step"], values[key]) for source, values in own.items()}
+                _panel(axes, f"{task_name(task)} · {words}", lines, styles)
                 axes.tick_params(labelbottom=True)
-        for axes in grid[-1]:
-            axes.set_xlabel("training step")
-        keys = [_key(**style, label=source) for source, style in styles.items()]
-        figure.legend(handles=keys, loc="outside upper center", ncols=len(keys))
+        figure.legend(handles=_keys(styles), loc="outside upper center", ncols=len(styles))
     return path
 
 
-def plot_panels(panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], path: Path) -> Path:
-    """Small multiples of training curves, three in a row.
-
-    Args:
-        panels: title to {line label: (steps, values)}, each array of shape (steps,); a title with "(share)" gets the
-            axis 0 to 1.
-        path: the PNG to write.
-    """
+def plot_panels(panels: Mapping[str, Lines], path: Path) -> Path:
+    """Small multiples of training curves by title, three in a row; one with "(share)" in it gets the axis 0 to 1."""
     rows = -(-len(panels) // 3)
-    with _canvas(10.8, 2.5 * rows, path) as figure:
+    with canvas(10.8, 2.5 * rows, path) as figure:
         grid = figure.subplots(rows, 3, squeeze=False).ravel()
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         for axes, (title, lines) in zip(grid, panels.items(), strict=False):
             styles = source_styles(lines)
-            for label, (steps, values) in lines.items():
-                _curve(axes, steps, values, **styles[label])
-            axes.set_title(title)
+            _panel(axes, title, lines, styles)
             if "(share)" in title:
                 axes.set_ylim(-0.03, 1.05)
             if len(lines) > 1:
-                axes.legend(handles=[_key(**styles[label], label=label) for label in lines], fontsize=8, ncols=4)
-            axes.set_xlabel("training step")
+                axes.legend(handles=_keys(styles), fontsize=8, ncols=4)
     return path
 
 
@@ -106,7 +100,7 @@ def plot_agreement(policy: Agreement, path: Path) -> Path:
         "1 - correlation": (1 - policy.correlation, 1 - MIN_CORRELATION),
         "mean difference of probabilities": (policy.difference, MAX_DIFFERENCE),
     }
-    with _canvas(10.8, 2.5, path) as figure:
+    with canvas(10.8, 2.5, path) as figure:
         for axes, (title, (values, limit)) in zip(figure.subplots(1, 2), panels.items(), strict=True):
             # Exact agreement is 0, which a log axis cannot show: it sits on the floor.
             axes.semilogy(policy.steps, np.maximum(values, 1e-9), marker="o", markersize=3, linewidth=1.2, color=AFTER)
@@ -120,7 +114,7 @@ def plot_agreement(policy: Agreement, path: Path) -> Path:
 
 def plot_change(changes: Mapping[str, Change], path: Path) -> Path:
     """Held-out reward before and after, one line per label, with the standard error of the paired difference."""
-    with _canvas(10.8, 0.9 + 0.3 * len(changes), path) as figure:
+    with canvas(10.8, 0.9 + 0.3 * len(changes), path) as figure:
         axes = figure.subplots()
         for y, (before, after, _, error) in enumerate(reversed(changes.values())):
             up = after >= before

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,8 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from recipe.medgrpo.common.run_folder import EvalDir, RunDir, RunDirError, read_json, read_jsonl
-from recipe.medgrpo.evaluation.answers import RL_TASKS, mean_and_error, number, row_means, task_rank
+from recipe.medgrpo.evaluation.answers import mean_and_error, number, pair_rank, row_means, task_rank
+from reward_score import PAPER_TASKS
 
 CORRELATION = "training/rollout_actor_probs_pearson_corr"
 DIFFERENCE = "training/rollout_probs_diff_mean"
@@ -38,9 +39,8 @@ Series = dict[str, np.ndarray]
 def read_metrics(files: Sequence[Path]) -> Metrics:
     """verl's file logs as one table, step to {metric: value}, in the order of steps.
 
-    verl 0.9.1 writes ``{"step": int, "data": {name: number}}`` per line and truncates the file at each start, so a
-    resumed run has several. A later start repeats the steps after its checkpoint: files are taken in the order of their
-    first step (then of their name), and later values win.
+    verl truncates the file at each start, so a resumed run has several. A later start repeats the steps after its
+    checkpoint: files are taken in the order of their first step (then of their name), and later values win.
     """
     starts = []
     for path in files:
@@ -73,32 +73,36 @@ def pair_series(metrics: Metrics) -> dict[tuple[str, str], Series]:
         for name in figures:
             if found := PAIR.fullmatch(name):
                 steps[found.groups()].append(step)
-    found = {}
-    for (source, task), own in sorted(steps.items()):
-        names = {"answers": "answers", **PAIR_METRICS}
-        found[source, task] = {"step": np.asarray(own)} | {
+    return {
+        (source, task): {"step": np.asarray(own)}
+        | {
             key: np.asarray([metrics[step].get(f"medgrpo/{source}/{task}/{name}", math.nan) for step in own])
-            for key, name in names.items()
+            for key, name in {"answers": "answers", **PAIR_METRICS}.items()
         }
-    return found
+        for (source, task), own in sorted(steps.items())
+    }
 
 
 def task_series(pairs: Mapping[tuple[str, str], Series]) -> dict[str, Series]:
     """Task to ``step`` and the keys of PAIR_METRICS: means over the task's sources, weighted by their answers."""
-    merged = {}
-    for task in sorted({task for _, task in pairs}, key=task_rank):
-        sources = [values for (_, of_task), values in pairs.items() if of_task == task]
-        steps = np.unique(np.concatenate([values["step"] for values in sources]))
-        merged[task] = {"step": steps}
-        for key in PAIR_METRICS:
-            total, answers = np.zeros(len(steps)), np.zeros(len(steps))
-            for values in sources:
-                known = ~np.isnan(values[key])
-                places = np.searchsorted(steps, values["step"][known])
-                total[places] += (values[key] * values["answers"])[known]
-                answers[places] += values["answers"][known]
-            merged[task][key] = np.divide(total, answers, out=np.full(len(steps), math.nan), where=answers > 0)
-    return merged
+    return {
+        task: _merged([values for (_, of_task), values in pairs.items() if of_task == task])
+        for task in sorted({task for _, task in pairs}, key=task_rank)
+    }
+
+
+def _merged(sources: Sequence[Series]) -> Series:
+    steps = np.unique(np.concatenate([values["step"] for values in sources]))
+
+    def by_source(key: str) -> np.ma.MaskedArray:
+        grid = np.full((len(sources), len(steps)), math.nan)
+        for line, values in zip(grid, sources, strict=True):
+            line[np.searchsorted(steps, values["step"])] = values[key]
+        return np.ma.masked_invalid(grid)
+
+    answers = by_source("answers").filled(0)
+    means = {key: np.ma.average(by_source(key), axis=0, weights=answers).filled(math.nan) for key in PAIR_METRICS}
+    return {"step": steps, **means}
 
 
 def lost_steps(metrics: Metrics) -> list[int]:
@@ -108,11 +112,7 @@ def lost_steps(metrics: Metrics) -> list[int]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the trainer's token probabilities are from the rollout engine's, over all steps of a run.
-
-    ``unknown`` counts training steps without these figures: verl logs nothing where they are undefined (no token, or
-    all of one probability).
-    """
+    """How far the trainer's token probabilities are from the rollout engine's; ``unknown`` steps logged none."""
 
     steps: np.ndarray
     correlation: np.ndarray
@@ -144,11 +144,7 @@ def agreement(metrics: Metrics) -> Agreement | None:
 
 
 def held_out_file(run: RunDir, evaluation: Evaluation) -> Path:
-    """The run directory's own held-out rows, or else those that were evaluated.
-
-    Raises:
-        RunDirError: neither is there.
-    """
+    """The run directory's own held-out rows, or else those that were evaluated."""
     for file in (run.val, Path(evaluation.summary["data"])):
         if file.is_file():
             return file
@@ -158,7 +154,7 @@ def held_out_file(run: RunDir, evaluation: Evaluation) -> Path:
 def artifact_file(run: RunDir, config: DictConfig) -> Path:
     """The normalization that RL used: its copy next to the checkpoints, the run directory's own, or the configured one.
 
-    In this order, because the configured path is void, or somebody else's, once a run has been moved.
+    The configured path comes last because it may be somebody else's once a run has been moved.
     """
     configured = OmegaConf.select(config, "medgrpo.reward.artifact", throw_on_missing=False)
     for file in (run.rl / "normalization.json", run.normalization, *([Path(configured)] if configured else [])):
@@ -170,8 +166,7 @@ def artifact_file(run: RunDir, config: DictConfig) -> Path:
 # ---- before and after ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """One evaluated checkpoint: its summary and its answers."""
 
     summary: dict[str, Any]
@@ -179,9 +174,8 @@ class Evaluation:
 
 
 def read_evaluation(directory: EvalDir) -> Evaluation:
-    return Evaluation(
-        read_json(directory.summary, "medgrpo evaluate"), read_jsonl(directory.results, "medgrpo evaluate")
-    )
+    command = "medgrpo evaluate"
+    return Evaluation(read_json(directory.summary, command), read_jsonl(directory.results, command))
 
 
 class Change(NamedTuple):
@@ -217,14 +211,11 @@ class Comparison:
     @property
     def rewarded(self) -> bool:
         """Whether RL rewards it."""
-        return self.group == "overall" or self.task in RL_TASKS
+        return self.group == "overall" or self.task in PAPER_TASKS
 
 
 def compare(before: Evaluation, after: Evaluation) -> list[Comparison]:
-    """Paired comparison, row by row, of two evaluations over the same rows.
-
-    Returns:
-        One comparison per (source, task), then per task over its sources, then ``overall`` (the tasks of RL).
+    """Paired comparison, row by row: per (source, task), then per task, then ``overall`` (the tasks of RL).
 
     Raises:
         RunDirError: the two were made over different rows or with different normalizations.
@@ -244,12 +235,12 @@ def compare(before: Evaluation, after: Evaluation) -> list[Comparison]:
         )
     means = {key: [_row_means(side, key) for side in sides] for key in ("score", "raw", "parsed", "cut")}
     pair_of = {result["index"]: (result["source"], result["task"]) for result in before.results}
-    groups: dict[tuple[str, str, str], list[int]] = {}
-    for source, task in sorted(set(pair_of.values()), key=lambda pair: (task_rank(pair[1]), pair[0])):
-        groups["pair", source, task] = [index for index, pair in pair_of.items() if pair == (source, task)]
-    for task in dict.fromkeys(task for _, _, task in groups):
-        groups["task", "all", task] = [index for index, pair in pair_of.items() if pair[1] == task]
-    groups["overall", "all", " ".join(RL_TASKS)] = [i for i, pair in pair_of.items() if pair[1] in RL_TASKS]
+    groups: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for index, (source, task) in sorted(pair_of.items(), key=lambda item: pair_rank(item[1])):
+        groups["pair", source, task].append(index)
+    for (_, _, task), indices in list(groups.items()):
+        groups["task", "all", task] += indices
+    groups["overall", "all", " ".join(PAPER_TASKS)] = [i for i, (_, task) in pair_of.items() if task in PAPER_TASKS]
     return [
         Comparison(*group, len(indices), *(_change(*means[key], indices) for key in means))
         for group, indices in groups.items()
@@ -257,10 +248,9 @@ def compare(before: Evaluation, after: Evaluation) -> list[Comparison]:
 
 
 def _row_means(side: Evaluation, key: str) -> dict[int, float]:
+    values = (number(result[key]) for result in side.results)
     if key == "cut":
-        values = (float(result["finish_reason"] == "length") for result in side.results)
-    else:
-        values = (number(result[key]) for result in side.results)
+        values = (float(result.get("finish_reason") == "length") for result in side.results)
     return row_means((result["index"] for result in side.results), values)
 
 
@@ -272,22 +262,13 @@ def _change(old: dict[int, float], new: dict[int, float], indices: Sequence[int]
 # ---- answers cut at the token limit --------------------------------------------------------------------------------
 
 
-class CutRise(NamedTuple):
-    """Shares of cut answers in [0, 1] that rose; ``where`` is ``<task> on <source>``."""
-
-    where: str
-    before: float
-    after: float
+def held_out_cut_rises(comparison: Sequence[Comparison]) -> dict[str, Change]:
+    """``<task> on <source>`` to the shares of cut held-out answers, where RL raised them by more than MAX_CUT_RISE."""
+    return {f"{line.task} on {line.source}": line.cut for line in comparison if line.group == "pair" and line.cut.rises}
 
 
-def held_out_cut_rises(comparison: Sequence[Comparison]) -> list[CutRise]:
-    """Pairs of which RL made more held-out answers be cut, by more than MAX_CUT_RISE; the worst first."""
-    pairs = (line for line in comparison if line.group == "pair" and line.cut.rises)
-    return _worst_first(CutRise(f"{line.task} on {line.source}", *line.cut[:2]) for line in pairs)
-
-
-def logged_cut_rises(metrics: Metrics, pairs: Mapping[tuple[str, str], Series]) -> list[CutRise]:
-    """Pairs whose logged share rose by more than MAX_CUT_RISE from the first to the last tenth of their steps.
+def logged_cut_rises(metrics: Metrics, pairs: Mapping[tuple[str, str], Series]) -> dict[str, Change]:
+    """``<task> on <source>`` to the logged shares in the first and the last tenth of its steps, where they rose.
 
     A tenth of a short run holds a few answers of a pair, one of which is more than MAX_CUT_RISE: a rise must also be
     more than two standard errors. A log without shares of pairs (of an older version, or of verl's own sampler) has
@@ -300,17 +281,15 @@ def logged_cut_rises(metrics: Metrics, pairs: Mapping[tuple[str, str], Series]) 
             logged[f"{task} on {source}"] = values["cut"][known], values["answers"][known]
     steps, cut = series(metrics, CLIP_RATIO)
     if not logged and len(steps):
+        # verl logs no number of answers; a step has so many that chance is small.
         logged["all answers"] = cut, np.asarray([metrics[step].get("medgrpo/answers", 1e6) for step in steps])
-    rises = []
-    for where, (cut, answers) in logged.items():
-        tenth = math.ceil(len(cut) / 10)
-        ends = slice(tenth), slice(-tenth, None)
-        before, after = (float(np.average(cut[end], weights=answers[end])) for end in ends)
-        variances = [p * (1 - p) / answers[end].sum() for p, end in zip((before, after), ends, strict=True)]
-        if after - before > max(MAX_CUT_RISE, 2 * math.sqrt(sum(variances))):
-            rises.append(CutRise(where, before, after))
-    return _worst_first(rises)
+    changes = {where: _first_to_last_tenth(*values) for where, values in logged.items()}
+    return {where: change for where, change in changes.items() if change.rises and change.delta > 2 * change.error}
 
 
-def _worst_first(rises: Iterable[CutRise]) -> list[CutRise]:
-    return sorted(rises, key=lambda rise: rise.before - rise.after)
+def _first_to_last_tenth(shares: np.ndarray, answers: np.ndarray) -> Change:
+    tenth = math.ceil(len(shares) / 10)
+    ends = slice(tenth), slice(-tenth, None)
+    before, after = (float(np.average(shares[end], weights=answers[end])) for end in ends)
+    variances = (p * (1 - p) / answers[end].sum() for p, end in zip((before, after), ends, strict=True))
+    return Change(before, after, after - before, math.sqrt(sum(variances)))

@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-import reward_score
 from recipe.medgrpo.evaluation.answers import describe_decoding
 from recipe.medgrpo.report.run_data import (
     MAX_DIFFERENCE,
@@ -19,18 +17,16 @@ from recipe.medgrpo.report.run_data import (
     Agreement,
     Change,
     Comparison,
-    CutRise,
     Evaluation,
     Metrics,
     lost_steps,
 )
-from reward_score.normalization.artifact import ALL_SOURCES
 
 #: Pairs that a warning names.
 NAMED = 5
 
 
-def cut_warning(held_out: Sequence[CutRise], logged: Sequence[CutRise]) -> list[str]:
+def cut_warning(held_out: Mapping[str, Change], logged: Mapping[str, Change]) -> list[str]:
     """A title and paragraphs if RL made more answers be cut at the token limit (see ``run_data``); empty if not."""
     measured = {"On held-out rows, before and after RL": held_out, "In training, first and last tenth of steps": logged}
     found = [f"{words}: {_named(rises)}." for words, rises in measured.items() if rises]
@@ -47,8 +43,9 @@ def cut_warning(held_out: Sequence[CutRise], logged: Sequence[CutRise]) -> list[
     ]
 
 
-def _named(rises: Sequence[CutRise]) -> str:
-    named = ", ".join(f"{rise.where} {100 * rise.before:.0f}% → {100 * rise.after:.0f}%" for rise in rises[:NAMED])
+def _named(rises: Mapping[str, Change]) -> str:
+    worst = sorted(rises.items(), key=lambda rise: -rise[1].delta)[:NAMED]
+    named = ", ".join(f"{where} {share(of.before)} → {share(of.after)}" for where, of in worst)
     return f"{named}, and {len(rises) - NAMED} more" if len(rises) > NAMED else named
 
 
@@ -64,39 +61,12 @@ def verdict(overall: Comparison) -> str:
     return f"{words} ± {error:.3f} (standard error) on {overall.n} rows{multiple}."
 
 
-class Tile(NamedTuple):
-    """A card below the verdict."""
-
-    name: str
-    value: str
-    note: str
-    mood: str = ""
-
-
-def tiles(overall: Comparison, policy: Agreement | None, metrics: Metrics, timings: dict[str, float]) -> list[Tile]:
-    """The cards below the verdict."""
-    reward, parsed = overall.reward, overall.parsed
-    steps = [step for step in metrics if step > 0]
-    cards = [
-        Tile("held-out reward, change", f"{reward.delta:+.3f}", f"standard error {num(reward.error)}", mood(reward)),
-        Tile("answers parsed after RL", share(parsed.after), f"{share(parsed.before)} before"),
-        Tile("training steps", str(max(steps, default=0)), f"{len(steps)} logged"),
-    ]
-    if policy:
-        value, color = ("pass", "good") if policy.passed else ("FAIL", "bad")
-        note = "correlation ≥ {:.6f}, difference ≤ {:.1e}".format(*policy.worst)
-        cards.append(Tile("trained policy = sampled policy", value, note, color))
-    if timings:
-        cards.append(Tile("wall time", duration(sum(timings.values())), "all stages"))
-    return cards
-
-
 def notes(metrics: Metrics, pairs: Collection[tuple[str, str]], policy: Agreement | None) -> list[str]:
     """What the page lacks, and whether rollout and trainer disagree; ``pairs`` have figures in the log."""
     if not metrics:
         return [
-            "The trainer's file logger was off, so the page has no curves of training and cannot say whether the "
-            "trained policy was the sampled one: set trainer.logger to a list with file, and VERL_FILE_LOGGER_PATH to "
+            "The trainer's file logger was off: the page has no curves of training and cannot say whether the trained "
+            "policy was the sampled one. Add file to trainer.logger, and set VERL_FILE_LOGGER_PATH to "
             "RUN/rl/metrics.jsonl."
         ]
     found = []
@@ -135,10 +105,13 @@ def facts(
     timings: dict[str, float],
 ) -> dict[str, str]:
     """What was run, as name and text; a setting that the run did not record is left out."""
-    found = {"model before": before.summary["model"], "model after": after.summary["model"]}
-    found["held-out data"] = f"{after.summary['data']} ({after.summary['rows']} rows)"
-    found["evaluation decoding"] = describe_decoding(after.summary["decoding"])
-    found["normalization"] = after.summary["normalization"] or "none"
+    found = {
+        "model before": before.summary["model"],
+        "model after": after.summary["model"],
+        "held-out data": f"{after.summary['data']} ({after.summary['rows']} rows)",
+        "evaluation decoding": describe_decoding(after.summary["decoding"]),
+        "normalization": after.summary["normalization"] or "none",
+    }
     settings = {
         "training data": "data.train_files",
         "seed": "data.seed",
@@ -149,16 +122,13 @@ def facts(
         "clip high": "actor_rollout_ref.actor.clip_ratio_high",
         "reward": "medgrpo.reward",
     }
-    for name, key in settings.items():
-        value = OmegaConf.select(config, key, throw_on_missing=False)
-        if value is not None:
-            found[name] = str(value)
+    values = {name: OmegaConf.select(config, key, throw_on_missing=False) for name, key in settings.items()}
+    found |= {name: str(value) for name, value in values.items() if value is not None}
     if metrics:
         found["steps"] = str(max(metrics))
     if policy:
         found["rollout vs trainer"] = "correlation ≥ {:.6f}, mean difference ≤ {:.1e}".format(*policy.worst)
-    for stage, seconds in timings.items():
-        found[f"time: {stage}"] = duration(seconds)
+    found |= {f"time: {stage}": duration(seconds) for stage, seconds in timings.items()}
     found["versions"] = ", ".join(f"{name} {number}" for name, number in versions().items())
     return found
 
@@ -179,22 +149,6 @@ def leaderboard_changes(before: Evaluation, after: Evaluation) -> dict[str, Chan
     old, new = before.summary["leaderboard"], after.summary["leaderboard"]
     both = (name for name in old if old[name] is not None and new.get(name) is not None)
     return {name: Change(old[name], new[name], new[name] - old[name]) for name in both}
-
-
-def calibration_table(artifact: reward_score.Artifact) -> list[dict[str, Any]]:
-    """The artifact's quartiles as rows of a table."""
-    rows = []
-    for key, entry in sorted(artifact.entries.items()):
-        source, task, component = key.split("|")
-        rows.append(
-            {
-                "source": "all" if source == ALL_SOURCES else source,
-                "task": task,
-                "component": component,
-                **entry.model_dump(),
-            }
-        )
-    return rows
 
 
 # ---- formats -------------------------------------------------------------------------------------------------------

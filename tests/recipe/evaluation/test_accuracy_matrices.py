@@ -193,7 +193,7 @@ def test_results_without_images_are_refused(call, tmp_path):
     with pytest.raises(AnswersError, match="no question of the tasks"):
         call(accuracy_matrices, "--run", f"m={folder}", "--out", tmp_path / "out")
     old = {key: value for key, value in line(0).items() if key != "num_options"}
-    with pytest.raises(AnswersError, match="num_options"):
+    with pytest.raises(AnswersError, match="lack 'num_options'"):
         call(accuracy_matrices, "--run", f"m={write(tmp_path / 'old', [old])}", "--out", tmp_path / "out")
     with pytest.raises(AnswersError, match="NAME=FOLDER"):
         call(accuracy_matrices, "--run", "m", "--out", tmp_path / "out")

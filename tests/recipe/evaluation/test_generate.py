@@ -42,7 +42,8 @@ def whole(world, model, engine, tmp_path):
     """Bytes of an uninterrupted file of two answers a row, and what makes such a file."""
 
     def run(name, **options):
-        return generate.generate(model, world.val, tmp_path / name, **{"n": 2, "temperature": 1.0, **options})
+        generate.generate(model, world.val, tmp_path / name, **{"n": 2, "temperature": 1.0, **options})
+        return tmp_path / name
 
     content = run("whole").read_bytes()
     engine.asked.clear()

@@ -22,7 +22,7 @@ from recipe.medgrpo.report import page as report
 from recipe.medgrpo.report import plots as report_plots
 from recipe.medgrpo.report import run_data as report_data
 from recipe.medgrpo.report import wording as report_text
-from recipe.medgrpo.report.run_data import Change, Comparison, CutRise, Evaluation
+from recipe.medgrpo.report.run_data import Change, Comparison, Evaluation
 
 pytestmark = pytest.mark.usefixtures("light_encoder_in_module")
 
@@ -221,8 +221,9 @@ def test_cut_answers_are_the_first_thing_on_the_page(run_copy, capsys, log_write
 
 @pytest.mark.parametrize(("after", "warns"), [(0.27, False), (0.28, True), (0.1, False)])
 def test_two_points_more_are_not_yet_a_warning(after, warns):
-    rises = report_data.held_out_cut_rises([comparison(cut=Change(0.25, after, after - 0.25))])
-    assert rises == ([CutRise("stg on CoPESD", 0.25, after)] if warns else [])
+    cut = Change(0.25, after, after - 0.25)
+    rises = report_data.held_out_cut_rises([comparison(cut=cut)])
+    assert rises == ({"stg on CoPESD": cut} if warns else {})
 
 
 def pair_log(shares: list[float], answers: float, name: str = "medgrpo/A/stg/cut_share") -> dict[int, dict]:
@@ -243,20 +244,21 @@ def pair_log(shares: list[float], answers: float, name: str = "medgrpo/A/stg/cut
 def test_a_logged_share_that_rises_over_training(shares, answers, warns):
     metrics = pair_log(shares, answers)
     rises = report_data.logged_cut_rises(metrics, report_data.pair_series(metrics))
-    assert [rise.where for rise in rises] == (["stg on A"] if warns else [])
+    assert list(rises) == (["stg on A"] if warns else [])
 
 
 def test_older_logs_know_the_share_of_all_answers_only():
     metrics = pair_log([0.01] * 5 + [0.12] * 5, 128, report_data.CLIP_RATIO)
-    assert report_data.logged_cut_rises(metrics, report_data.pair_series(metrics)) == [
-        CutRise("all answers", 0.01, 0.12)
-    ]
-    assert report_data.logged_cut_rises({}, {}) == []
+    rises = report_data.logged_cut_rises(metrics, report_data.pair_series(metrics))
+    assert rises["all answers"][:2] == pytest.approx((0.01, 0.12))
+    assert report_data.logged_cut_rises({}, {}) == {}
 
 
 def test_a_warning_names_the_worst_five():
-    rises = [CutRise(f"stg on {name}", 0.0, 0.5) for name in "ABCDEFG"]
-    assert "stg on E 0% → 50%, and 2 more." in report_text.cut_warning(rises, [])[1]
+    rises = {
+        f"stg on {name}": Change(0.0, 0.5 + 0.01 * place, 0.5 + 0.01 * place) for place, name in enumerate("ABCDEFG")
+    }
+    assert report_text.cut_warning(rises, {})[1].endswith("stg on D 0% → 53%, stg on C 0% → 52%, and 2 more.")
 
 
 # ---- verl's logs ---------------------------------------------------------------------------------------------------
@@ -372,7 +374,7 @@ def test_examples_show_frames_and_spans(finished_run):
     bar = tag.timeline[0]
     assert bar.who == "reference"
     left, width = bar.parts[0]
-    start = float(tag.reference.split("-")[0])
+    start = float(tag.texts["reference"].split("-")[0])
     assert (left, width) == (pytest.approx(100 * start / 8), pytest.approx(50.0))
 
 
