@@ -23,11 +23,11 @@ NORMALIZATION=${NORMALIZATION:-$RUN/normalization.json}   # written by the stage
 PRESET=${PRESET:-medgrpo}                         # paper; medgrpo_all_tasks | medgrpo_no_norm: recipe/medgrpo/config/preset
 JUDGE=${JUDGE:-openai}                            # paper; openai (OPENAI_API_KEY, OPENAI_BASE_URL) | local | lexical: docs/judge.md
 JUDGE_MODEL=${JUDGE_MODEL:-gpt-4.1}               # paper; of JUDGE=openai
-# Per node, for the trainer. JUDGE=local needs GPUs beside these: of 8 give the trainer 6 or 4, which divide the batch.
+# Per node, for the trainer. JUDGE=local needs GPUs in addition to these: of 8 give the trainer 6 or 4, which divide the batch.
 N_GPUS=${N_GPUS:-8}
 NNODES=${NNODES:-1}                               # more than one: RL on an existing Ray cluster, RAY_ADDRESS
 EPOCHS=${EPOCHS:-3}                               # of SFT; paper
-SFT_ARGS=${SFT_ARGS:-}                            # hydra overrides of SFT, between blanks: "data.max_length=12288 trainer.seed=3"
+SFT_ARGS=${SFT_ARGS:-}                            # hydra overrides of SFT, between spaces: "data.max_length=12288 trainer.seed=3"
 STEPS=${STEPS:-5000}                              # paper
 LR=${LR:-5e-7}                                    # paper; LoRA wants about ten times as much
 STRATEGY=${STRATEGY:-fsdp2}
@@ -160,7 +160,7 @@ if wanted sft || wanted calibrate || wanted rl; then
 fi
 
 if wanted calibrate || wanted rl || wanted evaluate; then
-  # A judge that does not answer would else be found out after days of SFT. It says so if there is nobody to ask.
+  # A judge that does not answer would otherwise be found out after days of SFT. It says so if there is nobody to ask.
   medgrpo judge probe "${SCORING[@]}"
 fi
 
@@ -182,20 +182,22 @@ if wanted calibrate; then
     medgrpo calibrate --model "$MODEL" --data "$DATA/train.parquet" --out "$NORMALIZATION" --max-tokens 512 \
     "${SCORING[@]}"
 fi
+# evaluate STAGE NAME MODEL [--after STAGE]
+evaluate() {
+  stage --name "$1" "${@:4}" --output "$RUN/eval/$2" -- \
+    medgrpo evaluate --name "$2" --model "$3" --data "$DATA/val.parquet" --normalization "$NORMALIZATION" \
+    --out "$RUN/eval/$2" --max-tokens 512 "${SCORING[@]}"
+}
 if wanted evaluate; then
   # What RL must better; and what is wrong with the evaluation shows before RL's days, not after them.
-  stage --name eval-sft $(after calibrate "$NORMALIZATION" "$RUN/normalization.json") --output "$RUN/eval/sft" -- \
-    medgrpo evaluate --name sft --model "$MODEL" --data "$DATA/val.parquet" --normalization "$NORMALIZATION" \
-    --out "$RUN/eval/sft" --max-tokens 512 "${SCORING[@]}"
+  evaluate eval-sft sft "$MODEL" $(after calibrate "$NORMALIZATION" "$RUN/normalization.json")
 fi
 if wanted rl; then
   stage --name rl $(after calibrate "$NORMALIZATION" "$RUN/normalization.json") \
     --costly "$RUN/rl" --metrics "$RUN/rl" --total "$STEPS" -- python3 -m recipe.medgrpo.main_medgrpo "${ARGS[@]}"
 fi
 if wanted evaluate; then
-  stage --name evaluate $(after rl "$LAST" "$OWN_LAST") --output "$RUN/eval/rl" -- \
-    medgrpo evaluate --name rl --model "$LAST" --data "$DATA/val.parquet" --normalization "$NORMALIZATION" \
-    --out "$RUN/eval/rl" --max-tokens 512 "${SCORING[@]}"
+  evaluate evaluate rl "$LAST" $(after rl "$LAST" "$OWN_LAST")
 fi
 if wanted submission; then
   stage --name answers $(after rl "$LAST" "$OWN_LAST") --output "$RUN/submission/answers.jsonl" -- \

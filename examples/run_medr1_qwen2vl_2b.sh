@@ -30,33 +30,5 @@ DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") MODEL=$(absolute_folder "$MODEL"
 refuse_overrides PRESET=preset OUT=trainer.default_local_dir MODEL=actor_rollout_ref.model.path -- "$@"
 need_gpus
 
-DATA_ARGS=(
-  data.train_files="$(hydra "$DATA/train.parquet")"
-  data.val_files="$(hydra "$DATA/test.parquet")"
-  data.only.$FIELD="[$PART]"
-  data.train_batch_size="$BATCH"
-)
-MODEL_ARGS=(
-  actor_rollout_ref.model.path="$(hydra "$MODEL")"
-  actor_rollout_ref.model.use_remove_padding=True
-  actor_rollout_ref.model.enable_gradient_checkpointing=True
-)
-ACTOR=(
-  actor_rollout_ref.actor.ppo_max_token_len_per_gpu=16384
-  "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]"
-)
-ROLLOUT=(
-  actor_rollout_ref.rollout.tensor_model_parallel_size=1
-  actor_rollout_ref.rollout.gpu_memory_utilization=0.5
-)
-TRAINER=(
-  trainer.n_gpus_per_node="$N_GPUS"
-  trainer.nnodes=1
-  trainer.save_freq=200
-  trainer.max_actor_ckpt_to_keep=2
-  trainer.default_local_dir="$(hydra "$OUT")"
-  hydra.run.dir="$(hydra "$OUT")"
-)
-
-train_and_evaluate preset="$PRESET" \
-  "${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${TRAINER[@]}" "$@"
+# What the papers' scripts share stands in vqa.sh; what a paper states, in recipe/medgrpo/config/preset.
+train_and_evaluate preset="$PRESET" data.only.$FIELD="[$PART]" data.train_batch_size="$BATCH" "$@"

@@ -3,8 +3,27 @@
 # shellcheck source=examples/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# train_and_evaluate OVERRIDE...: the stages rl and evaluate in OUT, of the data in DATA, which are the caller's variables.
+# train_and_evaluate OVERRIDE...: the stages rl and evaluate in OUT on N_GPUS, of the data in DATA, and of MODEL if it is not
+# empty; these are the caller's variables.
 train_and_evaluate() {
+  local common=(
+    data.train_files="$(hydra "$DATA/train.parquet")"
+    data.val_files="$(hydra "$DATA/test.parquet")"
+    ${MODEL:+actor_rollout_ref.model.path="$(hydra "$MODEL")"}
+    actor_rollout_ref.model.use_remove_padding=True
+    actor_rollout_ref.model.enable_gradient_checkpointing=True
+    actor_rollout_ref.actor.ppo_max_token_len_per_gpu=16384
+    "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]"
+    actor_rollout_ref.rollout.tensor_model_parallel_size=1
+    actor_rollout_ref.rollout.gpu_memory_utilization=0.5
+    trainer.n_gpus_per_node="$N_GPUS"
+    trainer.nnodes=1
+    trainer.save_freq=200
+    trainer.max_actor_ckpt_to_keep=2
+    trainer.default_local_dir="$(hydra "$OUT")"
+    hydra.run.dir="$(hydra "$OUT")"
+  )
+  set -- "${common[@]}" "$@"
   if [ -n "${DRY_RUN:-}" ]; then
     exec python3 -m recipe.medgrpo.main_medgrpo --cfg job --resolve "$@"
   fi

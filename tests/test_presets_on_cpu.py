@@ -103,7 +103,7 @@ def cluster(tmp_path):
     from omegaconf import OmegaConf
     from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 
-    config = composed("zhu_grpo", "m", ("t", "v"), tmp_path)
+    config = preset("zhu_grpo", "m", ("t", "v"), tmp_path)
     environment = get_ppo_ray_runtime_env(config)
     environment["env_vars"] |= {"VERL_FILE_LOGGER_ROOT": str(tmp_path), "TRANSFER_QUEUE_ENABLE": "1"}
     options = OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True) | {"runtime_env": environment}
@@ -117,15 +117,14 @@ def presets(names):
     return pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in ALWAYS else skip) for n in names])
 
 
-def composed(name, model, files, out, *overrides):
-    from hydra import compose, initialize_config_module
+def preset(name, model, files, out, *overrides):
+    from configuration import composed
 
     needed = [
         f"preset={name}", f"data.train_files='{files[0]}'", f"data.val_files='{files[1]}'",
         f"actor_rollout_ref.model.path='{model}'", f"trainer.default_local_dir='{out}'",
     ]  # fmt: skip
-    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-        return compose("medgrpo", [*needed, *SIZE, *overrides])
+    return composed(*needed, *SIZE, *overrides)
 
 
 def train(config, logs):
@@ -177,7 +176,7 @@ def check_ends(folder, model):
 @presets(PAPERS)
 def test_two_steps_on_images(name, imaging, supervised, cluster, tmp_path):
     (data, _), (_, model) = imaging, supervised
-    config = composed(name, model, (data / "train.parquet", data / "test.parquet"), tmp_path, *RECORDED)
+    config = preset(name, model, (data / "train.parquet", data / "test.parquet"), tmp_path, *RECORDED)
     metrics, answers = train(config, cluster)
     check(metrics, answers, config)
     check_ends(tmp_path, model)
@@ -194,7 +193,7 @@ def test_two_steps_on_images(name, imaging, supervised, cluster, tmp_path):
 def test_two_steps_on_videos(name, drawn, tiny_model, artifact, cluster, tmp_path):
     files = drawn / "train.parquet", drawn / "val.parquet"
     own = () if name == "medgrpo_no_norm" else (f"medgrpo.reward.artifact='{artifact}'",)
-    config = composed(name, tiny_model, files, tmp_path, *own)
+    config = preset(name, tiny_model, files, tmp_path, *own)
     check(*train(config, cluster), config)
 
 

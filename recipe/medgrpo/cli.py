@@ -12,44 +12,30 @@ import argparse
 import os
 import sys
 from importlib import import_module
-from typing import NamedTuple
+from types import ModuleType
 
-
-class Command(NamedTuple):
-    """Where a subcommand lives and what ``medgrpo --help`` says about it."""
-
-    module: str
-    help: str
-
-
+#: Subcommand -> its module in this package, and what ``medgrpo --help`` says about it.
 COMMANDS = {
-    "doctor": Command(
-        "recipe.medgrpo.preflight.doctor", "versions, memory, and whether trainer and vLLM see the same prompt"
-    ),
-    "tiny-model": Command(
-        "recipe.medgrpo.cpu.tiny_model", "make a small random vision-language model to try things with"
-    ),
-    "generate": Command("recipe.medgrpo.evaluation.generate", "answer the rows of a Parquet file with vLLM"),
-    "calibrate": Command(
-        "recipe.medgrpo.evaluation.calibrate", "measure the SFT model's scores: the normalization artifact"
-    ),
-    "evaluate": Command(
-        "recipe.medgrpo.evaluation.evaluate", "answer and score held-out rows, benchmark metrics included"
-    ),
-    "matrices": Command(
-        "recipe.medgrpo.evaluation.accuracy_matrices", "accuracy by modality and question type, of several evaluations"
-    ),
-    "estimate": Command("recipe.medgrpo.preflight.estimate", "memory and time that a training will need"),
-    "report": Command("recipe.medgrpo.report.page", "one HTML page about a run: before, after, and how it went"),
-    "data": Command("recipe.medgrpo.data_audit.cli", "check Parquet files, and what two of them have in common"),
-    "judge": Command("recipe.medgrpo.preflight.judge", "ask the LLM judge for a verdict, look into its cache"),
-    "score": Command("recipe.medgrpo.evaluation.leaderboard", "benchmark metrics of a submission file"),
-    "submit": Command(
-        "recipe.medgrpo.evaluation.submission", "write a leaderboard submission from answers, and check it"
-    ),
+    "doctor": ("preflight.doctor", "versions, memory, and whether trainer and vLLM see the same prompt"),
+    "tiny-model": ("cpu.tiny_model", "make a small random vision-language model to try things with"),
+    "generate": ("evaluation.generate", "answer the rows of a Parquet file with vLLM"),
+    "calibrate": ("evaluation.calibrate", "measure the SFT model's scores: the normalization artifact"),
+    "evaluate": ("evaluation.evaluate", "answer and score held-out rows, benchmark metrics included"),
+    "matrices": ("evaluation.accuracy_matrices", "accuracy by modality and question type, of several evaluations"),
+    "estimate": ("preflight.estimate", "memory and tokens that a training will need"),
+    "report": ("report.page", "one HTML page about a run: before, after, and how it went"),
+    "data": ("data_audit.cli", "check Parquet files, and what two of them have in common"),
+    "judge": ("preflight.judge", "ask the LLM judge for a verdict, look into its cache"),
+    "score": ("evaluation.leaderboard", "benchmark metrics of a submission file"),
+    "submit": ("evaluation.submission", "write a leaderboard submission from answers, and check it"),
 }
 
-OWN_PACKAGES = ("recipe.medgrpo", "reward_score", "data_preprocess")
+OWN_PACKAGES = ("recipe.medgrpo.", "reward_score.", "data_preprocess.")
+
+
+def module_of(command: str) -> ModuleType:
+    """The module of a subcommand."""
+    return import_module(f"recipe.medgrpo.{COMMANDS[command][0]}")
 
 
 def is_own_error(error: BaseException) -> bool:
@@ -57,8 +43,7 @@ def is_own_error(error: BaseException) -> bool:
 
     Such an error's message is written for the user: file, row, field, remedy. Any other is a bug and keeps its trace.
     """
-    modules = (cls.__module__ for cls in type(error).__mro__)
-    return any(module == own or module.startswith(own + ".") for module in modules for own in OWN_PACKAGES)
+    return any(f"{cls.__module__}.".startswith(OWN_PACKAGES) for cls in type(error).__mro__)
 
 
 def build_parser(chosen: str | None) -> argparse.ArgumentParser:
@@ -70,11 +55,11 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=16),
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, command in COMMANDS.items():
-        subparser = commands.add_parser(name, help=command.help, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    for name, (_, help) in COMMANDS.items():
+        subparser = commands.add_parser(name, help=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         if name == chosen:
-            module = import_module(command.module)
-            subparser.description = (module.__doc__ or command.help).strip().splitlines()[0]
+            module = module_of(name)
+            subparser.description = module.__doc__.splitlines()[0]
             module.add_arguments(subparser)
             # No option can be called so: ``--run`` of `medgrpo matrices` would overwrite a plain ``run``.
             subparser.set_defaults(_run=module.run)

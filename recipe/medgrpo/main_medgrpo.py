@@ -4,6 +4,7 @@
 
 import os
 import time
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import hydra
@@ -15,16 +16,15 @@ from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
 from recipe.medgrpo import plugin
+from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.judge import check_judge
 from recipe.medgrpo.preflight.longest_prompt import check_longest
-from recipe.medgrpo.preflight.normalization import SetupError, check_normalization
+from recipe.medgrpo.preflight.normalization import check_normalization
 from recipe.medgrpo.preflight.positions import check_before_training
 
 
 def check_plugin() -> None:
     """Raise if verl's workers would run without the plugin: verl itself logs a plugin that fails only at DEBUG."""
-    from importlib.metadata import entry_points
-
     if not any(entry.value == plugin.__name__ for entry in entry_points(group="verl.plugins")):
         raise SetupError("this recipe's verl plugin is not installed: pip install --no-deps -e . in its repository")
 
@@ -37,7 +37,7 @@ def _absolute(value):
 
 
 def keep_logs_together(config: DictConfig) -> None:
-    """Logs of verl's ``file`` and ``tensorboard`` loggers go beside the checkpoints, not into the working folder.
+    """Logs of verl's ``file`` and ``tensorboard`` loggers go next to the checkpoints, not into the working folder.
 
     Each start has a file of its own, because verl's file logger truncates. Paths become absolute, because the trainer
     of an existing Ray cluster has another working folder.

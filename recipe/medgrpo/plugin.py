@@ -4,9 +4,9 @@
 
 verl imports this module in the driver and in every Ray worker (entry point ``verl.plugins``); vLLM calls
 :func:`register_vllm` in each of its processes (``vllm.general_plugins``). Nothing heavy is imported here: a patch is
-applied when the module it mends is first imported. Everything that this recipe changes in verl 0.9.1 and vLLM is in
+applied when the module it changes is first imported. Everything that this recipe changes in verl 0.9.1 and vLLM is in
 trainer/verl_patches.py and cpu/patches.py, one function each, with the reason. Each has a test in tests/recipe
-(test_plugin_on_cpu.py, or beside the code it serves) that fails once upstream no longer needs it.
+(test_plugin_on_cpu.py, or next to the code it serves) that fails once upstream no longer needs it.
 """
 
 import wrapt
@@ -20,8 +20,8 @@ def register_verl() -> None:
     wrapt.register_post_import_hook(verl_patches.bind_true_positions, "verl.utils.tokenizer.tokenizer")
     wrapt.register_post_import_hook(verl_patches.share_processed_videos, "transformers.video_processing_utils")
     wrapt.register_post_import_hook(verl_patches.share_processed_images, "transformers.image_processing_utils")
-    wrapt.register_post_import_hook(verl_patches.mend_text_only_micro_batch, "verl.models.transformers.qwen2_vl")
-    wrapt.register_post_import_hook(verl_patches.mend_uniform_lengths, "verl.utils.tensordict_utils")
+    wrapt.register_post_import_hook(verl_patches.fix_text_only_micro_batch, "verl.models.transformers.qwen2_vl")
+    wrapt.register_post_import_hook(verl_patches.fix_uniform_lengths, "verl.utils.tensordict_utils")
     wrapt.register_post_import_hook(verl_patches.give_gdpo_its_rewards, "verl.trainer.ppo.v1.trainer_base")
     wrapt.register_post_import_hook(verl_patches.tell_sampler_the_sources, "verl.trainer.ppo.v1.trainer_base")
     wrapt.register_post_import_hook(verl_patches.collapse_qwen3_vl_videos, "verl.workers.rollout.utils")

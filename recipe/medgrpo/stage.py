@@ -8,6 +8,7 @@ checkpoints), once nothing of the interrupted start runs any more.
 """
 
 import argparse
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -35,27 +36,21 @@ TAIL = 30
 METRICS_TAIL = 2**18
 
 
-def key_of(command: list[str], before: str) -> str:
-    return hashlib.sha256(json.dumps([command, before]).encode()).hexdigest()
-
-
 def latest(metrics: Path | None) -> tuple[int, str]:
     """Last step in verl's file log, and its figures as text; (0, "") before the first."""
     if not metrics or not metrics.exists():
         return 0, ""
     with metrics.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - METRICS_TAIL))
-        lines = file.read().split(b"\n")
-    # What follows the last line break is still being written.
-    for line in reversed(lines[:-1]):
-        try:
+        # What follows the last line break is still being written.
+        lines = file.read().split(b"\n")[:-1]
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
             record = json.loads(line)
             step, data = record["step"], record["data"]
-        except (ValueError, KeyError, TypeError):
-            continue
-        # NaN is logged as null.
-        figures = {short: data[name] for name, short in SHOWN.items() if data.get(name) is not None}
-        return step, "  ".join(f"{short} {value:.3f}" for short, value in figures.items())
+            # NaN is logged as null.
+            figures = {short: data[name] for name, short in SHOWN.items() if data.get(name) is not None}
+            return step, "  ".join(f"{short} {value:.3f}" for short, value in figures.items())
     return 0, ""
 
 
@@ -79,9 +74,7 @@ def lock(path: Path, name: str) -> int:
     return descriptor
 
 
-def execute(
-    command: list[str], log: Path, label: str, metrics: Path | None, total: int | None, held: int | None = None
-) -> int:
+def execute(command: list[str], log: Path, label: str, metrics: Path | None, total: int | None, held: int) -> int:
     """Run ``command`` with its output in ``log``; returns its exit status.
 
     ``held`` is a lock file that the command inherits, and that names it.
@@ -90,30 +83,27 @@ def execute(
     if total is None:
         del columns[1:3]
     columns.append(TextColumn("{task.fields[figures]}"))
-    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    if metrics:
+        metrics.parent.mkdir(parents=True, exist_ok=True)
+        environment["VERL_FILE_LOGGER_PATH"] = str(metrics)
     with log.open("ab") as output, Progress(*columns, console=Console()) as progress:
         task = progress.add_task(label, total=total, figures="")
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        if metrics:
-            metrics.parent.mkdir(parents=True, exist_ok=True)
-            environment["VERL_FILE_LOGGER_PATH"] = str(metrics)
         streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
-        inherited = () if held is None else (held,)
-        process = subprocess.Popen(command, env=environment, pass_fds=inherited, **streams)
-        if held is not None:
-            os.write(held, f"process {process.pid} on {socket.gethostname()}, {command[0]}\n".encode())
+        process = subprocess.Popen(command, env=environment, pass_fds=(held,), **streams)
+        os.write(held, f"process {process.pid} on {socket.gethostname()}, {command[0]}\n".encode())
         try:
-            while process.poll() is None:
+            status = None
+            while status is None:
                 time.sleep(0.5)
+                status = process.poll()
                 step, figures = latest(metrics)
                 progress.update(task, completed=step, figures=figures)
         except BaseException:
             process.terminate()
             process.wait()
             raise
-        step, figures = latest(metrics)
-        progress.update(task, completed=step, figures=figures)
-    return process.returncode
+    return status
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -146,33 +136,32 @@ def _run(args: argparse.Namespace, held: int) -> int:
     before = states.get(args.after, {})
     if args.after and not before.get("done"):
         raise SystemExit(f"stage {args.name}: {args.after} has not ended; run that stage first")
-    key, old = key_of(args.command_line, before.get("key", "")), states.get(args.name, {})
-    if old.get("key") == key and old.get("done"):
+    key = hashlib.sha256(json.dumps([args.command_line, before.get("key", "")]).encode()).hexdigest()
+    # Without a record an output is somebody else's, say a given artifact.
+    old = states.get(args.name, {"key": None, "done": False, "seconds": 0.0, "outputs": []})
+    if old["key"] == key and old["done"]:
         Console().print(f"{args.name:10s} done before ({old['seconds']:.0f} s)", highlight=False)
         return 0
-    # A start that failed before its first checkpoint has left nothing to protect, only logs and its configuration.
-    kept = args.costly and (args.costly / "latest_checkpointed_iteration.txt").exists()
-    if old.get("key", key) != key and kept and not args.accept:
-        raise SystemExit(
-            f"stage {args.name}: its command, or a stage before it, is not the one that wrote {args.costly}; give the "
-            "former settings, move that folder away to start anew, or go on from it (--accept, ACCEPT_CHANGE=1)"
-        )
-    spent = old.get("seconds", 0.0) if old.get("key") == key else 0.0
-    outputs = {str(output) for output in args.output}
-    # Records did not always name their outputs. Without a record the file is somebody else's, say a given artifact.
-    own = set(old.get("outputs", outputs)) if old else set()
-    if old.get("key") != key:
-        for output in args.output:
-            if str(output) in own:
-                shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
-    states[args.name] = {"key": key, "done": False, "seconds": spent, "outputs": sorted(own | outputs)}
-    write_json(state_file, states)
+    spent, outputs = old["seconds"], {str(output) for output in args.output}
+    if old["key"] != key:
+        # A start that failed before its first checkpoint has left nothing to protect, only logs and its configuration.
+        kept = args.costly and (args.costly / "latest_checkpointed_iteration.txt").exists()
+        if old["key"] and kept and not args.accept:
+            raise SystemExit(
+                f"stage {args.name}: its command, or a stage before it, is not the one that wrote {args.costly}; give "
+                "the former settings, move that folder away to start anew, or go on from it (--accept, ACCEPT_CHANGE=1)"
+            )
+        for output in map(Path, outputs & set(old["outputs"])):
+            shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
+        spent = 0.0
+    state = {"key": key, "done": False, "seconds": spent, "outputs": sorted(outputs.union(old["outputs"]))}
+    write_json(state_file, states | {args.name: state})
     log = args.root / "logs" / f"{args.name}.log"
     start = time.monotonic()
     # verl truncates the file it logs to, so each start of the trainer gets one of its own.
     metrics = args.metrics / f"metrics.{time.time_ns()}.jsonl" if args.metrics else None
     status = execute(args.command_line, log, f"{args.name:10s}", metrics, args.total, held)
-    states[args.name] |= {"done": status == 0, "seconds": spent + time.monotonic() - start}
+    states[args.name] = state | {"done": status == 0, "seconds": spent + time.monotonic() - start}
     write_json(state_file, states)
     write_json(RunDir(args.root).timings, {name: state["seconds"] for name, state in states.items()})
     if status:

@@ -13,7 +13,6 @@ over all processes of a command, looked at five times a second. Exit status 1 wh
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import resource
 import subprocess
@@ -34,6 +33,11 @@ FPS = {"0.5": 633, "1.0": 220, "2.0": 75, "0.25": 58, "0.1": 8, "0.2": 4, "3.0":
 TASKS = {"JIGSAWS": ["skill_assessment"], "Cholec80_CVS": ["cvs_assessment"]}
 OTHER_TASKS = ["tal"] * 26 + ["stg"] * 12 + ["dense_captioning_gpt", "dense_captioning_gemini"] * 12
 OTHER_TASKS += ["next_action"] * 11 + ["video_summary_gpt", "video_summary_gemini"] * 5 + ["region_caption_gpt"] * 5
+BOXES = {f"{2.0 * i}": [235.08, 261.2, 561.58, 1005.62] for i in range(5)}
+TRUTH = {
+    "tal": [{"action": "cutting", "spans": [{"start": 1.0, "end": 3.0}, {"start": 5.5, "end": 8.0}]}],
+    "stg": [{"bbox_dict": BOXES, "start": 0.0, "end": 8.0}],
+}
 VIDEOS, RATE = 626, 2
 SAME_WITH_DATASETS = """
 import json, sys
@@ -88,19 +92,11 @@ def write_file(path: Path, records: int, seed: int = 0) -> int:
             clip = paths[first : first + count * stride : stride]
             qa_type = draw.choice(TASKS.get(source, OTHER_TASKS))
             region = qa_type.startswith("region")
-            truth = []
-            if qa_type == "tal":
-                truth = [{"action": "cutting", "spans": [{"start": 1.0, "end": 3.0}, {"start": 5.5, "end": 8.0}]}]
-            elif qa_type == "stg":
-                box = {f"{2.0 * i}": [235.08, 261.2, 561.58, 1005.62] for i in range(5)}
-                truth = [{"bbox_dict": box, "start": 0.0, "end": 8.0}]
+            question = f"<video>\nYou are an expert in surgery. {text}. Question {number}: what?"
             record = {
                 "id": f"{video}&&{first}&&{first + len(clip) * stride}&&{fps}",
                 "conversations": [
-                    {
-                        "from": "human",
-                        "value": f"<video>\nYou are an expert in surgery. {text}. Question {number}: what?",
-                    },
+                    {"from": "human", "value": question},
                     {"from": "gpt", "value": " ".join([text] * draw.randint(1, 4))},
                 ],
                 "video": clip,
@@ -108,7 +104,7 @@ def write_file(path: Path, records: int, seed: int = 0) -> int:
                 "metadata": {"fps": fps, "video_id": video, "input_video_start_frame": str(first)},
                 "qa_type": qa_type,
                 "data_source": source,
-                "struc_info": truth,
+                "struc_info": TRUTH.get(qa_type, []),
                 "is_RC": region,
                 "RC_info": {"start_frame": clip[0], "start_frame_bbox": [10, 10, 90, 90]} if region else None,
             }
@@ -151,18 +147,9 @@ def cpu_seconds() -> float:
 
 
 def ours(source: Path, root: Path, out: Path) -> tuple[float, float, float]:
-    command = [
-        sys.executable,
-        "-m",
-        "data_preprocess.medvidbench",
-        "--json",
-        source,
-        "--frames-root",
-        root,
-        "--out",
-        out,
-    ]
-    return measure([*map(str, command), "--skip-frames", "--workers", "2"])
+    paths = ["--json", source, "--frames-root", root, "--out", out]
+    options = ["--skip-frames", "--workers", "2"]
+    return measure([sys.executable, "-m", "data_preprocess.medvidbench", *map(str, paths), *options])
 
 
 def main() -> int:
@@ -170,7 +157,6 @@ def main() -> int:
     cli.add_argument("--records", type=int, default=531_850)
     cli.add_argument("--share", type=float, default=0.04, help="of the records that datasets gets (%(default)s)")
     cli.add_argument("--folder", type=Path, help="for the files; a temporary one by default")
-    cli.add_argument("--json", type=Path, help="file for the numbers")
     args = cli.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench_data_", dir=args.folder) as name:
         folder = Path(name)
@@ -204,8 +190,6 @@ def main() -> int:
     }
     for promise, kept in promises.items():
         print(f"{'kept  ' if kept else 'BROKEN'} {promise}")
-    if args.json:
-        args.json.write_text(json.dumps({"own": own, "own_part": own_part, "datasets": theirs, "bytes": size}))
     return 0 if all(promises.values()) else 1
 
 

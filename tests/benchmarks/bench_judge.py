@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Verdicts per second of a process: from an endpoint of known latency, beside the plain openai client; from the cache.
+"""Verdicts per second of a process: from an endpoint of known latency, next to the plain openai client; from the cache.
 
     python tests/benchmarks/bench_judge.py [--latency 0.5] [--verdicts 24]
 
@@ -28,9 +28,8 @@ REFERENCE = "The grasper retracts the gallbladder while the hook dissects the cy
 
 
 def pairs(number: int, name: str) -> list[CaptionPair]:
-    return [
-        CaptionPair(f"{name} {i}: a grasper holds the gallbladder and a hook cuts.", REFERENCE) for i in range(number)
-    ]
+    text = "a grasper holds the gallbladder and a hook cuts."
+    return [CaptionPair(f"{name} {i}: {text}", REFERENCE) for i in range(number)]
 
 
 def ours(url: str, concurrency: int, number: int) -> float:

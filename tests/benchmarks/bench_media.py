@@ -17,6 +17,7 @@ import json
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,7 +35,8 @@ from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token
 
 from data_preprocess.media.token_count import pixel_budget, video_size
 from recipe.medgrpo.cpu import tiny_model
-from recipe.medgrpo.model_inputs import encode, media_cache, prompt_length
+from recipe.medgrpo.model_inputs import encode, media_cache
+from recipe.medgrpo.model_inputs.prompt_length import PromptLengths
 from recipe.medgrpo.trainer import dataset
 
 FRAMES, HEIGHT, WIDTH = 32, 480, 854
@@ -147,12 +149,9 @@ def measure_filter(rows, processor, tokenizer, folder: Path, figures, many: int 
     assert len(kept) == len(few)
     table = datasets.concatenate_datasets([datasets.Dataset.from_list(rows[:8])] * (many // 8))
     keys = SimpleNamespace(image_key="images", video_key="videos", audio_key="audios", processor=True)
-    ours_s, kept = timed(
-        lambda: prompt_length.fitting(
-            table, 8192, lambda row: RLHFDataset._build_messages(keys, row, key="prompt"), processor
-        )
-    )
-    assert len(kept) == len(table)
+    build = partial(RLHFDataset._build_messages, keys, key="prompt")
+    ours_s, long = timed(lambda: PromptLengths(table, build, processor).above(8192))
+    assert not long
     figures["filter"] = {"stock_rows_per_s": len(few) / stock_s, "ours_rows_per_s": len(table) / ours_s}
 
 
@@ -161,32 +160,23 @@ def measure_memory(clips, processor, figures, steps: int = 200) -> None:
     process, sizes = psutil.Process(), []
     cache = media_cache.cache_of(media_cache.MediaOptions(memory_gb=len(clips) * 3e6 / 3 / 2**30))
     for step in range(steps):
-        chosen = [clips[(step * 4 + i) % len(clips)] for i in range(4)]
-        futures = [
-            cache.submit({"type": "video", "video": frames[:8], "sample_fps": 0.5, **pixel_budget()}, 14)
-            for frames in chosen
-            for _ in range(8)
-        ]
-        for future in futures:
+        chosen = [clips[(step * 4 + i) % len(clips)][:8] for i in range(4)]
+        items = [{"type": "video", "video": frames, "sample_fps": 0.5, **pixel_budget()} for frames in chosen]
+        for future in [cache.submit(item, 14) for item in items for _ in range(8)]:
             frames, metadata = future.result()
             processor.video_processor(
                 videos=[frames], video_metadata=[metadata], do_resize=False, do_sample_frames=False, return_tensors="pt"
             )
         sizes.append(process.memory_info().rss / 2**20)
     assert cache.stats["evicted"] > steps and cache.nbytes <= cache.options.memory_gb * 2**30, cache.stats
-    figures["memory"] = {
-        "steps": steps,
-        "rss_mib_step_20": sizes[19],
-        "rss_mib_last": sizes[-1],
-        "growth": sizes[-1] / sizes[19],
-    }
+    growth = {"rss_mib_step_20": sizes[19], "rss_mib_last": sizes[-1], "growth": sizes[-1] / sizes[19]}
+    figures["memory"] = {"steps": steps, **growth}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--prompts", type=int, default=16, help="256 is the full size")
     parser.add_argument("--samples", type=int, default=8)
-    parser.add_argument("--out", type=Path, help="write the figures as JSON")
     args = parser.parse_args()
     figures = {"prompts": args.prompts, "samples": args.samples, "clip": f"{FRAMES} frames {WIDTH}x{HEIGHT}"}
     with tempfile.TemporaryDirectory() as folder:
@@ -198,8 +188,6 @@ def main() -> int:
         measure_filter(rows, processor, tokenizer, folder, figures)
         measure_step(rows, args.samples, processor, tokenizer, figures)
     print(json.dumps(figures, indent=2))
-    if args.out:
-        args.out.write_text(json.dumps(figures, indent=2) + "\n")
     kept = (
         figures["step"]["times_less"] >= 5
         and figures["cached_clip_ms"] <= 10

@@ -8,28 +8,10 @@ import time
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hydra import compose, initialize_config_module
-from scripts import CLEAN, EXAMPLES, MEDR1, QWEN3, RL, SFT, ZHU, executable
+from configuration import composed as compose
+from scripts import CLEAN, EXAMPLES, MEDR1, QWEN3, RL, SFT, ZHU
 
 from recipe.medgrpo.preflight.estimate import sft_steps
-
-
-@pytest.fixture
-def composed(tmp_path):
-    """What a script's DRY_RUN composes: the arguments are its own, the interpreter is a stand-in."""
-    executable(tmp_path / "bin/python3", "printf '%s\\0' \"$@\"\n")
-
-    def call(script, *overrides, **variables):
-        environment = {**CLEAN, "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}", "DRY_RUN": "1", **variables}
-        command = ["bash", EXAMPLES / script, *overrides]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        arguments = [word for word in done.stdout.split("\0") if "=" in word]
-        with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-            return compose("sft" if script == SFT else "medgrpo", arguments)
-
-    return call
-
 
 OPTIONS = {
     "plain": {},
@@ -74,8 +56,7 @@ def test_every_option_is_accepted_by_verl(composed, script, name):
 @pytest.mark.parametrize("script", [RL, QWEN3])
 @pytest.mark.parametrize("preset", ["medgrpo", "medgrpo_all_tasks", "medgrpo_no_norm"])
 def test_a_preset_keeps_its_own_rewards(composed, script, preset):
-    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-        own = compose("medgrpo", [f"preset={preset}", "data.train_files=t", "data.val_files=v"])
+    own = compose(f"preset={preset}", "data.train_files=t", "data.val_files=v")
     for config in (composed(script, PRESET=preset), composed(script, f"preset={preset}", "judge=lexical")):
         assert config.medgrpo.reward.normalization == own.medgrpo.reward.normalization
         assert config.data.tasks == config.medgrpo.reward.reward_tasks == own.data.tasks
@@ -157,7 +138,7 @@ def test_a_checkpoint_is_not_removed_before_the_next_is_noted(script):
     assert "ckpt_to_keep=1" not in script.read_text()
 
 
-@pytest.mark.parametrize("script", [RL, QWEN3, SFT])
+@pytest.mark.parametrize("script", [RL, QWEN3, SFT, MEDR1, ZHU])
 def test_without_a_gpu_a_script_says_so_at_once(script, tmp_path):
     start = time.monotonic()
     done = subprocess.run(["bash", EXAMPLES / script], env=CLEAN, capture_output=True, text=True, cwd=tmp_path)

@@ -12,10 +12,37 @@ from scripts import CLEAN, EXAMPLES, MEDR1, QWEN3, ZHU, executable
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("run_*.sh")), ids=lambda path: path.name)
 def test_every_script_keeps_two_checkpoints(script):
     text = script.read_text()
+    text += (EXAMPLES / "vqa.sh").read_text() if "/vqa.sh" in text else ""
     # Qwen3-VL's starts the script of Qwen2.5-VL.
     assert "ckpt_to_keep=2" in text or script.name == QWEN3
     for trainer, key in (("main_medgrpo", "max_actor_ckpt_to_keep=2"), ("sft_trainer", "trainer.max_ckpt_to_keep=2")):
         assert trainer not in text or key in text
+
+
+@pytest.mark.parametrize("script, preset, modality", [(MEDR1, "medr1_nothink", ["CT"]), (ZHU, "zhu_ecr", None)])
+def test_a_dry_run_composes_the_preset(composed, script, preset, modality):
+    found = composed(script, "data.train_batch_size=64", PRESET=preset, N_GPUS="1")
+    assert found.trainer.experiment_name == preset
+    assert (found.data.train_batch_size, found.trainer.n_gpus_per_node) == (64, 1)
+    assert found.actor_rollout_ref.model.path == "Qwen/Qwen2-VL-2B-Instruct"
+    assert "hf_model" in found.actor_rollout_ref.actor.checkpoint.save_contents
+    assert found.data.only.modality == modality
+
+
+@pytest.mark.parametrize("part", [{"MODALITY": "X-Ray"}, {"QUESTION_TYPE": "Lesion Grading"}])
+def test_med_r1_is_trained_on_a_modality_or_on_a_question_type(composed, part):
+    found = composed(MEDR1, **part)
+    [(field, value)] = part.items()
+    assert found.data.only == {"modality": None, "question_type": None, field.lower(): [value]}
+    folder = found.trainer.default_local_dir
+    assert folder.endswith(f"checkpoints/medr1/medr1_think/{value.replace(' ', '_')}")
+
+
+def test_med_r1_on_two_parts_at_once_is_refused(dry_run):
+    both = dry_run(MEDR1, MODALITY="CT", QUESTION_TYPE="Lesion Grading")
+    assert both.returncode == 1 and "give one of them" in both.stderr
+    override = dry_run(MEDR1, "data.only={question_type: [Lesion Grading]}")
+    assert override.returncode == 1 and "MODALITY or QUESTION_TYPE" in override.stderr
 
 
 @pytest.fixture
@@ -98,7 +125,7 @@ def machine(tmp_path):
 def test_training_then_evaluation_with_the_presets_wording(machine, tmp_path, script, variables, overrides, wording):
     done, (estimate, rl, evaluate) = machine(script, *overrides, **variables)
     assert done.returncode == 0, done.stderr
-    assert rl.startswith("python3 -m recipe.medgrpo.main_medgrpo preset=")
+    assert rl.startswith("python3 -m recipe.medgrpo.main_medgrpo data.train_files=") and " preset=" in rl
     assert estimate == "medgrpo estimate " + rl.partition("main_medgrpo ")[2]
     model = f"--model {tmp_path}/out/global_step_7/actor/huggingface"
     assert evaluate.startswith("medgrpo evaluate ") and evaluate.endswith(f"{model} {wording}")

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from importlib import import_module
 
 import pytest
 
@@ -29,7 +28,7 @@ def test_help_imports_no_command():
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_follows_the_convention(name, capsys):
-    module = import_module(cli.COMMANDS[name].module)
+    module = cli.module_of(name)
     assert callable(module.add_arguments) and callable(module.run) and module.__doc__
     with pytest.raises(SystemExit) as stopped:
         cli.main([name, "--help"])

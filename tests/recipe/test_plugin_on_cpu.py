@@ -12,6 +12,7 @@ import inspect
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -167,11 +168,9 @@ def test_position_ids_of_equally_long_sequences(lengths):
 
 
 @pytest.mark.parametrize(
-    "saved_at, mended, stock", [(3, [(1, 3), (2, 3)], [(1, 0), (2, 3)]), (4, [(1, 2), (2, 3)], None)]
+    "saved_at, fixed, stock", [(3, [(1, 3), (2, 3)], [(1, 0), (2, 3)]), (4, [(1, 2), (2, 3)], None)]
 )
-def test_sft_resumes_after_the_last_batch_of_an_epoch(tmp_path, saved_at, mended, stock):
-    from types import SimpleNamespace
-
+def test_sft_resumes_after_the_last_batch_of_an_epoch(tmp_path, saved_at, fixed, stock):
     from torch.utils.data import DistributedSampler
     from torchdata.stateful_dataloader import StatefulDataLoader
     from verl.utils.checkpoint import CheckpointHandler
@@ -197,8 +196,8 @@ def test_sft_resumes_after_the_last_batch_of_an_epoch(tmp_path, saved_at, mended
     folder.mkdir()
     _, rows = loop(0)
     load = CheckpointHandler._load_dataloader_state
-    assert loop(saved_at // 3, load) == (mended, rows[4 * saved_at :])
-    assert loop(saved_at // 3, load.__wrapped__)[0] == (stock or mended), "resume_sft_after_an_epoch can go"
+    assert loop(saved_at // 3, load) == (fixed, rows[4 * saved_at :])
+    assert loop(saved_at // 3, load.__wrapped__)[0] == (stock or fixed), "resume_sft_after_an_epoch can go"
 
 
 def test_received_weights_do_not_hold_the_shared_memory():
@@ -290,8 +289,6 @@ def test_the_reward_manager_may_be_the_first_import_of_a_process():
 
 
 def test_the_sampler_is_told_the_source_of_each_prompt(monkeypatch):
-    from types import SimpleNamespace
-
     from verl.trainer.ppo.v1 import trainer_base
     from verl.utils import tensordict_utils
 
@@ -318,8 +315,6 @@ def test_the_sampler_is_told_the_source_of_each_prompt(monkeypatch):
 
 def test_stock_verl_processes_a_medium_at_each_use(tiny_model, monkeypatch):
     """For a medium that no cache holds the patched processors are transformers' own."""
-    from types import SimpleNamespace
-
     from PIL import Image
     from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
     from verl.utils import hf_processor, hf_tokenizer

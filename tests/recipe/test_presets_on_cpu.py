@@ -4,14 +4,10 @@
 
 import functools
 import inspect
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
-from hydra import compose, initialize_config_module
+from configuration import composed
 from omegaconf import OmegaConf
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.trainer.ppo.v1 import trainer_base
@@ -21,7 +17,6 @@ import recipe.medgrpo.config
 import reward_score
 from recipe.medgrpo.model_inputs.prompt_templates import TEMPLATES
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = Path(recipe.medgrpo.config.__file__).parent / "preset"
 SFT = "sft_answer_only"
 NAMES = sorted({file.stem for file in FOLDER.glob("*.yaml")} - {SFT})
@@ -30,12 +25,11 @@ NEEDED = ("data.train_files=t", "data.val_files=v")
 
 
 @functools.lru_cache
-def composed(name):
+def preset(name):
     model = ["actor_rollout_ref.model.path=m", "medgrpo.reward.artifact=a"] if name.startswith("medgrpo") else []
     if name == "medgrpo_no_norm":
         model.pop()
-    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-        return compose("medgrpo", [f"preset={name}", *NEEDED, *model])
+    return composed(f"preset={name}", *NEEDED, *model)
 
 
 def plain(config):
@@ -50,7 +44,7 @@ def test_the_issues_presets_exist():
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "medical_vqa"])
 def test_composes_and_validates(name):
-    config = composed(name)
+    config = preset(name)
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     values = plain(config)
     assert values["data"]["template"] in {None, *TEMPLATES} and values["data"]["val_template"] in {None, *TEMPLATES}
@@ -68,7 +62,7 @@ def arms(name):
             return {k: v for key, one in value.items() for k, v in leaves(one, f"{path}.{key}").items()}
         return {path[1:]: value}
 
-    one, other = leaves(plain(composed(name))), leaves(plain(composed("zhu_grpo")))
+    one, other = leaves(plain(preset(name))), leaves(plain(preset("zhu_grpo")))
     missing = object()
     return {k: one.get(k) for k in one | other
             if one.get(k, missing) != other.get(k, missing) and "experiment_name" not in k
@@ -95,15 +89,15 @@ def test_an_arm_differs_in_its_own_keys_alone(name, keys):
 
 
 def test_length_arms_and_strict_arm():
-    assert plain(composed("zhu_ecr"))["medgrpo"]["reward"]["vqa"]["max_length"] == 1024
+    assert plain(preset("zhu_ecr"))["medgrpo"]["reward"]["vqa"]["max_length"] == 1024
     assert arms("zhu_ecr")[f"{VQA}.weights.ecr"] == arms("zhu_cwr")[f"{VQA}.weights.cwr"] == 1.0
-    assert composed("zhu_drgrpo_strict").actor_rollout_ref.actor.use_kl_loss is False
-    assert not need_reference_policy(composed("zhu_drgrpo_strict"))
+    assert preset("zhu_drgrpo_strict").actor_rollout_ref.actor.use_kl_loss is False
+    assert not need_reference_policy(preset("zhu_drgrpo_strict"))
 
 
 @pytest.mark.parametrize("name", PAPERS)
 def test_what_both_papers_share(name):
-    config = composed(name)
+    config = preset(name)
     actor = config.actor_rollout_ref.actor
     assert actor.ppo_epochs == 1 and actor.ppo_mini_batch_size == config.data.train_batch_size
     assert (actor.optim.lr, actor.optim.weight_decay) == (1e-6, 0.0)
@@ -116,7 +110,7 @@ def test_what_both_papers_share(name):
 
 def test_forms_follow_their_prompt():
     for name in ("think", "nothink", "think_after"):
-        config = composed(f"medr1_{name}")
+        config = preset(f"medr1_{name}")
         assert (config.medgrpo.reward.vqa.form, config.data.template) == (name, f"medr1_{name}")
 
 
@@ -150,21 +144,21 @@ OWN = {
 
 @pytest.mark.parametrize("name", PAPERS)
 def test_values_of_the_papers(name):
-    config = composed(name)
+    config = preset(name)
     expected = SHARED | OWN[name.split("_")[0]] | OWN.get(name, {})
     # YAML's numbers come as they are, lists as OmegaConf's, which equal Python's.
     assert {key: OmegaConf.select(config, key) for key in expected} == expected
 
 
 def test_ablations_of_medgrpo():
-    assert list(composed("medgrpo_all_tasks").data.tasks) == ["tag", "stg", "vs", "rc", "dvc", "nap", "sa", "cvs"]
-    assert composed("medgrpo_no_norm").medgrpo.reward.normalization == "none"
+    assert list(preset("medgrpo_all_tasks").data.tasks) == ["tag", "stg", "vs", "rc", "dvc", "nap", "sa", "cvs"]
+    assert preset("medgrpo_no_norm").medgrpo.reward.normalization == "none"
 
 
 def test_scratch_brings_its_own_turn_format():
     import jinja2
 
-    template = jinja2.Template(composed("zhu_grpo_scratch").actor_rollout_ref.model.custom_chat_template)
+    template = jinja2.Template(preset("zhu_grpo_scratch").actor_rollout_ref.model.custom_chat_template)
     turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Q?"}]}
     assert template.render(messages=[turn], add_generation_prompt=True) == (
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
@@ -174,8 +168,7 @@ def test_scratch_brings_its_own_turn_format():
 
 @pytest.mark.parametrize("platform", ["gpu_sft", "cpu_sft"])
 def test_the_sft_preset_composes(platform):
-    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-        config = compose("sft", [f"platform={platform}", f"preset={SFT}", "data.train_files=t"])
+    config = composed(f"platform={platform}", f"preset={SFT}", "data.train_files=t", name="sft")
     expected = {
         "optim.lr": 2e-5, "optim.lr_scheduler_type": "cosine", "optim.lr_warmup_steps_ratio": 0.1,
         "optim.min_lr_ratio": 0.0, "optim.weight_decay": 0.0, "optim.betas": [0.9, 0.999], "optim.clip_grad": 1.0,
@@ -186,77 +179,18 @@ def test_the_sft_preset_composes(platform):
     assert config.data.custom_cls.name == "MedGRPOSFTDataset"
 
 
-SCRIPTS = {"run_medr1_qwen2vl_2b.sh": "medr1_nothink", "run_medical_vqa_drgrpo_qwen2vl_2b.sh": "zhu_ecr"}
-
-
-def dry_run(script, *overrides, path="/usr/bin:/bin", **variables):
-    """The script with DRY_RUN=1, and no GPU on its PATH."""
-    environment = {**os.environ, "PATH": path, "DRY_RUN": "1", **variables}
-    command = ["bash", REPOSITORY / "examples" / script, *overrides]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_dry_run_prints_the_configuration(script, tmp_path):
-    # A real start of the trainer's imports takes ten seconds, and run_medgrpo_qwen2_5vl_7b.sh has that test.
-    stub = tmp_path / "python3"
-    stub.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-    stub.chmod(0o755)
-    path = f"{tmp_path}:/usr/bin:/bin"
-    done = dry_run(script, "data.train_batch_size=64", path=path, PRESET=SCRIPTS[script], N_GPUS="1")
-    assert done.returncode == 0, done.stderr
-    # One a line: the repository's path, which is in some, may have spaces.
-    flags, overrides = done.stdout.splitlines()[:5], done.stdout.splitlines()[5:]
-    assert flags == ["-m", "recipe.medgrpo.main_medgrpo", "--cfg", "job", "--resolve"]
-    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-        found = plain(compose("medgrpo", [one for one in overrides if not one.startswith("hydra.")]))
-    assert found["trainer"]["experiment_name"] == SCRIPTS[script]
-    assert (found["data"]["train_batch_size"], found["trainer"]["n_gpus_per_node"]) == (64, 1)
-    assert found["actor_rollout_ref"]["model"]["path"] == "Qwen/Qwen2-VL-2B-Instruct"
-    assert "hf_model" in found["actor_rollout_ref"]["actor"]["checkpoint"]["save_contents"]
-    assert found["data"]["only"]["modality"] == (["CT"] if "medr1" in script else None)
-
-
-@pytest.mark.parametrize("part", [{"MODALITY": "X-Ray"}, {"QUESTION_TYPE": "Lesion Grading"}])
-def test_med_r1_is_trained_on_a_modality_or_on_a_question_type(part):
-    # The interpreter is the real one: Hydra itself must take what the script says.
-    done = dry_run("run_medr1_qwen2vl_2b.sh", path=f"{Path(sys.executable).parent}:/usr/bin:/bin", **part)
-    assert done.returncode == 0, done.stderr
-    found = yaml.safe_load(done.stdout[done.stdout.index("actor_rollout_ref:") :])
-    [(field, value)] = part.items()
-    assert found["data"]["only"] == {"modality": None, "question_type": None, field.lower(): [value]}
-    folder = found["trainer"]["default_local_dir"]
-    assert folder.endswith(f"checkpoints/medr1/medr1_think/{value.replace(' ', '_')}")
-
-
-def test_med_r1_on_two_parts_at_once_is_refused():
-    script = "run_medr1_qwen2vl_2b.sh"
-    both = dry_run(script, MODALITY="CT", QUESTION_TYPE="Lesion Grading")
-    assert both.returncode == 1 and "give one of them" in both.stderr
-    override = dry_run(script, "data.only={question_type: [Lesion Grading]}")
-    assert override.returncode == 1 and "MODALITY or QUESTION_TYPE" in override.stderr
-
-
 @pytest.mark.parametrize("only", ["data.only.modality=[CT]", "data.only.question_type=[Lesion Grading]"])
 @pytest.mark.parametrize("config", ["medgrpo", "sft"])
 def test_rows_are_chosen_as_the_comment_says(config, only):
     comment = Path(recipe.medgrpo.config.__file__).parent / "medgrpo.yaml"
     assert only in comment.read_text()
     needed = [*NEEDED, "preset=medr1_think"] if config == "medgrpo" else ["data.train_files=t", f"preset={SFT}"]
-    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-        found = plain(compose(config, [*needed, only]))["data"]["only"]
+    found = plain(composed(*needed, only, name=config))["data"]["only"]
     assert [value for value in found.values() if value] == [[only.partition("[")[2][:-1]]]
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_without_a_gpu_the_script_says_so_at_once(script, tmp_path):
-    environment = {**os.environ, "PATH": "/usr/bin:/bin", "DRY_RUN": ""}
-    done = subprocess.run(["bash", REPOSITORY / "examples" / script], env=environment, capture_output=True, text=True)
-    assert done.returncode == 1 and "No NVIDIA GPU" in done.stderr
-
-
 def test_entropy_is_logged_without_its_cost_in_the_update():
-    actor = composed("medgrpo").actor_rollout_ref.actor
+    actor = preset("medgrpo").actor_rollout_ref.actor
     assert not actor.calculate_entropy and actor.entropy_coeff == 0
     # tests/test_distributed_on_cpu.py compares the figure of real runs; this says early why there is one.
     source = inspect.getsource(trainer_base.PPOTrainer._compute_old_log_prob)

@@ -7,15 +7,23 @@ lacks most of these, so :class:`CpuDeviceModule` answers them from host memory a
 """
 
 import resource
-from contextlib import contextmanager
+from contextlib import nullcontext
 from types import ModuleType
 
+import psutil
 import torch
 from verl.plugin.platform import PlatformBase, PlatformRegistry
 
 
+def _nothing(*args, **kwargs) -> None:
+    """What a GPU would have to do here."""
+
+
 class CpuDeviceModule(ModuleType):
     """``torch.cpu`` with the ``torch.cuda`` calls that verl makes on every device module. Sizes are bytes."""
+
+    set_device = empty_cache = ipc_collect = reset_peak_memory_stats = _nothing
+    manual_seed = manual_seed_all = staticmethod(torch.manual_seed)
 
     def __init__(self):
         super().__init__("torch.cpu")
@@ -29,8 +37,6 @@ class CpuDeviceModule(ModuleType):
     def get_device_name(self, device=None) -> str:
         return "cpu"
 
-    def set_device(self, device) -> None: ...
-
     def memory_allocated(self, device=None) -> int:
         """Peak resident size of this process: the host has no per-tensor accounting."""
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -38,21 +44,8 @@ class CpuDeviceModule(ModuleType):
     memory_reserved = max_memory_allocated = max_memory_reserved = memory_allocated
 
     def mem_get_info(self, device=None) -> tuple[int, int]:
-        import psutil
-
         memory = psutil.virtual_memory()
         return memory.available, memory.total
-
-    def empty_cache(self) -> None: ...
-
-    def ipc_collect(self) -> None: ...
-
-    def reset_peak_memory_stats(self, device=None) -> None: ...
-
-    def manual_seed(self, seed: int) -> None:
-        torch.manual_seed(seed)
-
-    manual_seed_all = manual_seed
 
     def get_rng_state(self, device=None) -> torch.Tensor:
         return torch.get_rng_state()
@@ -65,9 +58,11 @@ class CpuDeviceModule(ModuleType):
 class PlatformCPU(PlatformBase):
     """Host processors as the training device; Ray counts them as logical GPUs, so verl's placement works unchanged."""
 
-    device_name = "cpu"
-    vendor_name = "cpu"
+    device_name = vendor_name = "cpu"
     device_module = CpuDeviceModule()
+    set_device = synchronize = set_allocator_settings = empty_cache = _nothing
+    profiler_start = profiler_stop = cudart = _nothing
+    manual_seed = manual_seed_all = staticmethod(torch.manual_seed)
 
     def is_available(self) -> bool:
         return True
@@ -82,19 +77,6 @@ class PlatformCPU(PlatformBase):
     def device_count(self) -> int:
         return 1
 
-    def set_device(self, device_index: int) -> None: ...
-
-    def synchronize(self, device_index=None) -> None: ...
-
-    def manual_seed(self, seed: int) -> None:
-        torch.manual_seed(seed)
-
-    manual_seed_all = manual_seed
-
-    def set_allocator_settings(self, settings: str) -> None: ...
-
-    def empty_cache(self) -> None: ...
-
     def get_device_capability(self, device_index: int = 0) -> tuple[None, None]:
         return None, None
 
@@ -104,13 +86,8 @@ class PlatformCPU(PlatformBase):
     def visible_devices_envvar(self) -> str:
         return "CUDA_VISIBLE_DEVICES"
 
-    @contextmanager
     def nvtx_range(self, msg: str):
-        yield
-
-    def profiler_start(self) -> None: ...
-
-    def profiler_stop(self) -> None: ...
+        return nullcontext()
 
     def ray_resource_name(self) -> str:
         return "GPU"
@@ -120,6 +97,3 @@ class PlatformCPU(PlatformBase):
 
     def is_ipc_supported(self) -> bool:
         return False
-
-    def cudart(self) -> None:
-        return None

@@ -13,17 +13,10 @@ import pyarrow.parquet as pq
 
 from recipe.medgrpo.model_inputs.prompt_templates import TEMPLATES
 
-FAMILIES = ("qwen2_5_vl", "qwen2_vl", "qwen3_vl")
-SPECIAL_TOKENS = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|vision_pad|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
-)
+#: Family -> prefix of its classes in transformers.
+FAMILIES = {"qwen2_5_vl": "Qwen2_5_VL", "qwen2_vl": "Qwen2VL", "qwen3_vl": "Qwen3VL"}
+NAMES = ("endoftext", "im_start", "im_end", "vision_start", "vision_end", "vision_pad", "image_pad", "video_pad")
+SPECIAL_TOKENS = tuple(f"<|{name}|>" for name in NAMES)
 # About 1 / sqrt(width): Qwen's 0.02, meant for wide layers, learns at half the speed here.
 INITIALIZER_RANGE = 0.06
 # Qwen's turn format; the system turn is left out because its tokens would be a third of a small prompt.
@@ -53,10 +46,8 @@ def build_tokenizer(texts: list[str], vocab_size: int):
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     backend.decoder = decoders.ByteLevel()
-    backend.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()),
-    )
+    trainer = trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    backend.train_from_iterator(texts, trainer)
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
     return Qwen2TokenizerFast(
         tokenizer_object=backend,
@@ -100,7 +91,7 @@ def _text_config(family: str) -> dict:
 
 
 def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 128, layers: int = 4, seed: int = 0,
-          family: str = "qwen2_5_vl"):  # fmt: skip
+          family: str = "qwen2_5_vl") -> tuple[int, int]:  # fmt: skip
     """Write config, weights (float32), tokenizer and processor to ``out``.
 
     Args:
@@ -109,20 +100,22 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
             verl masks ids that the tokenizer lacks in the rollout but not in the trainer.
         family: one of FAMILIES.
         hidden_size: multiple of 128: vLLM's CPU attention has no kernel for heads smaller than 32, and 64 is used.
+
+    Returns:
+        Numbers of parameters and of tokens.
     """
     import torch
     import transformers
 
-    prefix = {"qwen2_5_vl": "Qwen2_5_VL", "qwen2_vl": "Qwen2VL", "qwen3_vl": "Qwen3VL"}[family]
     config_class, model_class, processor_class = (
-        getattr(transformers, prefix + name) for name in ("Config", "ForConditionalGeneration", "Processor")
+        getattr(transformers, FAMILIES[family] + name) for name in ("Config", "ForConditionalGeneration", "Processor")
     )
     # The two older families share one; all have the image processor of the first.
     video_class = transformers.Qwen3VLVideoProcessor if family == "qwen3_vl" else transformers.Qwen2VLVideoProcessor
     # Question templates would otherwise cost a token per letter.
     templates = list(TEMPLATES.values()) if family == "qwen2_vl" else []
     tokenizer = build_tokenizer(_corpus(data) + templates, vocab_size)
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    ids = {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in NAMES}
     config = config_class(
         text_config={
             "vocab_size": len(tokenizer),
@@ -134,38 +127,34 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
             "max_position_embeddings": 32768,
             "tie_word_embeddings": True,
             "initializer_range": INITIALIZER_RANGE,
-            "bos_token_id": ids["<|endoftext|>"],
-            "eos_token_id": ids["<|im_end|>"],
-            "pad_token_id": ids["<|endoftext|>"],
+            "bos_token_id": ids["endoftext"],
+            "eos_token_id": ids["im_end"],
+            "pad_token_id": ids["endoftext"],
             **_text_config(family),
         },
         vision_config=_vision_config(family, hidden_size),
-        image_token_id=ids["<|image_pad|>"],
-        video_token_id=ids["<|video_pad|>"],
-        vision_start_token_id=ids["<|vision_start|>"],
-        vision_end_token_id=ids["<|vision_end|>"],
+        image_token_id=ids["image_pad"],
+        video_token_id=ids["video_pad"],
+        vision_start_token_id=ids["vision_start"],
+        vision_end_token_id=ids["vision_end"],
         tie_word_embeddings=True,
         initializer_range=INITIALIZER_RANGE,
     )
     torch.manual_seed(seed)
     model = model_class(config).to(torch.float32)
-    model.generation_config.eos_token_id = [ids["<|im_end|>"], ids["<|endoftext|>"]]
-    model.generation_config.pad_token_id = ids["<|endoftext|>"]
-    out.mkdir(parents=True, exist_ok=True)
+    model.generation_config.eos_token_id = [ids["im_end"], ids["endoftext"]]
+    model.generation_config.pad_token_id = ids["endoftext"]
     model.save_pretrained(out)
-    processor_class(
-        image_processor=transformers.Qwen2VLImageProcessor(patch_size=patch_size(family)),
-        tokenizer=tokenizer,
-        video_processor=video_class(),
-        chat_template=CHAT_TEMPLATE,
-    ).save_pretrained(out)
-    return sum(parameter.numel() for parameter in model.parameters()), len(tokenizer)
+    image_processor = transformers.Qwen2VLImageProcessor(patch_size=patch_size(family))
+    processor = processor_class(image_processor, tokenizer, video_class(), chat_template=CHAT_TEMPLATE)
+    processor.save_pretrained(out)
+    return model.num_parameters(), len(tokenizer)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
     parser.add_argument("--data", type=Path, required=True, help="Parquet whose texts train the tokenizer")
-    parser.add_argument("--family", choices=FAMILIES, default="qwen2_5_vl")
+    parser.add_argument("--family", choices=list(FAMILIES), default="qwen2_5_vl")
     parser.add_argument("--vocab-size", type=int, default=1024, help="tokens before the special ones")
     parser.add_argument("--hidden-size", type=int, default=128, help="multiple of 128")
     parser.add_argument("--layers", type=int, default=4)
@@ -175,14 +164,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.hidden_size % 128:
         raise SystemExit(f"--hidden-size {args.hidden_size}: use a multiple of 128 (heads of 64, two per key head)")
-    parameters, vocab = build(
-        args.out,
-        args.data,
-        vocab_size=args.vocab_size,
-        hidden_size=args.hidden_size,
-        layers=args.layers,
-        seed=args.seed,
-        family=args.family,
-    )
+    options = {name: getattr(args, name) for name in ("vocab_size", "hidden_size", "layers", "seed", "family")}
+    parameters, vocab = build(args.out, args.data, **options)
     print(f"{args.out}: {args.family} with {parameters / 1e6:.2f} M parameters, {vocab} tokens")
     return 0

@@ -50,3 +50,14 @@ def encode(processor, messages: list[dict], images: list | None, videos: list | 
     return build_multimodal_processor_inputs(
         processor, text=[text], images=images, videos=videos, mm_processor_kwargs=MM_PROCESSOR_KWARGS
     )
+
+
+def positions_of(processor, inputs: dict):
+    """Positions of the processor's ``inputs`` (3, 1, L): time, height and width, as verl's agent loop has them."""
+    positions, _ = processor.get_rope_index(
+        input_ids=inputs["input_ids"],
+        image_grid_thw=inputs.get("image_grid_thw"),
+        video_grid_thw=inputs.get("video_grid_thw"),
+        **processor.get_rope_index_kwargs(inputs),
+    )
+    return positions

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import os
 import threading
 import weakref
@@ -29,7 +30,9 @@ from data_preprocess.common.atomic_file import whole_file
 from data_preprocess.media import mp4
 from data_preprocess.media.frames import FrameError, read_frame
 
-#: Keys of a row's media entry that decide its pixels and times, beside its paths.
+logger = logging.getLogger(__name__)
+
+#: Keys of a row's media entry that decide its pixels and times, in addition to its paths.
 SPEC = ("sample_fps", "raw_fps", "min_pixels", "max_pixels", "total_pixels", "resized_height", "resized_width")
 SPEC += ("video_start", "video_end")
 
@@ -38,7 +41,7 @@ SPEC += ("video_start", "video_end")
 class MediaOptions:
     """``data.media``.
 
-    Attributes:
+    Args:
         memory_gb: bound of the cache in each process that decodes (GiB). 0 keeps nothing.
         disk: folder of decoded clips that outlives the run, or None.
         deadline_s: seconds that decoding one video file may take.
@@ -93,25 +96,23 @@ class MediaCache:
 
         The result is a PIL image, or uint8 frames (T, 3, H, W) with their metadata; all askers share it: do not write.
         """
-        item = {key: value for key, value in item.items() if value is not None}
+        item, done = {key: value for key, value in item.items() if value is not None}, Future()
         try:
             key = _key(item, patch_size)
         except FrameError as error:
-            failed = Future()
-            failed.set_exception(error)
-            return failed
+            done.set_exception(error)
+            return done
         with self._lock:
-            if (entry := self._entries.get(key)) is not None:
+            if key in self._entries:
                 self._entries.move_to_end(key)
-                self.stats["hits"] += 1
-                done = Future()
-                done.set_result(entry.value)
-                return done
-            if (future := self._in_flight.get(key)) is not None:
-                self.stats["hits"] += 1
-                return future
-            future = self._in_flight[key] = self._clips.submit(self._load, key, item, patch_size)
-        return future
+                done.set_result(self._entries[key].value)
+            elif key in self._in_flight:
+                done = self._in_flight[key]
+            else:
+                self._in_flight[key] = self._clips.submit(self._load, key, item, patch_size)
+                return self._in_flight[key]
+            self.stats["hits"] += 1
+            return done
 
     def _load(self, key: str, item: Mapping, patch_size: int):
         try:
@@ -163,26 +164,13 @@ class MediaCache:
         if not item.get("sample_fps", 0) > 0:
             raise FrameError(f"{_name(video)}: the row states no sample_fps, so its frames have no times")
         if isinstance(video, str):
-            frames = mp4.decode(
-                video.removeprefix("file://"),
-                item["sample_fps"],
-                start=item.get("video_start", 0.0),
-                end=item.get("video_end"),
-                deadline_s=self.options.deadline_s,
-            )
+            times = {"start": item.get("video_start", 0.0), "end": item.get("video_end")}
+            path, deadline_s = video.removeprefix("file://"), self.options.deadline_s
+            frames = mp4.decode(path, item["sample_fps"], deadline_s=deadline_s, **times)
             pictures = [Image.fromarray(frame) for frame in frames]
             item = {**item, "raw_fps": item["sample_fps"]}
         else:
-            if not len(video):
-                raise FrameError("a clip without frames")
-            # A path may stand several times in a list; it is read once.
-            distinct = dict.fromkeys(video)
-            distinct.update(zip(distinct, self._frames.map(read_frame, distinct), strict=True))
-            pictures = [distinct[path] for path in video]
-            for path, picture in zip(video, pictures, strict=True):
-                if picture.size != pictures[0].size:
-                    raise FrameError("{} is {}x{} pixels, the clip's first frame {}x{}".format(
-                        path, *picture.size, *pictures[0].size))  # fmt: skip
+            pictures = self._read_frames(video)
         spec = {key: item[key] for key in SPEC if key in item}
         try:
             frames, metadata = fetch_video(
@@ -192,6 +180,18 @@ class MediaCache:
             raise FrameError(f"{_name(video)}: {error}") from error
         # Whole numbers from 0 to 255, which qwen_vl_utils hands out as float32.
         return frames.to(torch.uint8), metadata
+
+    def _read_frames(self, paths: list[str]) -> list[Image.Image]:
+        if not len(paths):
+            raise FrameError("a clip without frames")
+        # A path may stand several times in a list; it is read once.
+        distinct = list(dict.fromkeys(paths))
+        pictures = dict(zip(distinct, self._frames.map(read_frame, distinct), strict=True))
+        size = pictures[paths[0]].size
+        for path, picture in pictures.items():
+            if picture.size != size:
+                raise FrameError("{} is {}x{} pixels, the clip's first frame {}x{}".format(path, *picture.size, *size))
+        return [pictures[path] for path in paths]
 
     # ---- disk ------------------------------------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class MediaCache:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            print(f"{self._file(key)} is no decoded clip ({error}); made anew")
+            logger.warning("%s is no decoded clip (%s); made anew", self._file(key), error)
             return None
         self.stats["from_disk"] += 1
         return frames, {"fps": fps, "frames_indices": list(range(len(frames))), "total_num_frames": total}
@@ -218,7 +218,7 @@ class MediaCache:
             with whole_file(file) as part, part.open("wb") as out:
                 np.savez(out, frames=frames.numpy(), fps=metadata["fps"], total=metadata["total_num_frames"])
         except OSError as error:
-            print(f"{file} could not be written ({error}); going on without it")
+            logger.warning("%s could not be written (%s); going on without it", file, error)
 
 
 def decode_image(item: Mapping, patch_size: int) -> Image.Image:

@@ -6,45 +6,44 @@ import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
 
 import reward_score
+from data_preprocess.common.atomic_file import whole_file
+from recipe.medgrpo.common.listed import listed
+from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.scoring.artifact_check import weights_fingerprint
-
-
-class SetupError(RuntimeError):
-    """The run cannot start as it is configured; the message says what to change."""
+from recipe.medgrpo.scoring.training_options import resolved
 
 
 def check_normalization(config: DictConfig) -> None:
     """Raise unless the artifact covers all pairs of the data, was measured on the model that the training starts from,
     and is the one that a resumed run was started with.
 
-    The artifact is copied beside the checkpoints.
+    The artifact is copied next to the checkpoints.
     """
-    options = OmegaConf.to_container(config.medgrpo.reward, resolve=True)
-    scorer = reward_score.get_scorer(reward_score.read_config(options))
-    files = config.data.train_files
-    for file in [files] if isinstance(files, str) else files:
+    reward = resolved(config.medgrpo.reward)
+    scorer = reward_score.get_scorer(reward)
+    for file in listed(config.data.train_files):
         sources = set(pq.read_table(file, columns=["data_source"])["data_source"].to_pylist())
         scorer.check(source for source in sources if source.rsplit("/", 1)[-1] in config.data.tasks)
-    if options["normalization"] == "none":
+    if reward.normalization == "none":
         return
     kept = Path(config.trainer.default_local_dir) / "normalization.json"
-    artifact = reward_score.Artifact.load(options["artifact"])
+    artifact = reward_score.Artifact.load(reward.artifact)
     _check_model(config, artifact)
     resumes = config.trainer.resume_mode != "disable" and find_latest_ckpt_path(str(kept.parent)) is not None
     if resumes and kept.exists() and (old := reward_score.Artifact.load(kept)).hash != artifact.hash:
         raise SetupError(
             f"{kept.parent} was trained with normalization {old.hash[:12]}, "
-            f"{options['artifact']} is {artifact.hash[:12]}: "
+            f"{reward.artifact} is {artifact.hash[:12]}: "
             f"set medgrpo.reward.artifact={kept} to go on, or another trainer.default_local_dir to start anew"
         )
     kept.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(options["artifact"], kept.with_suffix(".tmp"))
-    kept.with_suffix(".tmp").replace(kept)
-    print(f"normalization {artifact.hash[:12]} from {options['artifact']}")
+    with whole_file(kept) as part:
+        shutil.copyfile(reward.artifact, part)
+    print(f"normalization {artifact.hash[:12]} from {reward.artifact}")
 
 
 def _check_model(config: DictConfig, artifact: reward_score.Artifact) -> None:
@@ -53,7 +52,7 @@ def _check_model(config: DictConfig, artifact: reward_score.Artifact) -> None:
     measured = artifact.provenance
     own = weights_fingerprint(Path(model)) if measured.fingerprint else None
     if own is None:
-        # Not to be had of a name on the hub, and of an artifact of version 1.
+        # A name on the hub has none.
         if Path(measured.model).resolve() != Path(model).resolve():
             print(
                 f"WARNING: the normalization {file} was measured on {measured.model}, but training starts from {model}."

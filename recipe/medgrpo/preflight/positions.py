@@ -9,35 +9,40 @@ recipe.medgrpo.preflight.positions``), because importing vLLM changes the proces
 
 from __future__ import annotations
 
-import argparse
+import bisect
+import itertools
 import json
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
+
+import pyarrow.parquet as pq
+
+from recipe.medgrpo.common.listed import listed
+from recipe.medgrpo.preflight.errors import SetupError
 
 #: Exit status of the check's process when the two ways differ.
 DIFFERENT = 3
 
 
-class SelfCheckError(RuntimeError):
-    """Trainer and rollout would not see the same prompt; the message says where and what to do."""
-
-
-def choose_rows(files: list[str], tasks: list[str] | None) -> list[dict]:
+def first_rows(files: list[str], tasks: list[str] | None) -> list[dict]:
     """The first row of each source (of ``tasks``) over all ``files``."""
-    import pyarrow.parquet as pq
-
-    from recipe.medgrpo.preflight.longest_prompt import row_at
-
     chosen = {}
     for file in files:
         data_sources = pq.read_table(file, columns=["data_source"])["data_source"].to_pylist()
         for index, data_source in enumerate(data_sources):
             source, task = data_source.rsplit("/", 1)
             if source not in chosen and (tasks is None or task in tasks):
-                chosen[source] = row_at(file, index)
+                chosen[source] = _row_at(file, index)
     return list(chosen.values())
+
+
+def _row_at(file: str, index: int) -> dict:
+    """One row of a Parquet file; only its row group is read."""
+    parquet = pq.ParquetFile(file)
+    counts = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+    group = bisect.bisect_right(list(itertools.accumulate(counts)), index)
+    return parquet.read_row_group(group).slice(index - sum(counts[:group]), 1).to_pylist()[0]
 
 
 class Checker:
@@ -71,15 +76,8 @@ class Checker:
         messages = encode.with_media(row["prompt"], row)
         images, videos = encode.load_media(messages, self.processor.image_processor.patch_size, media_options)
         inputs = encode.encode(self.processor, messages, images, videos)
-        positions, _ = self.processor.get_rope_index(
-            input_ids=inputs["input_ids"],
-            image_grid_thw=inputs.get("image_grid_thw"),
-            video_grid_thw=inputs.get("video_grid_thw"),
-            **self.processor.get_rope_index_kwargs(inputs),
-        )
-        return SimpleNamespace(
-            ids=inputs["input_ids"][0].tolist(), positions=positions[:, 0].numpy(), images=images, videos=videos
-        )
+        positions = encode.positions_of(self.processor, inputs)[:, 0].numpy()
+        return SimpleNamespace(ids=inputs["input_ids"][0].tolist(), positions=positions, images=images, videos=videos)
 
     def rollout(self, ids: list[int], images, videos) -> SimpleNamespace:
         """The same, as vLLM makes them of what verl's server is sent."""
@@ -106,20 +104,20 @@ class Checker:
         """Number of prompt tokens of the row.
 
         Raises:
-            SelfCheckError: tokens, positions, or the row's own count of media tokens differ.
+            SetupError: tokens, positions, or the row's own count of media tokens differ.
         """
         ours = self.trainer(row, media_options)
         theirs = self.rollout(ours.ids, ours.images, ours.videos)
         where = f"row {row['extra_info']['index']} of {row['data_source']}, model {self.model}"
         if ours.ids != theirs.ids:
-            raise SelfCheckError(
+            raise SetupError(
                 f"{where}: the trainer's prompt has {len(ours.ids)} tokens, vLLM's {len(theirs.ids)}, and they are not "
                 "the same. Run `medgrpo doctor`: a version outside the tested ones processes media differently"
             )
         differing = (ours.positions != theirs.positions).any(axis=0).nonzero()[0]
         if len(differing):
             at = int(differing[0])
-            raise SelfCheckError(
+            raise SetupError(
                 f"{where}: {len(differing)} of {len(ours.ids)} positions differ, first at token {at}: the trainer has "
                 f"{ours.positions[:, at].tolist()} (time, height, width), vLLM {theirs.positions[:, at].tolist()}. The "
                 "policy that is trained would not be the one that is sampled. Is the plugin installed in this "
@@ -128,7 +126,7 @@ class Checker:
         media_tokens = sum(ours.ids.count(t) for t in (self.processor.image_token_id, self.processor.video_token_id))
         stated = row["extra_info"].get("num_tokens")
         if stated is not None and stated != media_tokens:
-            raise SelfCheckError(
+            raise SetupError(
                 f"{where}: the row states {stated} media tokens, the model makes {media_tokens} of them: write the "
                 "Parquet anew with data_preprocess for this model"
             )
@@ -136,19 +134,13 @@ class Checker:
 
 
 def check_before_training(config) -> None:
-    """Raise :class:`SelfCheckError` unless trainer and rollout agree on a row of every source of the training data.
-
-    Args:
-        config: the run's configuration (``data.train_files``, ``data.tasks``, ``data.media``, the model's path and
-            chat template).
-    """
-    files = config.data.train_files
+    """Raise :class:`SetupError` unless trainer and rollout agree on a row of every source of the training data."""
     request = {
-        "model": str(config.actor_rollout_ref.model.path),
+        "model": config.actor_rollout_ref.model.path,
         "chat_template": config.actor_rollout_ref.model.custom_chat_template,
-        "files": [files] if isinstance(files, str) else list(files),
+        "files": listed(config.data.train_files),
         "tasks": list(config.data.tasks),
-        "media": {**config.data.get("media", {}), "memory_gb": 0.5},
+        "media": {**config.data.media, "memory_gb": 0.5},
     }
     print(run_in_process(request))
 
@@ -157,15 +149,15 @@ def run_in_process(request: dict) -> str:
     """What the check prints; ``request`` has the keys of :func:`main`.
 
     Raises:
-        SelfCheckError: the two ways differ, or the check itself failed.
+        SetupError: the two ways differ, or the check itself failed.
     """
     command = [sys.executable, "-m", "recipe.medgrpo.preflight.positions", json.dumps(request)]
     found = subprocess.run(command, capture_output=True, text=True)
     last = (found.stdout.strip().splitlines() or [""])[-1]
     if found.returncode == DIFFERENT:
-        raise SelfCheckError(last)
+        raise SetupError(last)
     if found.returncode:
-        raise SelfCheckError(f"the check of positions could not be made:\n{found.stderr.strip()[-2000:]}")
+        raise SetupError(f"the check of positions could not be made:\n{found.stderr.strip()[-2000:]}")
     return last
 
 
@@ -173,23 +165,17 @@ def main(request: dict) -> int:
     from data_preprocess.media.frames import FrameError
     from recipe.medgrpo.model_inputs.media_cache import MediaOptions
 
-    rows = choose_rows(request["files"], request.get("tasks"))
+    rows = first_rows(request["files"], request.get("tasks"))
     checker = Checker(request["model"], request.get("chat_template"))
-    lengths = {}
-    for row in rows:
-        try:
-            lengths[row["data_source"]] = checker.check(row, MediaOptions(**request.get("media") or {}))
-        except (SelfCheckError, FrameError) as error:
-            print(error)
-            return DIFFERENT
-    print(
-        f"positions: trainer and vLLM agree on {len(rows)} rows, one of each source "
-        f"({', '.join(f'{source} {n} tokens' for source, n in lengths.items())})"
-    )
+    media = MediaOptions(**request.get("media", {}))
+    try:
+        lengths = [f"{row['data_source']} {checker.check(row, media)} tokens" for row in rows]
+    except (SetupError, FrameError) as error:
+        print(error)
+        return DIFFERENT
+    print(f"positions: trainer and vLLM agree on {len(rows)} rows, one of each source ({', '.join(lengths)})")
     return 0
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=Path(__file__).stem)
-    parser.add_argument("request", type=json.loads)
-    sys.exit(main(parser.parse_args().request))
+    sys.exit(main(json.loads(sys.argv[1])))

@@ -2,21 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of data_preprocess as token ids and pixels, the same for SFT, evaluation and verl's RL rollout.
 
-RL reads rows with verl's own ``RLHFDataset``, of which :class:`MedGRPODataset` only takes the rewarded tasks. verl
-0.9.1's SFT dataset cannot be used for clips: it drops their fps, so that every frame of a clip gets one and the same
-temporal position; :class:`MedGRPOSFTDataset` takes its place.
+RL reads rows with verl's own ``RLHFDataset``; :class:`MedGRPODataset` chooses and orders them. verl 0.9.1's SFT dataset
+drops the fps of clips, so that every frame of a clip gets one and the same temporal position;
+:class:`MedGRPOSFTDataset` takes its place.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.py_functional import convert_nested_value_to_list_recursive
 
-from recipe.medgrpo.model_inputs import media_cache, prompt_length
-from recipe.medgrpo.model_inputs.encode import encode, load_media, with_media
+from recipe.medgrpo.common.listed import listed
+from recipe.medgrpo.model_inputs import media_cache
+from recipe.medgrpo.model_inputs.encode import encode, load_media, positions_of, with_media
+from recipe.medgrpo.model_inputs.prompt_length import PromptLengths
 from recipe.medgrpo.model_inputs.prompt_templates import apply_template
 from recipe.medgrpo.trainer.balanced_order import balanced_order
 
@@ -24,11 +27,7 @@ from recipe.medgrpo.trainer.balanced_order import balanced_order
 def is_training(files: str | Sequence[str], config) -> bool:
     """Whether ``files`` are the configuration's training files, rather than those for validation."""
     trained = config.get("train_files")
-    return trained is not None and _listed(files) == _listed(trained)
-
-
-def _listed(values: str | Sequence[str]) -> list[str]:
-    return [values] if isinstance(values, str) else list(values)
+    return trained is not None and listed(files) == listed(trained)
 
 
 def chosen_rows(dataframe, only: Mapping[str, Sequence[str] | None] | None, where) -> Sequence[int]:
@@ -38,27 +37,31 @@ def chosen_rows(dataframe, only: Mapping[str, Sequence[str] | None] | None, wher
         ValueError: no row has; ``where`` names the files in the message.
     """
     chosen = range(len(dataframe))
-    wanted = {field: _listed(values) for field, values in (only or {}).items() if values is not None}
+    wanted = {field: listed(values) for field, values in (only or {}).items() if values is not None}
     # Read only if needed: this column holds the structured answers too.
     infos = list(dataframe["extra_info"]) if wanted else []
     for field, values in wanted.items():
         found = [i for i in chosen if infos[i].get(field) in values]
         print(f"{len(found)} of {len(chosen)} rows have {field} {', '.join(values)}")
         if not found:
-            raise ValueError(f"{where}: no row has {field} {values}: mend data.only.{field}")
+            raise ValueError(f"{where}: no row has {field} {values}: fix data.only.{field}")
         chosen = found
     return chosen
 
 
 class MedGRPODataset(RLHFDataset):
-    """Rows whose task is in ``data.tasks``: one file serves SFT on all tasks and RL on the rewarded ones."""
+    """Rows whose task is in ``data.tasks``: one file serves SFT on all tasks and RL on the rewarded ones.
+
+    Example:
+        >>> rows = MedGRPODataset("train.parquet", tokenizer, config.data, processor)
+        dataset len: ... rows are of the tasks stg, tag
+        >>> sorted(set(rows.dataframe["ability"])), [turn["role"] for turn in rows[0]["raw_prompt"]]
+        (['stg', 'tag'], ['user'])
+    """
 
     @classmethod
     async def process_multi_modal_info(cls, messages, image_patch_size, config) -> tuple:
-        """verl's agent loop calls this for each sample; the samples of a group share one decoding.
-
-        No thread waits here: a group of eight occupies one decoder, and the event loop stays free.
-        """
+        """verl's agent loop calls this for each sample; a group shares one decoding, and no thread waits for it."""
         cache, items = media_cache.cache_of(media_cache.MediaOptions.of(config)), media_cache.items_of(messages)
         loop = asyncio.get_running_loop()
         # Reading the times of change of the files may touch a slow disk.
@@ -76,18 +79,16 @@ class MedGRPODataset(RLHFDataset):
         if is_training(self.original_data_files, self.config):
             kept = kept.select(chosen_rows(kept, self.config.get("only"), self.data_files))
         if self.filter_overlong_prompts:
-            fitting = prompt_length.fitting(kept, self.max_prompt_length, self._prompt_of, self.processor)
-            print(f"{len(kept) - len(fitting)} of {len(kept)} prompts exceed {self.max_prompt_length} tokens: left out")
-            kept = kept.select(fitting)
+            lengths = PromptLengths(kept, partial(self._build_messages, key=self.prompt_key), self.processor)
+            long = lengths.above(self.max_prompt_length)
+            print(f"{len(long)} of {len(kept)} prompts exceed {self.max_prompt_length} tokens: left out")
+            kept = kept.select([index for index in range(len(kept)) if index not in long])
         return self._in_order(kept)
 
     def _build_messages(self, example: dict, key: str) -> list[dict]:
         training = is_training(self.original_data_files, self.config) or self.config.get("val_template") is None
         template = self.config.get("template" if training else "val_template")
         return super()._build_messages({**example, key: apply_template(example[key], template)}, key)
-
-    def _prompt_of(self, row: dict) -> list[dict]:
-        return self._build_messages(row, key=self.prompt_key)
 
     def _in_order(self, dataframe):
         """Training rows in ``data.balance``'s order; validation rows, and all without it, as they are."""
@@ -129,12 +130,7 @@ class MedGRPOSFTDataset(MultiTurnSFTDataset):
                 "raise it, or make the clip or its frames smaller in data_preprocess"
             )
         multi_modal_inputs = dict(inputs.convert_to_tensors("pt"))
-        vision, _ = self.processor.get_rope_index(
-            input_ids=input_ids[None],
-            image_grid_thw=multi_modal_inputs.get("image_grid_thw"),
-            video_grid_thw=multi_modal_inputs.get("video_grid_thw"),
-            **self.processor.get_rope_index_kwargs(multi_modal_inputs),
-        )
+        vision = positions_of(self.processor, {**multi_modal_inputs, "input_ids": input_ids[None]})
         loss_mask = torch.zeros_like(input_ids)
         loss_mask[len(prompt_ids) :] = 1
         return {

@@ -14,23 +14,47 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ray
+from pydantic import BaseModel
 from verl.trainer.ppo.checkpoint_callback import CheckpointCallback
 from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
 
 from recipe.medgrpo.common.run_folder import write_json
-from recipe.medgrpo.trainer.step_metrics import Answer
-from reward_score import Artifact, Normalizer
+from recipe.medgrpo.trainer.step_metrics import ScoredAnswer
+from reward_score import Artifact, Normalizer, ScoreConfig
 from reward_score.errors import NormalizationError
 
 BOARD = "medgrpo_normalizer"
 FILE = "normalizer.json"
-#: Beside the checkpoints: the state after the last step, for a checkpoint whose own file a kill prevented.
+#: Next to the checkpoints: the state after the last step, for a checkpoint whose own file a kill prevented.
 LAST_STEP = "normalizer.last_step.json"
 #: Component of the normalization -> key of the score.
 COMPONENTS = {"raw": "rule", "similarity": "similarity", "judge": "judge"}
+
+
+class Checkpoints(BaseModel):
+    """Folder of a run's checkpoints, and verl's options of how to resume from it."""
+
+    folder: Path
+    resume_mode: Literal["auto", "disable", "resume_path"]
+    resume_from_path: Path | None
+
+    def resumed(self) -> Path | None:
+        """The checkpoint that verl resumes from, or None."""
+        if self.resume_mode == "resume_path":
+            return self.resume_from_path.absolute()
+        latest = find_latest_ckpt_path(str(self.folder.absolute())) if self.resume_mode == "auto" else None
+        return Path(latest) if latest else None
+
+    def state_at(self, checkpoint: Path) -> dict[str, Any] | None:
+        """The normalizer's state at a checkpoint; verl calls back only after the checkpoint counts as written."""
+        own, last_step = checkpoint / FILE, self.folder / LAST_STEP
+        if own.exists():
+            return json.loads(own.read_text(encoding="utf-8"))
+        state = json.loads(last_step.read_text(encoding="utf-8")) if last_step.exists() else {"step": None}
+        return state if checkpoint.name == f"global_step_{state['step']}" else None
 
 
 @ray.remote(num_cpus=0)
@@ -64,26 +88,25 @@ class RunningNormalizer:
             self._publish()
 
     @classmethod
-    def start(cls, reward: dict[str, Any], checkpoints: dict[str, Any]) -> "RunningNormalizer":
-        """From the options of ``reward_score``, continuing from the checkpoint that verl will resume from.
+    def start(cls, reward: ScoreConfig, checkpoints: Checkpoints) -> "RunningNormalizer":
+        """Continue from the checkpoint that verl will resume from.
 
         Raises:
             NormalizationError: the checkpoint was trained with another normalization, or lacks its state.
         """
-        artifact = Artifact.load(reward["artifact"]) if reward["normalization"] != "none" else None
-        normalizer = Normalizer(artifact, reward["normalization"], reward["k"])
-        folder, root = _resumed(**checkpoints), Path(checkpoints["folder"])
-        state = _state_of(folder, root) if folder is not None else None
-        if state is not None:
-            normalizer.load_state_dict(state)
-        elif folder is not None and normalizer.method == "ema":
-            raise NormalizationError(
-                f"{folder} has no {FILE}, its running statistics; resume from an earlier checkpoint "
-                "(trainer.resume_mode=resume_path trainer.resume_from_path=...) or start anew in another folder"
-            )
-        return cls(normalizer, root, linear_judge=reward.get("judge_norm") == "linear")
+        artifact = Artifact.load(reward.artifact) if reward.normalization != "none" else None
+        normalizer = Normalizer(artifact, reward.normalization, reward.k)
+        if (resumed := checkpoints.resumed()) is not None:
+            if (state := checkpoints.state_at(resumed)) is not None:
+                normalizer.load_state_dict(state)
+            elif normalizer.method == "ema":
+                raise NormalizationError(
+                    f"{resumed} has no {FILE}, its running statistics; resume from an earlier checkpoint "
+                    "(trainer.resume_mode=resume_path trainer.resume_from_path=...) or start anew in another folder"
+                )
+        return cls(normalizer, checkpoints.folder, linear_judge=reward.judge_norm == "linear")
 
-    def observe(self, step: int, answers: Iterable[Answer]) -> None:
+    def observe(self, step: int, answers: Iterable[ScoredAnswer]) -> None:
         """Let the statistics follow one step, and publish them."""
         if self._board is None:
             return
@@ -126,21 +149,3 @@ class NormalizerCheckpoint(CheckpointCallback):
 
     def on_save(self, trainer, global_step: int, checkpoint_dir: str, async_save: bool = False, **kwargs) -> None:
         write_json(Path(checkpoint_dir) / FILE, trainer.replay_buffer.normalizer.normalizer.state_dict())
-
-
-def _state_of(checkpoint: Path, root: Path) -> dict[str, Any] | None:
-    """The normalizer's state at a checkpoint; verl calls back only after the checkpoint counts as written."""
-    if (checkpoint / FILE).exists():
-        return json.loads((checkpoint / FILE).read_text(encoding="utf-8"))
-    if (root / LAST_STEP).exists():
-        state = json.loads((root / LAST_STEP).read_text(encoding="utf-8"))
-        return state if checkpoint.name == f"global_step_{state['step']}" else None
-    return None
-
-
-def _resumed(folder: str, resume_mode: str, resume_from_path: str | None) -> Path | None:
-    """Folder of the checkpoint that verl resumes from, or None."""
-    if resume_mode == "resume_path":
-        return Path(resume_from_path).absolute()
-    latest = find_latest_ckpt_path(str(Path(folder).absolute())) if resume_mode == "auto" else None
-    return Path(latest) if latest else None

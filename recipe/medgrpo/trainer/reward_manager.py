@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """``reward.reward_manager.name=medgrpo``: reward_score inside verl's reward loop."""
 
-from omegaconf import OmegaConf
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 from verl.experimental.reward_loop.reward_manager.registry import register
 
 import reward_score
-from recipe.medgrpo.scoring.training_options import job_options
+from recipe.medgrpo.scoring.training_options import job_options, resolved
 from recipe.medgrpo.trainer.ema_normalizer import NormalizerFollower
 from recipe.medgrpo.trainer.judge_limiter import JobLimiter
 from reward_score.errors import JudgeUnavailable, RewardError
@@ -25,19 +24,19 @@ class MedGRPORewardManager(RewardManagerBase):
 
     def __init__(self, config, tokenizer, compute_score, reward_router_address=None, reward_model_tokenizer=None):
         super().__init__(config, tokenizer, compute_score)
-        options = OmegaConf.to_container(config.medgrpo.reward, resolve=True)
-        judge = job_options(options, reward_router_address)
+        reward = resolved(config.medgrpo.reward)
+        judge = job_options(dict(reward), reward_router_address)
         self.limiter = None
         if judge is not None:
             self.limiter = JobLimiter(judge)
-            options["judge"] = LLMJudge(judge, self.limiter)
-        self.scorer = reward_score.get_scorer(reward_score.read_config(options))
+            reward = reward.model_copy(update={"judge": LLMJudge(judge, self.limiter)})
+        self.scorer = reward_score.get_scorer(reward)
         self.max_response_length = config.data.max_response_length
         # vLLM keeps the token that ends an answer. Which of a model's two it is depends on its generation config.
         self.ends = {tokenizer.eos_token_id, tokenizer.pad_token_id}
         self.follower = NormalizerFollower(self.scorer.normalizer)
         if judge is not None and judge.backend == "local":
-            self._probe(options["judge"])
+            self._probe(reward.judge)
 
     def _probe(self, judge):
         # main_medgrpo asks other judges before it starts; this one did not exist then.

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The recipe's replay buffer for verl's hook ``trainer.v1.sampler.custom_sampler`` (synchronous V1 trainer).
 
-Beside what verl's does, it takes groups out of a batch that have too few scored answers to be compared, logs every
-step's rewards per (source, task), lets running normalization follow the policy, and stops a run that has collapsed.
+In addition to what verl's does, it takes groups with too few scored answers out of a batch, logs every step's rewards
+per (source, task), lets running normalization follow the policy, and stops a run that has collapsed.
 """
 
 import logging
@@ -17,16 +17,19 @@ from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 from recipe.medgrpo.trainer import judge_limiter
-from recipe.medgrpo.trainer.ema_normalizer import RunningNormalizer
+from recipe.medgrpo.trainer.ema_normalizer import Checkpoints, RunningNormalizer
 from recipe.medgrpo.trainer.step_metrics import (
     AlarmOptions,
-    Answer,
     CollapseAlarm,
     CollapseError,
+    ScoredAnswer,
+    answers_of,
     dropped_by_pair,
     judge_failures_by_pair,
     step_metrics,
 )
+from reward_score import ScoreConfig
+from reward_score.judge.config import complaints
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +57,9 @@ class SamplerOptions(BaseModel):
             Its ``max_num_gen_batches``, which verl's own V1 sampler ignores, ends a step (0: `MAX_FILTERED`).
         sync_refill_failed_groups: verl's ``trainer.v1.sampler.sync_refill_failed_groups``, likewise: prompts of which
             no answer has a score are replaced.
-        alarm: see `recipe.medgrpo.trainer.step_metrics.AlarmOptions`.
+        alarm: when the run counts as collapsed.
         reward: options of ``reward_score``.
-        checkpoints: folder of the run's checkpoints, and how verl resumes from it.
+        checkpoints: the folder, and how verl resumes from it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -67,8 +70,8 @@ class SamplerOptions(BaseModel):
     filter_groups: dict
     sync_refill_failed_groups: bool
     alarm: AlarmOptions
-    reward: dict
-    checkpoints: dict
+    reward: ScoreConfig
+    checkpoints: Checkpoints
 
 
 class MedGRPOReplayBuffer(ReplayBuffer):
@@ -78,7 +81,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         try:
             options = SamplerOptions(**OmegaConf.to_container(sampler_kwargs, resolve=True))
         except (ValidationError, TypeError) as error:
-            raise SamplerError(f"trainer.v1.sampler.sampler_kwargs: {error}") from None
+            raise SamplerError(f"trainer.v1.sampler.sampler_kwargs: {complaints(error)}") from None
         filter_groups = options.filter_groups
         if filter_groups["enable"] and not filter_groups["metric"]:
             raise SamplerError("algorithm.filter_groups.metric must be set when algorithm.filter_groups.enable=true")
@@ -103,7 +106,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         self.alarm = CollapseAlarm(options.alarm)
         self.normalizer = RunningNormalizer.start(options.reward, options.checkpoints)
         # verl builds its sampler before the reward workers.
-        self.judge = judge_limiter.start(options.reward)
+        self.judge = judge_limiter.start(dict(options.reward))
         self._replaced = self._filtered = 0
         self._selected: list[str] = []
         self._data_sources: dict[str, str] = {}
@@ -131,20 +134,18 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         finally:
             # Also where no answer is left: the judge's own error says more than verl's.
             judged = judge_limiter.step_metrics(self.judge)
-        metrics |= judged
         answers = self._fetch(batch)
         batch = self._drop_small_groups(batch)
         kept = {_uid(key) for key in batch.keys}
-        size = self.options.group_size
-        unscored = set(self._selected) - {answer.uid for answer in answers}
-        unscored = [self._data_sources[uid] for uid in sorted(unscored & self._data_sources.keys())]
-        metrics |= dropped_by_pair(answers, kept, size, unscored)
+        unscored = (set(self._selected) - {answer.uid for answer in answers}) & self._data_sources.keys()
+        sources = [self._data_sources[uid] for uid in sorted(unscored)]
+        metrics |= judged | dropped_by_pair(answers, kept, self.options.group_size, sources)
         if self.judge is not None:
             metrics |= judge_failures_by_pair(judge_limiter.failed_by_group(self.judge), self._data_sources)
         # A synchronous step leaves no prompt to the next one.
         self._data_sources = {}
         answers = [answer for answer in answers if answer.uid in kept]
-        metrics |= step_metrics(answers, asked=batch_size * size)
+        metrics |= step_metrics(answers, asked=batch_size * self.options.group_size)
         metrics["medgrpo/dropped_groups"] = batch_size - len(kept)
         self.normalizer.observe(global_steps, answers)
         self.alarm.check(global_steps, metrics)
@@ -154,22 +155,21 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         """verl's choice of the prompts to replace, with an end: a judge that is gone fails the replacements too, and a
         policy that has collapsed answers them all alike."""
         reasons = super()._terminal_eviction_reasons(global_steps, partition_id)
+        batch_size, filter_groups = self.options.train_batch_size, self.options.filter_groups
         self._replaced += len(reasons[2])
-        if self._replaced > MAX_REPLACED * self.options.train_batch_size:
+        if self._replaced > MAX_REPLACED * batch_size:
             raise SamplerError(
                 f"{self._replaced} prompts of this step have no scored answer, replacements included "
                 "(sync_refill_failed_groups): the errors of the reward loop above say why"
             )
         self._filtered += len(reasons[1])
-        batch_size = self.options.train_batch_size
-        limit = max(0, self.options.filter_groups["max_num_gen_batches"]) or MAX_FILTERED
+        limit = max(0, filter_groups["max_num_gen_batches"]) or MAX_FILTERED
         usable = len(self._sampleable_terminal_keys(partition_id, reasons))
         if self._filtered >= limit * batch_size and usable < batch_size:
             raise CollapseError(
                 f"step {global_steps}: {self._filtered} prompts were thrown away because all their answers have one "
                 f"{self.filter_groups_metric}, {limit} batches or more, and {usable} of {batch_size} are left "
-                "(algorithm.filter_groups.max_num_gen_batches). The last checkpoint is kept; "
-                f"rollouts/{global_steps - 1}.jsonl has answers"
+                f"(algorithm.filter_groups.max_num_gen_batches){answers_of(global_steps)}"
             )
         return reasons
 
@@ -195,19 +195,13 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         keys, tags = map(list, zip(*kept, strict=True))
         return KVBatchMeta(partition_id=batch.partition_id, keys=keys, tags=tags)
 
-    def _fetch(self, batch: KVBatchMeta) -> list[Answer]:
+    def _fetch(self, batch: KVBatchMeta) -> list[ScoredAnswer]:
         fields = ["data_source", "extra_fields", "rollout_log_probs"]
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
         columns = (list(data[field]) for field in fields)
         return [
-            Answer(
-                uid=_uid(key),
-                data_source=data_source,
-                score=extra["reward_extra_info"],
-                length=tag["response_len"],
-                entropy=-float(log_probs.mean()),
-            )
-            for key, tag, data_source, extra, log_probs in zip(batch.keys, batch.tags, *columns, strict=True)
+            ScoredAnswer(_uid(key), source, extra["reward_extra_info"], tag["response_len"], -float(log_probs.mean()))
+            for key, tag, source, extra, log_probs in zip(batch.keys, batch.tags, *columns, strict=True)
         ]
 
 

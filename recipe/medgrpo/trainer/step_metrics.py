@@ -17,15 +17,15 @@ class CollapseError(RuntimeError):
     """Training was stopped because the policy, or what scores it, has failed for several steps in a row."""
 
 
-class Answer(NamedTuple):
-    """A scored answer of one step.
+class ScoredAnswer(NamedTuple):
+    """An answer of one step.
 
     Args:
         uid: of the prompt; the answers of one group share it.
         data_source: ``<benchmark>/<source>/<task>``.
         score: what ``reward_score.compute_score`` returned.
         length: tokens.
-        entropy: minus the mean log-probability of its tokens under the policy that sampled it, in nats; the mean over
+        entropy: minus the mean log-probability of its tokens under the policy that sampled it, in nats. The mean over
             many answers estimates the policy's entropy.
     """
 
@@ -36,7 +36,7 @@ class Answer(NamedTuple):
     entropy: float
 
 
-def step_metrics(answers: Sequence[Answer], asked: int) -> dict[str, float]:
+def step_metrics(answers: Sequence[ScoredAnswer], asked: int) -> dict[str, float]:
     """Metrics of one step for the training log, all under ``medgrpo/``.
 
     Per (source, task): mean and standard deviation of the raw, the normalized and the used reward, share of answers
@@ -55,7 +55,7 @@ def step_metrics(answers: Sequence[Answer], asked: int) -> dict[str, float]:
 
 
 def dropped_by_pair(
-    answers: Iterable[Answer], kept: Collection[str], group_size: int, unscored: Iterable[str] = ()
+    answers: Iterable[ScoredAnswer], kept: Collection[str], group_size: int, unscored: Iterable[str] = ()
 ) -> dict[str, float]:
     """Per (source, task) the answers that do not count, as ``medgrpo/<source>/<task>/dropped_trajectories``.
 
@@ -65,15 +65,12 @@ def dropped_by_pair(
         group_size: answers asked for per prompt.
         unscored: data source of each prompt of which no answer has a score.
     """
-    dropped, prompts = Counter(), set()
-    for data_source in unscored:
+    prompts = {answer.uid: answer.data_source for answer in answers}
+    dropped = Counter()
+    for data_source in (*unscored, *prompts.values()):
         dropped[pair_of(data_source)] += group_size
-    for answer in answers:
-        if answer.uid not in prompts:
-            prompts.add(answer.uid)
-            dropped[pair_of(answer.data_source)] += group_size
-        dropped[pair_of(answer.data_source)] -= answer.uid in kept
-    return {f"medgrpo/{pair}/dropped_trajectories": number for pair, number in dropped.items()}
+    dropped.subtract(pair_of(answer.data_source) for answer in answers if answer.uid in kept)
+    return _named(dropped, "dropped_trajectories")
 
 
 def judge_failures_by_pair(failed: Mapping[str, int], data_sources: Mapping[str, str]) -> dict[str, float]:
@@ -86,7 +83,16 @@ def judge_failures_by_pair(failed: Mapping[str, int], data_sources: Mapping[str,
     failures = Counter()
     for uid, data_source in data_sources.items():
         failures[pair_of(data_source)] += failed.get(uid, 0)
-    return {f"medgrpo/{pair}/judge_failures": number for pair, number in failures.items()}
+    return _named(failures, "judge_failures")
+
+
+def _named(numbers: Mapping[str, int], name: str) -> dict[str, float]:
+    return {f"medgrpo/{pair}/{name}": number for pair, number in numbers.items()}
+
+
+def answers_of(step: int) -> str:
+    """The end of a message that stops the run at ``step``: where to look."""
+    return f". The last checkpoint is kept; rollouts/{step - 1}.jsonl has answers"
 
 
 def pair_of(data_source: str) -> str:
@@ -94,7 +100,7 @@ def pair_of(data_source: str) -> str:
     return data_source.split("/", 1)[-1]
 
 
-def _summary(answers: Sequence[Answer]) -> dict[str, float]:
+def _summary(answers: Sequence[ScoredAnswer]) -> dict[str, float]:
     rewards = defaultdict(list)
     for answer in answers:
         rewards[answer.uid].append(answer.score["score"])
@@ -153,28 +159,28 @@ class CollapseAlarm:
             count, limit = self._counts[name], self.options.steps
             message = f"step {step}: {complaint}, for {count} steps in a row (alarm at {limit}, medgrpo.alarm)"
             if count >= limit and self.options.action != "warn":
-                raise CollapseError(f"{message}. The last checkpoint is kept; rollouts/{step - 1}.jsonl has answers")
+                raise CollapseError(message + answers_of(step))
             if count >= limit or self.options.action == "both":
                 logger.warning(message)
 
     def _beyond(self, metrics: Mapping[str, float]) -> Iterable[tuple[str, str]]:
-        options = self.options
-        low, high = options.entropy
-        parse_rate, entropy = metrics["medgrpo/parse_rate"], metrics["medgrpo/sampled_entropy"]
+        options, (low, high) = self.options, self.options.entropy
+        parse_rate, entropy, dropped = (
+            metrics[f"medgrpo/{name}"] for name in ("parse_rate", "sampled_entropy", "dropped_share")
+        )
+        cut, pair = max(
+            ((value, name) for name, value in metrics.items() if name.endswith("/cut_share") and name.count("/") > 1),
+            default=(0.0, ""),
+        )
         if parse_rate < options.parse_rate:
             yield "parse_rate", f"only {parse_rate:.0%} of the answers can be parsed, below {options.parse_rate:.0%}"
         if low is not None and entropy < low:
             yield "entropy_low", f"entropy {entropy:.3f} is below {low}"
         if high is not None and entropy > high:
             yield "entropy_high", f"entropy {entropy:.3f} is above {high}"
-        if (dropped := metrics["medgrpo/dropped_share"]) > options.dropped_share:
+        if dropped > options.dropped_share:
             yield "dropped", f"{dropped:.0%} of the answers could not be scored, above {options.dropped_share:.0%}"
-        pairs = {name: value for name, value in metrics.items() if name.endswith("/cut_share")}
-        worst = max(pairs, key=pairs.__getitem__, default=None)
-        if worst is not None and pairs[worst] > options.cut_share:
-            pair = worst.removeprefix("medgrpo/").removesuffix("/cut_share")
-            yield (
-                "cut",
-                f"{pairs[worst]:.0%} of the answers of {pair} reach data.max_response_length without ending, above "
-                f"{options.cut_share:.0%}",
-            )
+        if cut > options.cut_share:
+            who = pair.removeprefix("medgrpo/").removesuffix("/cut_share")
+            limit = f"data.max_response_length without ending, above {options.cut_share:.0%}"
+            yield "cut", f"{cut:.0%} of the answers of {who} reach {limit}"

@@ -2,11 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every run changes in verl 0.9.1, one function each, with the reason.
 
-``recipe/medgrpo/plugin.py`` says which module each is applied to.
+``recipe/medgrpo/plugin.py`` says which module each is applied to. docs/upstream.md names for each what upstream says,
+and the test that fails once upstream no longer needs it.
 """
 
 import functools
 import sys
+
+
+def replace(owner, name: str):
+    """Decorator: the function takes the place of ``owner.name``, which it gets as its first argument."""
+
+    def install(function):
+        original = getattr(owner, name)
+
+        @functools.wraps(original)
+        def replacement(*args, **kwargs):
+            return function(original, *args, **kwargs)
+
+        setattr(owner, name, replacement)
+
+    return install
 
 
 def bind_true_positions(tokenizer_module) -> None:
@@ -15,10 +31,10 @@ def bind_true_positions(tokenizer_module) -> None:
     transformers 5.9.0 also truncates seconds to whole numbers and lets text resume below the largest position of a
     long clip; vLLM does neither. The trained policy would not be the sampled one (model_inputs/mrope.py).
     """
-    original = tokenizer_module.hf_processor
+    stock = tokenizer_module.hf_processor
 
-    @functools.wraps(original)
-    def hf_processor(*args, **kwargs):
+    @replace(tokenizer_module, "hf_processor")
+    def hf_processor(original, *args, **kwargs):
         from recipe.medgrpo.model_inputs import mrope
 
         processor = original(*args, **kwargs)
@@ -28,9 +44,9 @@ def bind_true_positions(tokenizer_module) -> None:
         return processor
 
     # verl.utils re-exports the function before it loads its plugins.
-    for module in (tokenizer_module, sys.modules.get("verl.utils.tokenizer"), sys.modules.get("verl.utils")):
-        if getattr(module, "hf_processor", None) is original:
-            module.hf_processor = hf_processor
+    for module in (sys.modules.get("verl.utils.tokenizer"), sys.modules.get("verl.utils")):
+        if getattr(module, "hf_processor", None) is stock:
+            module.hf_processor = tokenizer_module.hf_processor
 
 
 def share_processed_videos(video_processing_utils) -> None:
@@ -51,16 +67,15 @@ def share_processed_images(image_processing_utils) -> None:
     cls.__call__ = media_cache.share_features(cls.__call__, "images")
 
 
-def mend_text_only_micro_batch(qwen2_vl_module) -> None:
+def fix_text_only_micro_batch(qwen2_vl_module) -> None:
     """verl 0.9.1, ``_get_input_embeds``: for a micro-batch without vision it calls ``.mean()`` on the vision tower's
     output, which transformers 5 returns as an object; the other branches unpack it. Dropping a trajectory pads the
     batch with such sequences, so a failed reward would end the run with an AttributeError.
     """
-    original = qwen2_vl_module._get_input_embeds
 
-    @functools.wraps(original)
+    @replace(qwen2_vl_module, "_get_input_embeds")
     def _get_input_embeds(
-        model, input_ids, attention_mask=None, pixel_values=None, pixel_values_videos=None, *args, **kwargs
+        original, model, input_ids, attention_mask=None, pixel_values=None, pixel_values_videos=None, *args, **kwargs
     ):
         if pixel_values is not None or pixel_values_videos is not None:
             return original(model, input_ids, attention_mask, pixel_values, pixel_values_videos, *args, **kwargs)
@@ -75,18 +90,15 @@ def mend_text_only_micro_batch(qwen2_vl_module) -> None:
         # Zero times the features keeps the vision tower in the graph: every FSDP rank must run the same collectives.
         return embeds + 0.0 * features.mean(), attention_mask
 
-    qwen2_vl_module._get_input_embeds = _get_input_embeds
 
-
-def mend_uniform_lengths(tensordict_utils) -> None:
+def fix_uniform_lengths(tensordict_utils) -> None:
     """TransferQueue 0.1.11 packs the position ids of a batch with ``as_nested_tensor``, which takes the axis of size 4
     for the ragged one when all sequences are equally long; verl 0.9.1's ``maybe_fix_3d_position_ids`` then only
     relabels it, and the next ``unbind`` fails. Short answers on clips of one size meet it, on GPUs too.
     """
-    original = tensordict_utils.maybe_fix_3d_position_ids
 
-    @functools.wraps(original)
-    def maybe_fix_3d_position_ids(data):
+    @replace(tensordict_utils, "maybe_fix_3d_position_ids")
+    def maybe_fix_3d_position_ids(original, data):
         positions = data["position_ids"] if "position_ids" in data.keys() else None
         if positions is not None and positions.is_nested and positions.dim() == 3:
             values, offsets = positions.values(), positions.offsets()
@@ -97,18 +109,15 @@ def mend_uniform_lengths(tensordict_utils) -> None:
                 return
         original(data)
 
-    tensordict_utils.maybe_fix_3d_position_ids = maybe_fix_3d_position_ids
-
 
 def give_gdpo_its_rewards(trainer_module) -> None:
     """verl 0.9.1's V1 trainer computes advantages without the reward's components, so ``adv_estimator=gdpo`` stops at
     the first step. They are read from the queue; a component that a task lacks (NaN) counts as 0 for the whole group,
     which adds no advantage.
     """
-    original = trainer_module.compute_advantage_for_multi_trajectories
 
-    @functools.wraps(original)
-    def compute_advantage_for_multi_trajectories(data, batch_keys, adv_estimator, *args, config=None, **kwargs):
+    @replace(trainer_module, "compute_advantage_for_multi_trajectories")
+    def compute_advantage(original, data, batch_keys, adv_estimator, *args, config=None, **kwargs):
         if adv_estimator == "gdpo":
             import numpy as np
 
@@ -123,22 +132,17 @@ def give_gdpo_its_rewards(trainer_module) -> None:
             data.batch["prompts"], data.batch["attention_mask"] = mask[:, :0], mask
         return original(data, batch_keys, adv_estimator, *args, config=config, **kwargs)
 
-    trainer_module.compute_advantage_for_multi_trajectories = compute_advantage_for_multi_trajectories
-
 
 def tell_sampler_the_sources(trainer_module) -> None:
     """verl 0.9.1's V1 trainer registers a prompt by its id alone, so a sampler does not know which source and task lost
     a prompt whose answers all failed.
     """
-    original = trainer_module.PPOTrainer._submit_batch_to_rollout
 
-    @functools.wraps(original)
-    def _submit_batch_to_rollout(self, batch):
+    @replace(trainer_module.PPOTrainer, "_submit_batch_to_rollout")
+    def _submit_batch_to_rollout(original, self, batch):
         if submitted := getattr(self.replay_buffer, "submitted", None):
             submitted(batch["uid"], batch["data_source"])
         return original(self, batch)
-
-    trainer_module.PPOTrainer._submit_batch_to_rollout = _submit_batch_to_rollout
 
 
 def collapse_qwen3_vl_videos(rollout_utils) -> None:
@@ -146,16 +150,13 @@ def collapse_qwen3_vl_videos(rollout_utils) -> None:
     the first placeholder into the whole clip and leaves the rest, so the rollout reads the times twice and the trainer
     reads another prompt.
     """
-    original = rollout_utils.qwen2_5_vl_dedup_image_tokens
 
-    @functools.wraps(original)
-    def qwen2_5_vl_dedup_image_tokens(prompt_ids, processor):
+    @replace(rollout_utils, "qwen2_5_vl_dedup_image_tokens")
+    def qwen2_5_vl_dedup_image_tokens(original, prompt_ids, processor):
         from recipe.medgrpo.model_inputs.qwen3_vl import collapse_videos
 
         prompt_ids = original(prompt_ids, processor)
         return collapse_videos(prompt_ids, processor) if type(processor).__name__ == "Qwen3VLProcessor" else prompt_ids
-
-    rollout_utils.qwen2_5_vl_dedup_image_tokens = qwen2_5_vl_dedup_image_tokens
 
 
 def resume_sft_after_an_epoch(checkpoint_handler) -> None:
@@ -163,15 +164,11 @@ def resume_sft_after_an_epoch(checkpoint_handler) -> None:
     iterator about to end. Loaded, it gives no batch, yet counts as the next epoch, and the run ends one epoch short
     without an error. Where an epoch has ended, the next one begins with a fresh iterator.
     """
-    handler = checkpoint_handler.CheckpointHandler
-    original = handler._load_dataloader_state
 
-    @functools.wraps(original)
-    def _load_dataloader_state(self, checkpoint_path):
+    @replace(checkpoint_handler.CheckpointHandler, "_load_dataloader_state")
+    def _load_dataloader_state(original, self, checkpoint_path):
         if checkpoint_handler.extract_step(checkpoint_path) % len(self.train_dataloader):
             original(self, checkpoint_path)
-
-    handler._load_dataloader_state = _load_dataloader_state
 
 
 def register_reward_manager(registry_module) -> None:

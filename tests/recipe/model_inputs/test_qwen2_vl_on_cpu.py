@@ -8,6 +8,7 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 import torch
+from configuration import composed
 from omegaconf import OmegaConf
 
 from data_preprocess import omnimedvqa
@@ -68,13 +69,10 @@ def test_trainer_and_vllm_see_the_same_prompt(qwen2_vl, rows_file):
 
 
 def test_a_base_model_starts_with_the_presets_turn_format(qwen2_vl, rows_file, tmp_path, monkeypatch):
-    from hydra import compose, initialize_config_module
-
     base = shutil.copytree(qwen2_vl, tmp_path / "base")
     (base / "chat_template.jinja").unlink()
     files = [f"data.train_files='{rows_file}'", "data.val_files=v", f"actor_rollout_ref.model.path='{base}'"]
-    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-        config = compose("medgrpo", ["preset=zhu_grpo_scratch", *files])
+    config = composed("preset=zhu_grpo_scratch", *files)
     requests = []
     monkeypatch.setattr(positions, "run_in_process", lambda request: requests.append(request))
     positions.check_before_training(config)

@@ -77,12 +77,7 @@ def check(content, processor, vllm_processor):
     messages = [{"role": "user", "content": content}]
     images, videos = encode.load_media(messages, processor.image_processor.patch_size)
     inputs = encode.encode(processor, messages, images, videos)
-    ours, _ = processor.get_rope_index(
-        input_ids=inputs["input_ids"],
-        image_grid_thw=inputs.get("image_grid_thw"),
-        video_grid_thw=inputs.get("video_grid_thw"),
-        **processor.get_rope_index_kwargs(inputs),
-    )
+    ours = encode.positions_of(processor, inputs)
     full = inputs["input_ids"][0].tolist()
     sent = qwen2_5_vl_dedup_image_tokens(full, processor)
     ids, positions = vllm_sees(vllm_processor, sent, images, videos)

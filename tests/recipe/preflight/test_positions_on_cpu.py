@@ -7,7 +7,8 @@ import pytest
 
 from recipe.medgrpo.model_inputs.media_cache import MediaOptions
 from recipe.medgrpo.preflight import positions
-from recipe.medgrpo.preflight.positions import Checker, SelfCheckError
+from recipe.medgrpo.preflight.errors import SetupError
+from recipe.medgrpo.preflight.positions import Checker
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def checker(tiny_model):
 
 
 def test_one_row_of_each_source(file):
-    rows = positions.choose_rows([file], ["tag", "stg"])
+    rows = positions.first_rows([file], ["tag", "stg"])
     sources = [row["data_source"].rsplit("/", 1)[0] for row in rows]
     everything = pq.read_table(file)["data_source"].to_pylist()
     expected = {s.rsplit("/", 1)[0] for s in everything if s.rsplit("/", 1)[1] in ("tag", "stg")}
@@ -30,7 +31,7 @@ def test_one_row_of_each_source(file):
 
 def test_rows_of_every_source_and_rate_agree(checker, file):
     rates = set()
-    for row in positions.choose_rows([file], None):
+    for row in positions.first_rows([file], None):
         assert checker.check(row, MediaOptions()) > row["extra_info"]["num_tokens"]
         rates.add(row["extra_info"]["fps"])
     assert len(rates) > 1
@@ -40,7 +41,7 @@ def test_positions_of_stock_verl_are_found(checker, file, tiny_model, monkeypatc
     from verl.utils import hf_processor
 
     stock = hf_processor.__wrapped__(str(tiny_model))
-    row = next(row for row in positions.choose_rows([file], None) if row["extra_info"]["fps"] <= 1)
+    row = next(row for row in positions.first_rows([file], None) if row["extra_info"]["fps"] <= 1)
     # Without the plugin the hook is absent and the function is transformers' own, which wants the token types.
     original = stock.get_rope_index
     stock.get_rope_index = lambda input_ids, **kwargs: original(
@@ -48,26 +49,26 @@ def test_positions_of_stock_verl_are_found(checker, file, tiny_model, monkeypatc
     )
     stock.get_rope_index_kwargs = lambda inputs: {}
     monkeypatch.setattr(checker, "processor", stock)
-    with pytest.raises(SelfCheckError, match=r"row \d+ of medvidbench/.*positions differ, first at token \d+.*plugin"):
+    with pytest.raises(SetupError, match=r"row \d+ of medvidbench/.*positions differ, first at token \d+.*plugin"):
         checker.check(row, MediaOptions())
 
 
 def test_rows_written_for_another_model_are_found(checker, file):
-    row = positions.choose_rows([file], None)[0]
+    row = positions.first_rows([file], None)[0]
     row["extra_info"]["num_tokens"] += 1
-    with pytest.raises(SelfCheckError, match=r"the row states \d+ media tokens.*write the Parquet anew"):
+    with pytest.raises(SetupError, match=r"the row states \d+ media tokens.*write the Parquet anew"):
         checker.check(row, MediaOptions())
 
 
 def test_another_prompt_is_found(checker, file, monkeypatch):
-    row = positions.choose_rows([file], None)[0]
+    row = positions.first_rows([file], None)[0]
     monkeypatch.setattr(
         "verl.workers.rollout.utils.qwen2_5_vl_dedup_image_tokens", lambda ids, processor: [*ids[:1], *ids]
     )
-    with pytest.raises(SelfCheckError, match="the trainer's prompt has .* tokens, vLLM's"):
+    with pytest.raises(SetupError, match="the trainer's prompt has .* tokens, vLLM's"):
         checker.check(row, MediaOptions())
 
 
 def test_a_failure_of_the_check_is_no_pass(tmp_path):
-    with pytest.raises(SelfCheckError, match=r"(?s)could not be made:.*none\.parquet"):
+    with pytest.raises(SetupError, match=r"(?s)could not be made:.*none\.parquet"):
         positions.run_in_process({"model": "m", "files": [str(tmp_path / "none.parquet")]})

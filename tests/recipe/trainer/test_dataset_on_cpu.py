@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SFT rows against the RL rollout's path, and what vLLM's multimodal processor makes of the same clip."""
 
+import doctest
 from types import SimpleNamespace
 
 import pyarrow.parquet as pq
@@ -107,6 +108,16 @@ def test_rl_rows_are_those_of_the_rewarded_tasks(drawn, tiny_model, tmp_path):
     config.tasks = ["unheard-of"]
     with pytest.raises(ValueError, match=r"train\.parquet.*no row has a task of data\.tasks"):
         dataset.MedGRPODataset(str(drawn / "train.parquet"), tokenizer, config, processor)
+
+
+def test_the_example_runs(parts, drawn, tmp_path, monkeypatch):
+    _, _, processor, tokenizer = parts
+    monkeypatch.chdir(drawn)
+    options = {"tasks": ["tag", "stg"], "cache_dir": str(tmp_path), "balance": None, "filter_overlong_prompts": False}
+    names = {"processor": processor, "tokenizer": tokenizer, "config": OmegaConf.create({"data": options})}
+    names["MedGRPODataset"] = dataset.MedGRPODataset
+    example = doctest.DocTestParser().get_doctest(dataset.MedGRPODataset.__doc__, names, "example", None, 0)
+    assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example) == (0, 2)
 
 
 def test_too_long_row_names_its_file_and_the_remedy(parts):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import ray
 import torch
-from hydra import compose, initialize_config_module
+from configuration import composed
 from judge_server import JudgeServer, status, verdict
 from tensordict import TensorDict
 from verl import DataProto
@@ -33,18 +33,8 @@ ROW = {"data_source": "medvidbench/CoPESD/tag", "ground_truth": "2.0-6.0 seconds
 
 
 def configuration(tiny_model, *overrides):
-    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-        return compose(
-            "medgrpo",
-            [
-                "data.train_files=t",
-                "data.val_files=v",
-                f"actor_rollout_ref.model.path='{tiny_model}'",
-                "medgrpo.reward.artifact=null",
-                "medgrpo.reward.normalization=none",
-                *overrides,
-            ],
-        )
+    needed = "data.train_files=t", "data.val_files=v", f"actor_rollout_ref.model.path='{tiny_model}'"
+    return composed(*needed, "medgrpo.reward.artifact=null", "medgrpo.reward.normalization=none", *overrides)
 
 
 def trajectory(tokenizer, data_source, answer, padding=5, end=None, **more):

@@ -11,27 +11,26 @@ import pytest
 import ray
 import torch
 import transfer_queue as tq
-from hydra import compose, initialize_config_module
+from configuration import composed
 from omegaconf import open_dict
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
 import reward_score
 from recipe.medgrpo.trainer import judge_limiter
-from recipe.medgrpo.trainer.ema_normalizer import NormalizerCheckpoint, NormalizerFollower, RunningNormalizer
+from recipe.medgrpo.trainer.ema_normalizer import (
+    Checkpoints,
+    NormalizerCheckpoint,
+    NormalizerFollower,
+    RunningNormalizer,
+)
 from recipe.medgrpo.trainer.sampler import MedGRPOReplayBuffer, SamplerError
-from recipe.medgrpo.trainer.step_metrics import Answer, CollapseError
+from recipe.medgrpo.trainer.step_metrics import CollapseError, ScoredAnswer
 from reward_score.errors import NormalizationError
 
 
 def configuration(*overrides):
-    needed = (
-        "data.train_files=t",
-        "data.val_files=v",
-        "actor_rollout_ref.model.path=m",
-        "actor_rollout_ref.rollout.n=3",
-    )
-    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-        return compose("medgrpo", [*needed, "platform=cpu", *overrides])
+    needed = "data.train_files=t", "data.val_files=v", "actor_rollout_ref.model.path=m"
+    return composed(*needed, "actor_rollout_ref.rollout.n=3", "platform=cpu", *overrides)
 
 
 def build(config, refill=None):
@@ -257,8 +256,8 @@ def test_the_sampler_owns_the_judges_limiter_and_stops_the_run_without_it(queue,
 
 
 def test_reward_workers_follow_the_running_statistics(cluster, artifact, tmp_path):
-    reward = {"artifact": str(artifact), "normalization": "ema", "k": 3.0}
-    checkpoints = {"folder": str(tmp_path), "resume_mode": "auto", "resume_from_path": None}
+    reward = reward_score.ScoreConfig(artifact=str(artifact), normalization="ema")
+    checkpoints = Checkpoints(folder=tmp_path, resume_mode="auto", resume_from_path=None)
     sampler = RunningNormalizer.start(reward, checkpoints)
     worker = reward_score.Normalizer(reward_score.Artifact.load(artifact), "ema")
     follower = NormalizerFollower(worker)
@@ -270,7 +269,7 @@ def test_reward_workers_follow_the_running_statistics(cluster, artifact, tmp_pat
 
     before = seen_at(1)
     score = {"rule": 0.9, "similarity": math.nan, "judge": math.nan}
-    sampler.observe(1, [Answer("a", "medvidbench/CoPESD/tag", score, 4, 1.0)])
+    sampler.observe(1, [ScoredAnswer("a", "medvidbench/CoPESD/tag", score, 4, 1.0)])
     assert seen_at(1) == before, "all answers of a step are normalized alike"
     assert before > seen_at(2) == sampler.normalizer(*pair) > 0.5
     folder = tmp_path / "global_step_1"
@@ -286,15 +285,16 @@ def test_reward_workers_follow_the_running_statistics(cluster, artifact, tmp_pat
 
 
 def test_ema_state_is_in_the_checkpoint_and_needed_on_resume(artifact, tmp_path):
-    reward = {"artifact": str(artifact), "normalization": "logistic", "k": 3.0}
-    checkpoints = {"folder": str(tmp_path), "resume_mode": "auto", "resume_from_path": None}
+    reward = reward_score.ScoreConfig(artifact=str(artifact), normalization="logistic")
+    ema = reward.model_copy(update={"normalization": "ema"})
+    checkpoints = Checkpoints(folder=tmp_path, resume_mode="auto", resume_from_path=None)
     kept = RunningNormalizer.start(reward, checkpoints)
     folder = tmp_path / "global_step_3"
     folder.mkdir()
     (tmp_path / "latest_checkpointed_iteration.txt").write_text("3")
     with pytest.raises(NormalizationError, match="global_step_3 has no normalizer.json"):
-        RunningNormalizer.start({**reward, "normalization": "ema"}, checkpoints)
+        RunningNormalizer.start(ema, checkpoints)
     (folder / "normalizer.json").write_text(json.dumps(kept.normalizer.state_dict()))
     RunningNormalizer.start(reward, checkpoints)
     with pytest.raises(NormalizationError, match="method 'logistic', now 'ema'"):
-        RunningNormalizer.start({**reward, "normalization": "ema"}, checkpoints)
+        RunningNormalizer.start(ema, checkpoints)

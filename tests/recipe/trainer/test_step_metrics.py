@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from recipe.medgrpo.trainer.step_metrics import (
     AlarmOptions,
-    Answer,
     CollapseAlarm,
     CollapseError,
+    ScoredAnswer,
     dropped_by_pair,
     step_metrics,
 )
@@ -19,7 +19,7 @@ from recipe.medgrpo.trainer.step_metrics import (
 
 def answer(uid, source, raw, score, parsed=1.0, length=10, entropy=1.0, cut=0.0):
     scores = {"raw": raw, "normalized": raw / 2, "score": score, "parsed": parsed, "cut": cut}
-    return Answer(uid, f"medvidbench/{source}", scores, length, entropy)
+    return ScoredAnswer(uid, f"medvidbench/{source}", scores, length, entropy)
 
 
 def test_metrics_by_hand():
