@@ -33,6 +33,9 @@ _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|[\n。！？；]")
 # Marks between two words, as in ").  "; more is a run.
 _MARKS = 3
 _LONG_WORD = 24
+# Numbers and spaces within a part that are longer than any answer needs.
+_PADDING = re.compile(r"\d{9,}|\s{3,}")
+_NUMBER = re.compile(r"\d+")
 
 
 def concise(surplus: float, reference: str) -> float:
@@ -42,7 +45,8 @@ def concise(surplus: float, reference: str) -> float:
 
 
 def around(answer: str, parts: Iterable[Range]) -> int:
-    """Characters of an answer outside its useful parts, but for a short lead-in and what links the parts.
+    """Characters of an answer outside its useful parts, but for a short lead-in and what links the parts; and of
+    endless numbers and spaces inside them.
 
     What a part may be followed by does not depend on what comes later, so a longer answer never has less surplus.
 
@@ -56,15 +60,15 @@ def around(answer: str, parts: Iterable[Range]) -> int:
     surplus = max(0, merged[0][0] - LEAD_IN)
     for (_, end), (start, _) in pairwise([*merged, (len(answer), len(answer))]):
         surplus += start - min(start, _LINK.match(answer, end).end())
-    return surplus
+    return surplus + sum(len(found[0]) for part in merged for found in _PADDING.finditer(answer, *part))
 
 
 def distinct(text: str, reference: str = "") -> tuple[str, int]:
     """A text without what it says again, and how many characters that and runs of marks or spaces take.
 
     Said again are: five words in a row that stood before; a whole sentence that did, however short; up to four words
-    repeated at once ("the duct the duct"); the periods of a long word without spaces. As often as the reference says
-    them, words may be said.
+    repeated at once ("the duct the duct"); the periods of a long word without spaces. All numbers are alike, or a
+    counter would hide a repetition. As often as the reference says them, words may be said.
 
     Args:
         text: a caption.
@@ -73,7 +77,7 @@ def distinct(text: str, reference: str = "") -> tuple[str, int]:
     if text.strip() == reference.strip():
         return text.strip(), 0
     found = list(_WORD.finditer(text))
-    words = [match[0].casefold() for match in found]
+    words = [_spelling(match[0]) for match in found]
     again = _said_again(words, _sentence_sizes(text, found), _counts(reference))
     following = [*(match.start() for match in found), len(text)][1:]
     kept, surplus, end = [], 0, 0
@@ -103,9 +107,13 @@ def _sentence_sizes(text: str, found: Sequence[re.Match]) -> list[int]:
     return sizes
 
 
+def _spelling(word: str) -> str:
+    return _NUMBER.sub("#", word.casefold())
+
+
 @lru_cache(maxsize=4096)
 def _counts(reference: str) -> Counter[tuple[str, ...]]:
-    words = [word.casefold() for word in _WORD.findall(reference)]
+    words = [_spelling(word) for word in _WORD.findall(reference)]
     return Counter(tuple(words[i : i + n]) for n in range(1, 2 * RUN) for i in range(len(words) - n + 1))
 
 

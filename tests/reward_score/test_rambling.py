@@ -164,6 +164,27 @@ def test_a_sentence_or_its_tail_said_again_strictly_lowers_a_caption(value, task
             assert falls(scores) or not any(scores), (caption, again)
 
 
+def test_a_counter_does_not_hide_a_repetition(value):
+    counted = "".join(f" Step {i}, the hook dissects the duct." for i in range(5))
+    assert value("vs", CAPTION + counted) < value("vs", CAPTION + " Step 1, the hook dissects the duct.")
+
+
+@pytest.mark.parametrize(
+    ("task", "part", "padded"),
+    [
+        ("tag", "42.0-55.0", "42.000000000000-55.000000000000"),
+        ("tag", "from 41 to 49", "from 41              to 49"),
+        ("stg", "1.0 seconds: [110", "1.0 seconds: [110.00000000000000000"),
+        ("stg", "1.0 seconds: [110", "1.0            seconds:              [110"),
+        ("sa", "Respect for tissue: 2/5", "Respect for tissue: 00000000000002/5"),
+        ("cvs", "Two structures: 2", "Two structures:                      2"),
+    ],
+)
+def test_endless_numbers_and_spaces_within_a_part_cost(value, task, part, padded):
+    for answer in (answer for answer in ANSWERS[task] if part in answer):
+        assert value(task, answer.replace(part, padded)) < value(task, answer) or value(task, answer) == 0
+
+
 def test_a_caption_said_four_times_keeps_less_than_a_third(value):
     assert value("vs", f"{CAPTION} " * 4) < value("vs", CAPTION) / 3
 
