@@ -4,11 +4,20 @@
 
 import doctest
 import importlib
+from pathlib import Path
 
 import pytest
 
+REPOSITORY = Path(__file__).parents[2]
+FILES = [file for file in (REPOSITORY / "data_preprocess").rglob("*.py") if ">>> " in file.read_text()]
 
-@pytest.mark.parametrize("module", ["common.atomic_file", "images.question", "schema"])
-def test_examples(module):
-    failed, tried = doctest.testmod(importlib.import_module(f"data_preprocess.{module}"))
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_examples(file):
+    name = ".".join(file.relative_to(REPOSITORY).with_suffix("").parts)
+    failed, tried = doctest.testmod(importlib.import_module(name))
     assert tried and not failed
+
+
+def test_there_are_examples():
+    assert {"schema", "token_count", "atomic_file"} <= {file.stem for file in FILES}
