@@ -12,13 +12,11 @@ import heapq
 import itertools
 import time
 from collections import Counter
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from reward_score.errors import JudgeUnavailable
 from reward_score.judge.config import JudgeConfig
 from reward_score.judge.usage import Tally
-
-ScorerKind = Literal["judge", "similarity"]
 
 
 class CircuitOpen(JudgeUnavailable):
