@@ -214,10 +214,7 @@ def sample_id(item: Mapping[str, Any], where: str = "record") -> str:
 
 
 def write_submission(
-    records: Iterable[Mapping[str, Any]],
-    answers: Sequence[str],
-    path: str | os.PathLike,
-    name: str = "the test file",
+    records: Iterable[Mapping[str, Any]], answers: Sequence[str], path: str | os.PathLike, name: str = "the test file"
 ) -> Path:
     """Write a submission, whole or not at all: one {id, qa_type, prediction} per record, in the order of the test file.
 

@@ -9,8 +9,8 @@ knowingly from the leaderboard: events are matched one to one (there, several fr
 an event without a partner counts as a caption of 0 (there, only matched pairs are judged, so leaving hard events out
 pays); nothing is cut to frames, zero-length events are widened by half a frame period (in an answer only where they
 meet one of the reference's); and an answer without any event scores 0 (there, it is skipped). Surplus
-(`tasks.surplus`) are events said twice, more than twice as many events as the reference has, lines that belong
-to no event, what a caption says again, and what it says beyond the limit of `tasks.caption`.
+(`tasks.surplus`) are events said twice, events beyond twice the reference's number, and lines that belong to no event.
+So is what a caption says again, or beyond the limit of `tasks.caption`.
 """
 
 import math
@@ -31,10 +31,7 @@ THRESHOLDS = (0.3, 0.5, 0.7)
 Event = tuple[float, float, str]
 
 _HEADER = r"\d+(?:\.\d+)?-\d+(?:\.\d+)?\s+seconds?:"
-_EVENT = re.compile(
-    rf"(?<!\d)(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)\s+seconds?:\s+(.*?)(?=\n{_HEADER}|\Z)",
-    re.DOTALL,
-)
+_EVENT = re.compile(rf"(?<!\d)(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)\s+seconds?:\s+(.*?)(?=\n{_HEADER}|\Z)", re.DOTALL)
 # The fall-back for Markdown answers works line by line; its caption runs to the end of the line.
 _MARKDOWN = re.compile(
     r"(?:\*\*Start Time:\*\*|Start\s*\(?Time\)?|Time\s*Range:|Time\s*Interval:|^)"
@@ -177,8 +174,8 @@ def _match(spans: list[Span], references: list[Span]) -> list[tuple[float, int, 
 def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer: mean one-to-one F1 over the thresholds, and the captions of the matched events.
 
-    Format is 1 in the official form, `fallback` if events are found otherwise, if any had to be dropped (reversed,
-    endless, or of no length where the reference has a length), or if times repeat.
+    Format is 1 in the official form, `fallback` if events are found otherwise or times repeat. It is `fallback` as well
+    if any had to be dropped: reversed, endless, or of no length where the reference has a length.
 
     Example:
         >>> from reward_score import make_sample

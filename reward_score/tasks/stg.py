@@ -7,8 +7,8 @@ seconds from the clip's first frame, boxes (x1, y1, x2, y2) in pixels of the ori
 
 Reward: mean box IoU over the reference's times. It differs knowingly from the leaderboard, where a time without an
 answer inherits the previous box, so that one frame answered can stand for a whole clip: here a missing time counts 0.
-Also, reversed or infinite corners and malformed entries count as missing, of several boxes at one time the worst counts
-and each enlarges the denominator, and times are compared at one decimal on both sides, because the reference texts are
+Also, reversed or infinite corners and malformed entries count as missing. Of several boxes at one time the worst counts,
+and each enlarges the denominator. Times are compared at one decimal on both sides, because the reference texts are
 written that way (2.25 appears as "2.2"); the leaderboard rounds only the reference's.
 """
 
@@ -123,8 +123,8 @@ def _references(struc_info: str, answer: str) -> tuple[dict[str, Box], frozenset
 def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer.
 
-    Format is 1 if the answer is in the official form and has one proper box for each reference time and no other
-    (where the reference's box has no area, any or none), `fallback` if there is any proper box, otherwise 0.
+    Format is 1 in the official form with one proper box for each reference time and no other; where the reference's
+    box has no area, any or none. It is `fallback` if there is any proper box, otherwise 0.
 
     Raw is the IoU summed over the reference's times, divided by the number of times in the reference, of entries at
     other times and of entries at a time that has one already. The leaderboard ignores what was not asked for, and a

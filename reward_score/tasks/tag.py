@@ -89,8 +89,8 @@ def _useful(claims: list[tuple[Span, Range]], references: list[Span]) -> list[Ra
 def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer.
 
-    Format is 1 in the official form, `fallback` if spans are found otherwise, if some had to be dropped (reversed,
-    endless, or of no length where the reference has a length), or if they repeat.
+    Format is 1 in the official form, `fallback` if spans are found otherwise or repeat. It is `fallback` as well if some
+    had to be dropped: reversed, endless, or of no length where the reference has a length.
 
     Example:
         >>> from reward_score import make_sample

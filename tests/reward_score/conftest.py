@@ -8,7 +8,7 @@ from hypothesis import settings
 from reward_score import ScoreConfig, Scorer, make_sample
 from reward_score.similarity import SentenceEncoder
 
-# The same examples in every run: a red test must stay red until it is mended.
+# The same examples in every run: a red test must stay red until it is fixed.
 settings.register_profile("reward_score", derandomize=True, deadline=None, database=None)
 settings.load_profile("reward_score")
 
