@@ -12,13 +12,13 @@ stg, vs, rc, dvc, nap, sa and cvs, one file each. In verl 0.9.1 the function alo
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reward_score.config import PAPER_TASKS, ScoreConfig
-from reward_score.errors import BadOption, RewardError
+from reward_score.config import PAPER_TASKS, ScoreConfig, read_config
+from reward_score.errors import RewardError
 from reward_score.normalization.artifact import Artifact, Entry, Provenance
 from reward_score.normalization.normalizer import METHODS, Normalizer
 from reward_score.reward import SCORE_KEYS, RawScore, observations
-from reward_score.sample import CaptionPair, Sample, make_sample
-from reward_score.scorer import Scorer, get_scorer, make_samples
+from reward_score.sample import CaptionPair, Sample, make_sample, make_samples
+from reward_score.scorer import Scorer, get_scorer
 from reward_score.tasks.registry import TASKS
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "make_sample",
     "make_samples",
     "observations",
+    "read_config",
 ]
 
 
@@ -61,7 +62,7 @@ def compute_score(
         data_source: ``<benchmark>/<source>/<task>``.
         solution_str: the model's answer.
         ground_truth: the reference answer's text.
-        extra_info: may hold ``struc_info`` (JSON text), ``fps``, ``question``, ``index``.
+        extra_info: may hold ``struc_info`` (JSON text), ``fps``, ``question``, ``index``; see `make_sample`.
         reward_router_address, reward_model_tokenizer: verl passes them when it serves a reward model; not needed here.
         options: see `ScoreConfig`.
 
@@ -71,12 +72,13 @@ def compute_score(
 
     Raises:
         RewardError: the row, the options or the infrastructure are at fault; never for a bad answer, which scores 0.
+
+    Example:
+        >>> from reward_score import compute_score
+        >>> result = compute_score("medvidbench/CholecT50/tag", "22.0-78.0 seconds.", "20.0-80.0 seconds.")
+        >>> round(result["score"], 3), result["format"]
+        (0.933, 1.0)
     """
-    if options.get("on_failure", "drop") != "drop":
-        raise BadOption(
-            "on_failure=similarity_only needs whole groups, so that one group never has two scorers: use the recipe's "
-            "reward manager (reward.reward_manager.name=medgrpo), or compute_scores with one group per call"
-        )
     return compute_scores([data_source], [solution_str], [ground_truth], [extra_info], **options)[0]
 
 
@@ -87,5 +89,13 @@ def compute_scores(
     extra_infos: Sequence[Mapping[str, Any] | None] | None = None,
     **options: Any,
 ) -> list[dict[str, float]]:
-    """Rewards of a batch, in order; encoder and judge are called once. Arguments as in `compute_score`, as columns."""
-    return get_scorer(**options).score(make_samples(data_sources, solution_strs, ground_truths, extra_infos))
+    """Rewards of a batch, in order; encoder and judge are called once. Arguments as in `compute_score`, as columns.
+
+    Example:
+        >>> from reward_score import compute_scores
+        >>> rows = ["slake/CT/closed", "slake/CT/open"], ["Yes.", "liver"], ["yes", "left kidney"]
+        >>> [result["score"] for result in compute_scores(*rows, reward_tasks=["closed", "open"])]
+        [1.0, 0.0]
+    """
+    scorer = get_scorer(read_config(options))
+    return scorer.score(make_samples(data_sources, solution_strs, ground_truths, extra_infos))

@@ -2,21 +2,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """The options of the scorer; an unknown one is an error at the start."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from reward_score.errors import BadOption
+from reward_score.judge import read_judge
+from reward_score.judge.config import complaints
 from reward_score.normalization.normalizer import Method
-from reward_score.tasks.vqa_reward import VQAOptions
+from reward_score.tasks.registry import TASKS
+from reward_score.tasks.vqa_reward import Share, VQAOptions
 
 PAPER_TASKS = ("tag", "stg", "vs", "rc")
 
-Share = Annotated[float, Field(ge=0, le=1)]
 
-
-def _names(value: Any) -> Any:
+def _task_names(value: Any) -> tuple[str, ...]:
     # Lists from a Hydra configuration are sequences of their own type.
-    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(value)
+    names = tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(value)
+    if names == ("all",):
+        return tuple(TASKS)
+    if unknown := set(names) - set(TASKS):
+        raise ValueError(f"unknown {sorted(unknown)}; known: {', '.join(TASKS)}, or all")
+    return names
+
+
+def _typed_judge(value: Any) -> Any:
+    return read_judge(value) if isinstance(value, Mapping) else value
 
 
 class ScoreConfig(BaseModel):
@@ -35,24 +47,37 @@ class ScoreConfig(BaseModel):
         overlong_buffer: last share of the token limit, over which a caption's format factor falls from 1 to 0
             (`Sample.overlong_factor`); 0 switches it off. Answers of other tasks are 0 when they are cut.
         similarity: sentence-transformers name or folder, or an object with ``similarity(pairs)``.
-        judge: ``lexical``; ``openai``, GPT-4.1 with the defaults of `reward_score.judge.JudgeConfig`; those options as
-            a mapping; or an object with ``judge(pairs)``.
-        on_failure: what becomes of a caption without a verdict. ``drop``: JudgeUnavailable, and no score.
-            ``similarity_only``: it and all others of its group are scored by similarity alone (weight 1).
+        judge: ``lexical``; ``openai``, GPT-4.1 with the defaults of `reward_score.judge.JudgeConfig`; those options,
+            also as a mapping; or an object with ``judge(pairs)``.
         vqa: options of the medical VQA tasks (mcq, closed, open): `reward_score.tasks.vqa_reward.VQAOptions`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     normalization: Method = "none"
     artifact: Any = None
     k: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3.0
     caption_mix: Share = 0.5
     judge_norm: Literal["logistic", "linear"] = "logistic"
-    reward_tasks: Annotated[tuple[str, ...], BeforeValidator(_names)] = PAPER_TASKS
+    reward_tasks: Annotated[tuple[str, ...], BeforeValidator(_task_names)] = PAPER_TASKS
     format_fallback: Share = 0.5
     overlong_buffer: Share = 0.1
     similarity: Any = "all-MiniLM-L6-v2"
-    judge: Any = "lexical"
-    on_failure: Literal["drop", "similarity_only"] = "drop"
+    judge: Annotated[Any, BeforeValidator(_typed_judge)] = "lexical"
     vqa: VQAOptions = VQAOptions()
+
+    def __hash__(self) -> int:
+        # Judges, encoders and artifacts need no hash; equality compares them.
+        return hash((self.normalization, self.k, self.caption_mix, self.reward_tasks))
+
+
+def read_config(options: Mapping[str, Any]) -> ScoreConfig:
+    """Options from a configuration or from keywords.
+
+    Raises:
+        BadOption: one is unknown or makes no sense; the message does not quote values, which may be secret.
+    """
+    try:
+        return ScoreConfig(**options)
+    except (ValidationError, TypeError) as error:
+        raise BadOption(f"reward options: {complaints(error)}") from None

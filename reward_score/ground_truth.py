@@ -4,65 +4,43 @@
 
 import json
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from reward_score.errors import BadGroundTruth
 
 
-def read_fps(value: Any, row: str) -> float:
-    """Frames per second as a finite number; the released data spell it as text.
-
-    Raises:
-        BadGroundTruth: not a finite number.
-    """
+def _finite(value: Any) -> float | None:
     try:
-        fps = float(value)
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
-        fps = math.nan
-    if not math.isfinite(fps):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def read_fps(value: Any, row: str) -> float:
+    """Frames per second as a finite number; the released data spell it as text."""
+    fps = _finite(value)
+    if fps is None:
         raise BadGroundTruth(f"{row}: fps {value!r} is not a number; give the sampled frames per second of the clip")
     return fps
 
 
 def read_span(item: Any, what: str) -> tuple[float, float]:
-    """``start`` and ``end`` of a reference, in seconds.
-
-    Args:
-        item: a dict of the structured ground truth.
-        what: names it in the message, e.g. ``span``.
-
-    Raises:
-        BadGroundTruth: not two finite numbers.
-    """
-    try:
-        start, end = float(item["start"]), float(item["end"])
-    except (TypeError, KeyError, ValueError, OverflowError):
-        start = end = math.nan
-    if not (math.isfinite(start) and math.isfinite(end)):
+    """``start`` and ``end`` of a reference, in seconds; `what` names it in the message, e.g. ``span``."""
+    start, end = (_finite(item.get(name) if isinstance(item, dict) else None) for name in ("start", "end"))
+    if start is None or end is None:
         raise BadGroundTruth(f"{what} {str(item)[:200]} needs finite numbers `start` and `end` in seconds")
     return start, end
 
 
 def load_struc_info(text: str) -> Any:
-    """Structured ground truth from its JSON text; None when there is none.
-
-    Raises:
-        BadGroundTruth: not JSON.
-    """
+    """Structured ground truth from its JSON text; None when there is none."""
     if not text:
         return None
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadGroundTruth(f"struc_info is no JSON ({error}): {text[:80]!r}") from None
-
-
-def first_dict(struc_info: Any) -> dict:
-    """The dict in which the released data keep a record's structure: itself or a list's first item; else {}."""
-    if isinstance(struc_info, Sequence) and not isinstance(struc_info, str) and struc_info:
-        struc_info = struc_info[0]
-    return struc_info if isinstance(struc_info, dict) else {}
 
 
 def whole_number(digits: str) -> int:

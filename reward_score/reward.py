@@ -95,7 +95,5 @@ def _mix(values: Mapping[str, float], caption_mix: float) -> float:
     """Rule and captions half and half where a task has both; captions are mixed by `caption_mix`."""
     if values.keys() == {"raw"}:
         return values["raw"]
-    # Without a judge's part (on_failure=similarity_only) similarity has all the weight.
-    mix = caption_mix if "judge" in values else 1.0
-    captions = mix * values.get("similarity", 0.0) + (1 - mix) * values.get("judge", 0.0)
+    captions = caption_mix * values.get("similarity", 0.0) + (1 - caption_mix) * values.get("judge", 0.0)
     return (values["raw"] + captions) / 2 if "raw" in values else captions

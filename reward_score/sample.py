@@ -3,12 +3,18 @@
 """One answer together with everything that is needed to score it, and what a task makes of it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from reward_score.errors import BadGroundTruth, RewardError, UnknownTask
 from reward_score.ground_truth import read_fps
+
+#: Fields of `Sample` that an extra_info may hold as they are.
+_OPTIONAL = {
+    **dict.fromkeys(("question", "options", "answer_text", "finish_reason"), str),
+    **dict.fromkeys(("response_length", "max_response_length"), int),
+}
 
 
 class CaptionPair(NamedTuple):
@@ -23,13 +29,13 @@ class Sample:
     """One row with one answer.
 
     Args:
-        data_source: ``<benchmark>/<source>/<task>``, e.g. ``medvidbench/CoPESD/stg``.
         source: the data set the clip comes from, e.g. ``CoPESD``.
         task: a key of ``reward_score.TASKS``.
         answer: the model's text.
         reference: the reference answer's text.
         struc_info: the record's structured ground truth as JSON text, ``""`` when there is none.
         fps: frames per second of the sampled clip.
+        row: names the row in error messages.
         question: the question's text, may be empty.
         options: a multiple-choice question's option texts as a JSON list, ``""`` when there are none.
         answer_text: the right option's text, may be empty.
@@ -37,18 +43,16 @@ class Sample:
         max_response_length: the token limit under which the answer was sampled, None when it is not known.
         finish_reason: ``length`` if the answer reached its limit without ending, ``stop`` if it ended; None when nobody
             said so, and then an answer of `max_response_length` tokens counts as cut.
-        row: names the row in error messages.
     """
 
-    data_source: str
     source: str
     task: str
     answer: str
     reference: str
     struc_info: str
     fps: float
-    question: str
     row: str
+    question: str = ""
     options: str = ""
     answer_text: str = ""
     response_length: int | None = None
@@ -108,11 +112,7 @@ class Rating:
 
 
 def split_data_source(data_source: str) -> tuple[str, str]:
-    """Source and task of a data_source.
-
-    Raises:
-        UnknownTask: not of the form ``<benchmark>/<source>/<task>``.
-    """
+    """Source and task of a data_source."""
     parts = data_source.split("/") if isinstance(data_source, str) else ()
     if len(parts) != 3 or not all(parts):
         raise UnknownTask(
@@ -122,10 +122,8 @@ def split_data_source(data_source: str) -> tuple[str, str]:
 
 
 def _json_text(struc_info: Any, row: str) -> str:
-    if struc_info is None:
-        return ""
-    if isinstance(struc_info, str):
-        return struc_info.strip()
+    if isinstance(struc_info, str | None):
+        return (struc_info or "").strip()
     try:
         return json.dumps(struc_info)
     except (TypeError, ValueError, RecursionError) as error:
@@ -136,7 +134,7 @@ def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Ma
     """Sample from the arguments that verl hands to a reward function.
 
     Args:
-        data_source: see `Sample`.
+        data_source: ``<benchmark>/<source>/<task>``, e.g. ``medvidbench/CoPESD/stg``.
         answer: the decoded response.
         ground_truth: the reference answer's text.
         extra_info: may hold ``struc_info`` (JSON text), ``fps``, ``question``, ``index``; for the VQA tasks ``options``
@@ -145,8 +143,8 @@ def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Ma
 
     Raises:
         UnknownTask: data_source of another form.
-        RewardError: an argument of another type.
-        BadGroundTruth: struc_info or fps cannot be read, or a text of extra_info is none.
+        RewardError: the answer is no text.
+        BadGroundTruth: something else cannot be read; the message names the row and the field.
     """
     source, task = split_data_source(data_source)
     extra = extra_info if extra_info is not None else {}
@@ -157,26 +155,30 @@ def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Ma
         raise RewardError(f"{row}: the answer is {type(answer).__name__}, must be text")
     if not isinstance(ground_truth, str):
         raise BadGroundTruth(f"{row}: ground_truth is {type(ground_truth).__name__}, must be the reference's text")
-    for name in ("question", "options", "answer_text", "finish_reason"):
-        if not isinstance(extra.get(name), str | None):
-            raise BadGroundTruth(f"{row}: extra_info[{name!r}] is {type(extra[name]).__name__}, must be text")
-    for name in ("response_length", "max_response_length"):
-        if not isinstance(extra.get(name), int | None):
-            raise RewardError(f"{row}: extra_info[{name!r}] is {extra[name]!r}, must be a number of tokens")
-    fps = extra.get("fps")
+    given = {name: extra[name] for name in _OPTIONAL if extra.get(name) not in (None, "")}
+    for name, value in given.items():
+        if not isinstance(value, _OPTIONAL[name]):
+            wanted = "text" if _OPTIONAL[name] is str else "a number of tokens"
+            raise BadGroundTruth(f"{row}: extra_info[{name!r}] is {type(value).__name__}, must be {wanted}")
     return Sample(
-        data_source=data_source,
         source=source,
         task=task,
         answer=answer,
         reference=ground_truth,
         struc_info=_json_text(extra.get("struc_info"), row),
-        fps=1.0 if fps is None else read_fps(fps, row),
-        question=extra.get("question") or "",
+        fps=1.0 if extra.get("fps") is None else read_fps(extra["fps"], row),
         row=row,
-        options=extra.get("options") or "",
-        answer_text=extra.get("answer_text") or "",
-        response_length=extra.get("response_length"),
-        max_response_length=extra.get("max_response_length"),
-        finish_reason=extra.get("finish_reason"),
+        **given,
     )
+
+
+def make_samples(
+    data_sources: Sequence[str],
+    solution_strs: Sequence[str],
+    ground_truths: Sequence[str],
+    extra_infos: Sequence[Mapping[str, Any] | None] | None = None,
+) -> list[Sample]:
+    """Samples from columns of equal length; see `make_sample`."""
+    extras = extra_infos if extra_infos is not None else [None] * len(data_sources)
+    rows = zip(data_sources, solution_strs, ground_truths, extras, strict=True)
+    return [make_sample(*row) for row in rows]

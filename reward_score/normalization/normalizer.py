@@ -47,6 +47,14 @@ class Normalizer:
     Raises:
         BadOption: unknown method, or k not positive.
         NormalizationError: the method needs an artifact and there is none.
+
+    Example:
+        >>> from reward_score import Artifact, Normalizer, Provenance
+        >>> scores = {("CoPESD", "stg", "raw"): [i / 100 for i in range(101)]}
+        >>> artifact = Artifact.from_observations(scores, Provenance(model="sft", split="train", decoding="greedy"))
+        >>> normalizer = Normalizer(artifact, "logistic")
+        >>> [round(normalizer(raw, "CoPESD", "stg", "raw"), 3) for raw in (0.25, 0.5, 1.0)]
+        [0.182, 0.5, 0.953]
     """
 
     def __init__(self, artifact: Artifact | None = None, method: Method = "none", k: float = 3.0) -> None:
@@ -64,11 +72,7 @@ class Normalizer:
         self._lock = threading.Lock()
 
     def __call__(self, value: float, source: str, task: str, component: str) -> float:
-        """Normalized value of one raw component.
-
-        Raises:
-            NormalizationError: the artifact has no such pair.
-        """
+        """Normalized value of one raw component."""
         if self.method == "none":
             return value
         entry = self._entry((source, task, component))
@@ -84,10 +88,8 @@ class Normalizer:
         return 1 / (1 + math.exp(-min(MAX_EXPONENT, max(-MAX_EXPONENT, distance))))
 
     def _entry(self, key: Key) -> Entry:
-        assert self.artifact is not None
+        self.check([key])
         entry = self.artifact.find(key)
-        if entry is None:
-            raise NormalizationError(self._complaint([key]))
         if entry.n >= MIN_OBSERVATIONS:
             return entry
         # Few observations: the percentiles of the task over all sources.
@@ -104,9 +106,6 @@ class Normalizer:
 
         Args:
             values: raw components of the step's answers, by (source, task, component).
-
-        Raises:
-            NormalizationError: the artifact has no such pair.
         """
         if self.method != "ema":
             return
@@ -116,10 +115,9 @@ class Normalizer:
                     continue
                 entry = self._entry(key)
                 mean, square = self._moments.get(key, (entry.mean, entry.std**2 + entry.mean**2))
-                batch_mean, batch_square = math.fsum(batch) / len(batch), math.fsum(x * x for x in batch) / len(batch)
-                self._moments[key] = (
-                    EMA_DECAY * mean + (1 - EMA_DECAY) * batch_mean,
-                    EMA_DECAY * square + (1 - EMA_DECAY) * batch_square,
+                new = math.fsum(batch) / len(batch), math.fsum(x * x for x in batch) / len(batch)
+                self._moments[key] = tuple(
+                    EMA_DECAY * before + (1 - EMA_DECAY) * now for before, now in zip((mean, square), new, strict=True)
                 )
 
     def check(self, keys: Iterable[Key]) -> None:
@@ -131,17 +129,12 @@ class Normalizer:
         # Without normalization an artifact is only carried along.
         if self.artifact is None or self.method == "none":
             return
-        missing = [key for key in dict.fromkeys(keys) if self.artifact.find(key) is None]
-        if missing:
-            raise NormalizationError(self._complaint(missing))
-
-    def _complaint(self, missing: Sequence[Key]) -> str:
-        assert self.artifact is not None
-        return (
-            f"the normalization artifact {self.artifact.hash[:12]} (model {self.artifact.provenance.model}) lacks "
-            f"{', '.join('|'.join(key) for key in sorted(missing))}; run `medgrpo calibrate` on data that holds these "
-            "pairs and merge the result, or take the rows out"
-        )
+        if missing := sorted({key for key in keys if self.artifact.find(key) is None}):
+            raise NormalizationError(
+                f"the normalization artifact {self.artifact.hash[:12]} (model {self.artifact.provenance.model}) lacks "
+                f"{', '.join('|'.join(key) for key in missing)}; run `medgrpo calibrate` on data that holds these "
+                "pairs, or take the rows out"
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must keep: the method, the artifact's hash and the running statistics; JSON-able."""
@@ -167,9 +160,4 @@ class Normalizer:
                 + "; continue with the former one, or start a new run"
             )
         with self._lock:
-            self._moments = {_key(text): (pair[0], pair[1]) for text, pair in state["moments"].items()}
-
-
-def _key(text: str) -> Key:
-    source, task, component = text.split("|")
-    return source, task, component
+            self._moments = {tuple(text.split("|")): tuple(pair) for text, pair in state["moments"].items()}

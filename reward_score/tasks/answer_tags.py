@@ -17,11 +17,6 @@ _FORMS = {
     "nothink": (re.compile(r"\s*<answer>.*?</answer>", re.DOTALL), "</answer>"),
     "think_after": (re.compile(r"\s*<answer>.*?</answer>\s*<think>.*?</think>", re.DOTALL), "</think>"),
 }
-_TAGS = {
-    "think": ("<think>", "</think>", OPEN, CLOSE),
-    "nothink": (OPEN, CLOSE),
-    "think_after": ("<think>", "</think>", OPEN, CLOSE),
-}
 _WORD = re.compile(r"<answer>\s*(\w+)\s*</answer>")
 
 
@@ -34,7 +29,8 @@ def has_form(text: str, form: Form) -> bool:
 
 def exactly_one_of_each(text: str, form: Form) -> bool:
     """Whether each tag of the form occurs once."""
-    return all(text.count(tag) == 1 for tag in _TAGS[form])
+    tags = (OPEN, CLOSE) if form == "nothink" else (OPEN, CLOSE, "<think>", "</think>")
+    return all(text.count(tag) == 1 for tag in tags)
 
 
 def answer_place(text: str) -> tuple[int, int] | None:
@@ -50,16 +46,12 @@ def answer_place(text: str) -> tuple[int, int] | None:
     return None
 
 
-def first_answer(text: str) -> str | None:
-    """Text in the first pair of answer tags that stand on one line, as Med-R1's reward reads it; None without one."""
-    place = answer_place(text)
-    return None if place is None else text[place[0] + len(OPEN) : place[1] - len(CLOSE)]
-
-
 def unwrapped(text: str) -> str:
-    """What counts in training: content of the first answer tags, else the whole text, stripped."""
-    found = first_answer(text)
-    return (text if found is None else found).strip()
+    """What counts in training: content of the first answer tags on one line, as Med-R1's reward reads it, otherwise the
+    whole text; stripped."""
+    if place := answer_place(text):
+        text = text[place[0] + len(OPEN) : place[1] - len(CLOSE)]
+    return text.strip()
 
 
 def answer_word(text: str) -> str | None:
@@ -69,7 +61,7 @@ def answer_word(text: str) -> str | None:
 
 
 def offered(text: str) -> list[str]:
-    """The answers that a lenient reader finds: what all answer tags hold, blank ones left out; else all but the
+    """The answers that a lenient reader finds: what all answer tags hold, empty ones left out, otherwise all but the
     reasoning. Several are a hedge unless they agree."""
     if OPEN in text:
         contents = (part.partition(CLOSE)[0].strip() for part in text.split(OPEN)[1:])

@@ -44,8 +44,14 @@ def length_factor(candidate: str, limit: int) -> float:
 def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer: the pair to compare, and the length factor as its format.
 
-    Raises:
-        BadGroundTruth: the reference is empty.
+    Example:
+        >>> from reward_score import ScoreConfig, Scorer, make_sample
+        >>> sample = make_sample("medvidbench/AVOS/rc", "A grasper holds it.", "A grasper holds the liver.", None)
+        >>> rate(sample, 0.5).pairs
+        [CaptionPair(candidate='A grasper holds it.', reference='A grasper holds the liver.')]
+        >>> judged = Scorer(ScoreConfig(judge="lexical", caption_mix=0)).score([sample])[0]
+        >>> 0 < judged["score"] < 1, judged["judge_action"]
+        (True, 5.0)
     """
     reference = sample.reference.strip()
     if not reference:

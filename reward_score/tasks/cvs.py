@@ -5,7 +5,7 @@
 Answer: ``Two structures: 2, Cystic plate: 1, Hepatocystic triangle: 0``.
 
 Reward: share of the reference's components that are exactly right; unlike in the leaderboard, a component that the
-answer leaves out is wrong, not left out (else answering only the safest one would pay). Numbers nobody asked for
+answer leaves out is wrong, not left out: otherwise answering only the safest one would pay. Numbers nobody asked for
 enlarge the denominator, and a component with two different scores is wrong.
 """
 
@@ -19,14 +19,11 @@ from reward_score.sample import Rating, Sample
 from reward_score.tasks.surplus import around, concise
 
 COMPONENTS = ("raw",)
-PARTS = ("two_structures", "cystic_plate", "hepatocystic_triangle")
-
-_PATTERNS = (
-    ("two structures", "two_structures", re.compile(r"two structures?:\s*(\d+)")),
-    ("cystic plate", "cystic_plate", re.compile(r"cystic plate:\s*(\d+)")),
-    ("hepatocystic triangle", "hepatocystic_triangle", re.compile(r"hepatocystic triangle:\s*(\d+)")),
-)
-_CLAIMS = {name: re.compile(pattern.pattern, re.IGNORECASE) for _, name, pattern in _PATTERNS}
+_PATTERNS = {
+    "two_structures": re.compile(r"two structures?:\s*(\d+)", re.IGNORECASE),
+    "cystic_plate": re.compile(r"cystic plate:\s*(\d+)", re.IGNORECASE),
+    "hepatocystic_triangle": re.compile(r"hepatocystic triangle:\s*(\d+)", re.IGNORECASE),
+}
 _DIGITS = re.compile(r"\d+")
 _CANONICAL = re.compile(r"Two structures: [0-2], Cystic plate: [0-2], Hepatocystic triangle: [0-2]\.?")
 _RATINGS = ((1, "poor"), (3, "fair"), (5, "good"))
@@ -36,16 +33,13 @@ def parse(text: str) -> dict[str, int]:
     """Component scores as the leaderboard reads them.
 
     Quirks kept: items are split at commas only and hold one component each; case is ignored; no range check ("1/2" and
-    "1.5" read as 1); the last of repeated components counts; blanks before the colon or other marks do not match.
+    "1.5" read as 1); the last of repeated components counts; spaces before the colon or other marks do not match.
     """
     scores = {}
-    for part in text.split(","):
-        part = part.strip().lower()
-        for words, name, pattern in _PATTERNS:
-            if words in part:
-                if found := pattern.search(part):
-                    scores[name] = whole_number(found[1])
-                break
+    for part in text.lower().split(","):
+        name = next((name for name in _PATTERNS if name.replace("_", " ") in part), None)
+        if name and (found := _PATTERNS[name].search(part)):
+            scores[name] = whole_number(found[1])
     return scores
 
 
@@ -56,7 +50,7 @@ def _references(struc_info: Any, answer: str) -> dict[str, Any]:
         first = struc_info[0] if isinstance(struc_info, list) else None
         if not isinstance(first, dict) or not isinstance(first.get("cvs_scores", {}), dict):
             raise BadGroundTruth("struc_info must be a list of dicts, the first with a dict `cvs_scores`")
-        scores = {name: score for name, score in first.get("cvs_scores", {}).items() if name in PARTS}
+        scores = {name: score for name, score in first.get("cvs_scores", {}).items() if name in _PATTERNS}
     return scores or parse(answer)
 
 
@@ -73,21 +67,25 @@ def _cached_references(struc_info: str, answer: str) -> dict[str, Any]:
 def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer; format is 1 in the official form, `fallback` if any component is found otherwise.
 
-    Raises:
-        BadGroundTruth: no reference scores.
+    Example:
+        >>> from reward_score import make_sample
+        >>> reference = "Two structures: 2, Cystic plate: 1, Hepatocystic triangle: 0"
+        >>> rating = rate(make_sample("medvidbench/Cholec80/cvs", "Two structures: 2", reference, None), 0.5)
+        >>> round(rating.raw, 3), rating.format
+        (0.333, 0.5)
     """
     references = _cached_references(sample.struc_info, sample.reference)
     scores = parse(sample.answer)
     if not scores:
         return Rating(0.0, 0.0)
-    claims = {name: [*pattern.finditer(sample.answer)] for name, pattern in _CLAIMS.items() if name in references}
+    claims = {name: [*pattern.finditer(sample.answer)] for name, pattern in _PATTERNS.items() if name in references}
     right = sum(
         scores.get(name) == score and all(whole_number(claim[1]) == score for claim in claims[name])
         for name, score in references.items()
     )
     useful = [found[0].span() for found in claims.values() if found]
     surplus = len(_DIGITS.findall(sample.answer)) - len(useful)
-    canonical = _CANONICAL.fullmatch(sample.answer.strip()) is not None
+    canonical = _CANONICAL.fullmatch(sample.answer.strip())
     factor = concise(around(sample.answer, useful), sample.reference)
     return Rating(1.0 if canonical else fallback, right / (len(references) + max(0, surplus)), concise=factor)
 

@@ -9,8 +9,8 @@ knowingly from the leaderboard: events are matched one to one (there, several fr
 an event without a partner counts as a caption of 0 (there, only matched pairs are judged, so leaving hard events out
 pays); nothing is cut to frames, zero-length events are widened by half a frame period (in an answer only where they
 meet one of the reference's); and an answer without any event scores 0 (there, it is skipped). Surplus
-(`tasks.surplus`) are events said twice, more than twice as many events as the reference has, lines that belong
-to no event, what a caption says again, and what it says beyond the limit of `tasks.caption`.
+(`tasks.surplus`) are events said twice, events beyond twice the reference's number, and lines that belong to no event.
+So is what a caption says again, or beyond the limit of `tasks.caption`.
 """
 
 import math
@@ -31,10 +31,7 @@ THRESHOLDS = (0.3, 0.5, 0.7)
 Event = tuple[float, float, str]
 
 _HEADER = r"\d+(?:\.\d+)?-\d+(?:\.\d+)?\s+seconds?:"
-_EVENT = re.compile(
-    rf"(?<!\d)(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)\s+seconds?:\s+(.*?)(?=\n{_HEADER}|\Z)",
-    re.DOTALL,
-)
+_EVENT = re.compile(rf"(?<!\d)(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)\s+seconds?:\s+(.*?)(?=\n{_HEADER}|\Z)", re.DOTALL)
 # The fall-back for Markdown answers works line by line; its caption runs to the end of the line.
 _MARKDOWN = re.compile(
     r"(?:\*\*Start Time:\*\*|Start\s*\(?Time\)?|Time\s*Range:|Time\s*Interval:|^)"
@@ -48,11 +45,11 @@ _FAR = 1e9
 def parse(text: str) -> list[Event]:
     """Events (start, end, caption) in seconds, in the order of the text, as the leaderboard reads them.
 
-    Quirks kept: no blanks around the hyphen, at least one blank or newline after ``seconds:``; a further event starts
+    Quirks kept: no spaces around the hyphen, at least one space or newline after ``seconds:``; a further event starts
     only right after a newline, so bulleted, indented or one-line lists, and the event after an empty caption, end up
     in the caption before; of equal times the first event counts; a Markdown-like form is read only if all else fails.
     """
-    return _unique(_listed(text)) or _parse_markdown(text)
+    return _unique([found.event for found in _find(text)]) or [found.event for found in _find_markdown(text)]
 
 
 class _Found(NamedTuple):
@@ -62,31 +59,14 @@ class _Found(NamedTuple):
     place: Range
 
 
-def _listed(text: str) -> list[Event]:
-    """All events in the main form, repeated times included."""
-    return [found.event for found in _find(text)]
-
-
 def _find(text: str, lines: int | None = None) -> list[_Found]:
-    """All events in the main form; of a caption with more lines than `lines` only the first ones."""
+    """All events in the main form, repeated times included; of a longer caption only the first `lines` lines."""
     events = []
     for match in _EVENT.finditer(text):
         caption = "\n".join(match[3].split("\n")[:lines])
         event = float(match[1]), float(match[2]), caption.strip().replace("\n", " ")
         events.append(_Found(event, (match.start(), match.start(3) + len(caption.rstrip()))))
     return events
-
-
-def _unique(events: list[Event]) -> list[Event]:
-    """The first event of each pair of times."""
-    by_span: dict[Span, Event] = {}
-    for event in events:
-        by_span.setdefault(event[:2], event)
-    return list(by_span.values())
-
-
-def _parse_markdown(text: str) -> list[Event]:
-    return [found.event for found in _find_markdown(text)]
 
 
 def _find_markdown(text: str) -> list[_Found]:
@@ -99,6 +79,14 @@ def _find_markdown(text: str) -> list[_Found]:
             events.append(_Found((float(header[1]), float(header[2]), caption), (start, start + len(line))))
         start += len(line) + 1
     return events
+
+
+def _unique(events: list[Event]) -> list[Event]:
+    """The first event of each pair of times."""
+    by_span: dict[Span, Event] = {}
+    for event in events:
+        by_span.setdefault(event[:2], event)
+    return list(by_span.values())
 
 
 def flatten(spans: list[Span]) -> list[Span]:
@@ -136,19 +124,16 @@ def _events(struc_info: Any) -> list[Event]:
 
 
 class _References(NamedTuple):
-    """Events of distinct times as labelled, and their times after widening.
-
-    Args:
-        limit: words up to which a caption is not overlong.
-        lines: of the longest caption.
-        repeats: events whose times another one has too.
-    """
+    """Events of distinct times as labelled, and their times after widening."""
 
     spans: list[Span]
     wide: list[Span]
     captions: list[str]
+    #: Words up to which a caption is not overlong.
     limit: int
+    #: Of the longest caption.
     lines: int
+    #: Events whose times another one has too.
     repeats: int
 
 
@@ -157,7 +142,7 @@ def _references(struc_info: str, answer: str, fps: float) -> _References:
     structured = load_struc_info(struc_info)
     if isinstance(structured, list) and structured and all(isinstance(item, list) for item in structured):
         structured = [item for segments in structured for item in segments]
-    events = _events(structured) or _listed(answer) or _parse_markdown(answer)
+    events = _events(structured) or [found.event for found in _find(answer) or _find_markdown(answer)]
     if not events:
         raise BadGroundTruth("no reference events in struc_info, and none in the reference answer")
     # Equal times are one event here, as they are for an answer.
@@ -189,11 +174,15 @@ def _match(spans: list[Span], references: list[Span]) -> list[tuple[float, int, 
 def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer: mean one-to-one F1 over the thresholds, and the captions of the matched events.
 
-    Format is 1 in the official form, `fallback` if events are found otherwise, if any had to be dropped (reversed,
-    endless, or of no length where the reference has a length), or if times repeat.
+    Format is 1 in the official form, `fallback` if events are found otherwise or times repeat. It is `fallback` as well
+    if any had to be dropped: reversed, endless, or of no length where the reference has a length.
 
-    Raises:
-        BadGroundTruth: no reference events.
+    Example:
+        >>> from reward_score import make_sample
+        >>> reference = "0.0-9.0 seconds: A hook cuts.\\n9.0-12.0 seconds: A clip is set."
+        >>> rating = rate(make_sample("medvidbench/AVOS/dvc", "0.0-9.0 seconds: Hooks cut.", reference, None), 0.5)
+        >>> round(rating.raw, 3), rating.format, rating.n_pairs, rating.pairs
+        (0.667, 1.0, 2, [CaptionPair(candidate='Hooks cut.', reference='A hook cuts.')])
     """
     references = _references(sample.struc_info, sample.reference, sample.fps)
     listed = _find(sample.answer, references.lines) or _find_markdown(sample.answer)
@@ -214,23 +203,27 @@ def rate(sample: Sample, fallback: float) -> Rating:
     total = claimed + len(references.spans)
     f1 = sum(2 * sum(iou > threshold for iou, _, _ in pairs) / total for threshold in THRESHOLDS) / len(THRESHOLDS)
     complete = len(proper) == len(first) and not repeats
-    canonical = complete and _CANONICAL.fullmatch(sample.answer.strip()) is not None
-    said = "\n".join(references.captions)
-    captions, surplus = [], 0.0
-    for _, found in proper:
-        caption = found.event[2]
-        caption, again = (caption, 0) if caption in references.captions else distinct(caption, said)
-        captions.append(caption)
-        surplus += again + len(caption) * (1 - length_factor(caption, references.limit))
+    canonical = complete and _CANONICAL.fullmatch(sample.answer.strip())
+    captions, surplus = _distinct_captions([found.event[2] for _, found in proper], references)
     useful = [found.place for _, found in proper][: 2 * len(references.spans)]
     if not repeats:
         # The reference says some times twice, and so may an answer.
-        useful += [found.place for found in listed if found.event[:2] in first and found is not first[found.event[:2]]]
-    surplus += around(sample.answer, useful)
+        useful += [found.place for found in listed if found is not first[found.event[:2]]]
     matched = [CaptionPair(captions[i], references.captions[j]) for _, i, j in pairs]
     matched = [pair for pair in matched if pair.candidate or not pair.reference]
-    factor = concise(surplus, sample.reference or said)
+    factor = concise(surplus + around(sample.answer, useful), sample.reference or "\n".join(references.captions))
     return Rating(1.0 if canonical else fallback, f1, matched, max(claimed, len(references.spans)), concise=factor)
+
+
+def _distinct_captions(captions: list[str], references: _References) -> tuple[list[str], float]:
+    """Captions without what they say again, and their surplus characters."""
+    said = "\n".join(references.captions)
+    kept, surplus = [], 0.0
+    for caption in captions:
+        caption, again = (caption, 0) if caption in references.captions else distinct(caption, said)
+        kept.append(caption)
+        surplus += again + len(caption) * (1 - length_factor(caption, references.limit))
+    return kept, surplus
 
 
 def metric(prediction: str, struc_info: Any, fps: float) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 """Overlap of intervals and of boxes: the only place where IoU is computed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 Span = tuple[float, float]
 Box = Sequence[float]
@@ -22,7 +22,7 @@ def span_iou(a: Span, b: Span, hull: bool = True) -> float:
     return overlap / union if 0 < union < math.inf else 0.0
 
 
-def merge_spans(spans: Sequence[Span]) -> list[Span]:
+def merge_spans(spans: Iterable[Span]) -> list[Span]:
     """The same set of points as sorted, disjoint intervals."""
     merged: list[Span] = []
     for start, end in sorted(spans):
@@ -48,14 +48,9 @@ def widen(span: Span, fps: float) -> Span:
 
 
 def widen_answer(span: Span, references: Sequence[Span], fps: float) -> Span | None:
-    """An answered span as `widen` makes it; None for one of zero length that meets no zero-length reference.
+    """An answered span as `widen` makes it; None for one of zero length that meets no labelled one of zero length.
 
     A sampled frame stands for a whole period: at a low rate, a moment widened would cover most of a longer reference.
-
-    Args:
-        span: as answered.
-        references: as labelled, not widened.
-        fps: of the clip.
     """
     if span[0] != span[1]:
         return span
@@ -70,12 +65,7 @@ def overlap(spans: Sequence[Span]) -> float:
 
 
 def union_iou(a: Sequence[Span], b: Sequence[Span], surplus: float = 0.0) -> float:
-    """IoU of two unions of intervals: length of the common part over length of the whole; 0 if that is 0.
-
-    Args:
-        a, b: the intervals.
-        surplus: length to be added to the whole.
-    """
+    """IoU of two unions of intervals: the common length over that of the whole plus `surplus`; 0 if that is 0."""
     a, b = merge_spans(a), merge_spans(b)
     common, i, j = 0.0, 0, 0
     while i < len(a) and j < len(b):

@@ -39,11 +39,7 @@ _MANY = 26
 
 @lru_cache(maxsize=4096)
 def read_options(text: str) -> tuple[str, ...]:
-    """Option texts from the row's JSON list; () if there is none.
-
-    Raises:
-        BadGroundTruth: not a JSON list of at most 26 texts.
-    """
+    """Option texts from the row's JSON list; () if there is none."""
     if not text:
         return ()
     try:
@@ -53,11 +49,6 @@ def read_options(text: str) -> tuple[str, ...]:
     if not isinstance(options, list) or len(options) > _MANY or not all(isinstance(one, str) for one in options):
         raise BadGroundTruth(f"extra_info['options'] is no JSON list of texts: {text[:80]!r}")
     return tuple(options)
-
-
-def strict(text: str) -> str:
-    """The letter that counts in training: content of the first answer tags, else the whole answer."""
-    return answer_tags.unwrapped(text)
 
 
 def lenient(text: str, options: tuple[str, ...] = ()) -> str | None:
@@ -104,14 +95,15 @@ def _named(option: str, answer: str) -> bool:
 def rate(sample: Sample, fallback: float, options: VQAOptions = DEFAULT) -> Rating:
     """Reward parts of one answer; `fallback` is for other tasks.
 
-    Raises:
-        BadGroundTruth: the reference is no letter of the options.
-        RewardError: see `reward_score.tasks.vqa_reward.rate_tagged`.
+    Example:
+        >>> from reward_score import make_sample
+        >>> rate(make_sample("omnimedvqa/CT/mcq", "The answer is C.", "C", None), 0.5).parts
+        {'accuracy': 0.0, 'accuracy_lenient': 1.0, 'tags': 0.0}
     """
     letter, texts = gold(sample), read_options(sample.options)
     if not _LETTER.fullmatch(letter) or (texts and ord(letter) - ord("A") >= len(texts)):
         raise BadGroundTruth(f"the reference {letter!r} is not the letter of one of {len(texts) or _MANY} options")
-    chosen, read = strict(sample.answer), lenient(sample.answer, texts)
-    right = chosen == letter
+    right = answer_tags.unwrapped(sample.answer) == letter
+    read = lenient(sample.answer, texts)
     readable = right or read is not None or answer_tags.answer_word(sample.answer) is not None
     return rate_tagged(sample, options, right, read == letter, readable)

@@ -4,9 +4,9 @@
 
 Answer: the label alone, ``tying``.
 
-Reward: 1 if the answer is the reference's label, ignoring case, spacing and hyphens, else 0. The leaderboard instead
-maps any text to the nearest class by sentence embedding, so that an empty answer, a list of all labels or foreign text
-also get a class and are right now and then; in a reward that would pay for guessing.
+Reward: 1 if the answer is the reference's label, ignoring case, spacing and hyphens, otherwise 0. The leaderboard
+instead maps any text to the nearest class by sentence embedding. An empty answer, a list of all labels or foreign text
+then also get a class and are right now and then; in a reward that would pay for guessing.
 """
 
 import json
@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from reward_score.errors import BadGroundTruth
-from reward_score.ground_truth import first_dict, load_struc_info
+from reward_score.ground_truth import load_struc_info
 from reward_score.sample import Rating, Sample
 from reward_score.tasks.surplus import around, concise
 
 COMPONENTS = ("raw",)
 
 _LISTED = re.compile(r"\[('[^'\[\]]*'(?:, '[^'\[\]]*')*)\]")
-_BLANKS = re.compile(r"[\s_-]+")
 _MARKS = " \t\r\n.,;:!?\"'`*()[]<>"
 
 # Texts to the index of the most similar label, one per text.
@@ -56,39 +55,46 @@ def class_list(source: str, procedure: str | None) -> list[str]:
 
 
 def clean(text: str, source: str) -> str:
-    """Text without outer blanks; CoPESD's older label names become the current ones."""
+    """Text without outer spaces; CoPESD's older label names become the current ones."""
     text = text.strip()
     return _tables()["synonyms"].get(source, {}).get(text, text)
 
 
-def _plain(text: str) -> str:
-    return _BLANKS.sub(" ", text.strip()).casefold()
+def _spelling(text: str) -> str:
+    """A label without regard to case, spacing and hyphens."""
+    return re.sub(r"[\s_-]+", " ", text.strip()).casefold()
 
 
 @lru_cache(maxsize=4096)
 def _references(struc_info: str, answer: str, source: str, question: str) -> tuple[str, frozenset[str]]:
-    """The reference's label and all labels of the row, in plain spelling."""
+    """The spelling of the reference's label and of all labels of the row."""
     reference = clean(answer, source)
     if not reference:
         raise BadGroundTruth("the reference label is empty")
-    labels = first_dict(load_struc_info(struc_info)).get("action_list")
+    structured = load_struc_info(struc_info)
+    # The released data keep it in a list of one.
+    structured = structured[0] if isinstance(structured, list) and structured else structured
+    labels = structured.get("action_list") if isinstance(structured, dict) else None
     if not isinstance(labels, list) or not labels:
         listed = _LISTED.search(question)
         labels = listed[1][1:-1].split("', '") if listed else class_list(source, procedure_of(source, question))
-    return _plain(reference), frozenset(_plain(clean(str(label), source)) for label in [*labels, reference])
+    return _spelling(reference), frozenset(_spelling(clean(str(label), source)) for label in [*labels, reference])
 
 
 def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer.
 
-    Format is 1 if the answer is one of the row's labels, `fallback` if it is one but for surrounding marks, else 0.
+    Format is 1 if the answer is one of the row's labels, `fallback` if only marks around it differ, otherwise 0.
 
-    Raises:
-        BadGroundTruth: the reference is empty.
+    Example:
+        >>> from reward_score import make_sample
+        >>> rating = rate(make_sample("medvidbench/AVOS/nap", "'Tying'", "tying", None), 0.5)
+        >>> rating.raw, rating.format
+        (1.0, 0.5)
     """
     reference, labels = _references(sample.struc_info, sample.reference, sample.source, sample.question)
     for format_factor, text in ((1.0, sample.answer), (fallback, sample.answer.strip(_MARKS))):
-        label = _plain(clean(text, sample.source))
+        label = _spelling(clean(text, sample.source))
         if label in labels:
             start = sample.answer.index(text.strip())
             factor = concise(around(sample.answer, [(start, start + len(text.strip()))]), sample.reference)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Closed (yes/no) and open questions with a short text as answer.
 
-What counts is the content of the first answer tags on one line, else the whole answer. Yes/no: right only if exactly
-one of the two words occurs and is the reference (MedEvalKit's rule). Other texts: equal to the reference apart from
-case, punctuation and spaces; signs beside a number count. Lenient, for evaluation: all answer tags that are not blank,
-which must agree, else all but the reasoning; a text is right if it holds the reference as whole words.
+What counts is the content of the first answer tags on one line, otherwise the whole answer. Yes/no: right only if
+exactly one of the two words occurs and is the reference (MedEvalKit's rule). Other texts: equal to the reference apart
+from case, punctuation and spaces; signs next to a number count. Lenient, for evaluation: all answer tags that are not
+empty, which must agree, otherwise all but the reasoning; a text is right if it holds the reference as whole words.
 """
 
 import re
@@ -19,41 +19,27 @@ COMPONENTS = ()
 
 # ">50%" is neither "50%" nor "<50%"; a hyphen within a word or between numbers is no sign.
 _WORDS = re.compile(r"(?:[<>≤≥]=?\s{0,3}|(?<![\w)%])[+-])?\d\w*(?:\.\d+)*(?:\s{0,3}%|\+(?!\w))?|\w+")
-_BLANK = re.compile(r"\s+")
 
 
 def _words(text: str) -> list[str]:
-    return [_BLANK.sub("", word) for word in _WORDS.findall(text.lower())]
+    return [re.sub(r"\s+", "", word) for word in _WORDS.findall(text.lower())]
 
 
-def yes_or_no(text: str) -> str | None:
-    """``yes`` or ``no`` if exactly one of them occurs as a word, else None."""
-    found = {"yes", "no"}.intersection(_words(text))
-    return found.pop() if len(found) == 1 else None
-
-
-def right(answer: str, reference: str) -> bool:
-    """Whether an answer is the reference, by the strict rule."""
-    words = _words(reference)
+def right(answer: str, reference: str, lenient: bool = False) -> bool:
+    """Whether an answer is the reference; leniently also, where that is no yes or no, if it holds it as whole words."""
+    words, said = _words(reference), _words(answer)
     if words in (["yes"], ["no"]):
-        return yes_or_no(answer) == words[0]
-    return _words(answer) == words
-
-
-def holds(answer: str, reference: str) -> bool:
-    """Whether an answer is the reference or, where that is no yes or no, has it in it as whole words."""
-    words = _words(reference)
-    if words in (["yes"], ["no"]):
-        return yes_or_no(answer) == words[0]
-    return f" {' '.join(words)} " in f" {' '.join(_words(answer))} "
+        return {"yes", "no"}.intersection(said) == set(words)
+    return said == words or (lenient and f" {' '.join(words)} " in f" {' '.join(said)} ")
 
 
 def rate(sample: Sample, fallback: float, options: VQAOptions = DEFAULT) -> Rating:
     """Reward parts of one answer; `fallback` is for other tasks.
 
-    Raises:
-        BadGroundTruth: the reference has no word.
-        RewardError: see `reward_score.tasks.vqa_reward.rate_tagged`.
+    Example:
+        >>> from reward_score import make_sample
+        >>> rate(make_sample("slake/CT/open", "the left kidney", "left kidney", None), 0.5).parts
+        {'accuracy': 0.0, 'accuracy_lenient': 1.0, 'tags': 0.0}
     """
     reference = gold(sample)
     if not _words(reference):
@@ -61,5 +47,5 @@ def rate(sample: Sample, fallback: float, options: VQAOptions = DEFAULT) -> Rati
     answer = answer_tags.unwrapped(sample.answer)
     accuracy = right(answer, reference)
     offered = answer_tags.offered(sample.answer)
-    lenient = bool(offered) and all(holds(one, reference) for one in offered)
+    lenient = bool(offered) and all(right(one, reference, lenient=True) for one in offered)
     return rate_tagged(sample, options, accuracy, lenient, bool(_words(answer)))

@@ -25,11 +25,7 @@ VQA_TASKS = ("mcq", "closed", "open")
 
 
 def task_module(task: str) -> ModuleType:
-    """The module that scores a task.
-
-    Raises:
-        UnknownTask: no such task.
-    """
+    """The module that scores a task."""
     if task not in TASKS:
         raise UnknownTask(f"task {task!r} is unknown; known: {', '.join(TASKS)}")
     return TASKS[task]

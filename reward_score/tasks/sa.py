@@ -5,8 +5,8 @@
 Answer: ``Respect for tissue: 2/5, Suture/needle handling: 1/5, Time and motion: 1/5, ...``.
 
 Reward: share of the reference's aspects that are exactly right; unlike in the leaderboard, an aspect that the answer
-leaves out is wrong, not left out (else answering only the safest one would pay), scores nobody asked for enlarge the
-denominator, and an aspect with two different scores is wrong.
+leaves out is wrong, not left out: otherwise answering only the safest one would pay. Scores nobody asked for enlarge
+the denominator, and an aspect with two different scores is wrong.
 """
 
 import re
@@ -26,7 +26,7 @@ COMPONENTS = ("raw",)
 _OUT_OF_FIVE = re.compile(r"(?:(?<!\d)|(?<=\d/5))(\d+)/5")
 _VALUE = re.compile(r"\s*(\d+)/5")
 _CANONICAL = re.compile(r"[A-Z][^:,]*: [1-5]/5(?:, [A-Z][^:,]*: [1-5]/5)*\.?")
-# In the official order, which decides when a label is only contained in a longer text.
+# In the order of the official evaluator, which decides when a label is only contained in a longer text.
 _LEVELS = {
     **{"novice": "novice", "beginner": "novice", "intermediate": "intermediate"},
     **{"expert": "expert", "advanced": "expert"},
@@ -102,8 +102,12 @@ def rate(sample: Sample, fallback: float) -> Rating:
 
     Format is 1 in the official form with every reference aspect once, `fallback` if any aspect is found otherwise.
 
-    Raises:
-        BadGroundTruth: no reference scores.
+    Example:
+        >>> from reward_score import make_sample
+        >>> reference = "Respect for tissue: 2/5, Time and motion: 1/5"
+        >>> rating = rate(make_sample("medvidbench/JIGSAWS/sa", "Respect for tissue: 2/5", reference, None), 0.5)
+        >>> rating.raw, rating.format
+        (0.5, 0.5)
     """
     references = _references(sample.struc_info, sample.reference)
     claims = _claims(sample.answer)

@@ -7,15 +7,15 @@ seconds from the clip's first frame, boxes (x1, y1, x2, y2) in pixels of the ori
 
 Reward: mean box IoU over the reference's times. It differs knowingly from the leaderboard, where a time without an
 answer inherits the previous box, so that one frame answered can stand for a whole clip: here a missing time counts 0.
-Also, reversed or infinite corners and malformed entries count as missing, of several boxes at one time the worst counts
-and each enlarges the denominator, and times are compared at one decimal on both sides, because the reference texts are
+Also, reversed or infinite corners and malformed entries count as missing. Of several boxes at one time the worst
+counts, and each enlarges the denominator. Times are compared at one decimal on both sides, because the reference texts are
 written that way (2.25 appears as "2.2"); the leaderboard rounds only the reference's.
 """
 
 import math
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from reward_score.errors import BadGroundTruth
 from reward_score.ground_truth import load_struc_info
@@ -108,64 +108,59 @@ def _decimal(time: str) -> str:
     return f"{float(time):.1f}"
 
 
-class _References(NamedTuple):
-    """Boxes that can be matched by time, and the times of all boxes, those without an area included."""
-
-    boxes: dict[str, Box]
-    times: frozenset[str]
-
-
 @lru_cache(maxsize=4096)
-def _references(struc_info: str, answer: str) -> _References:
-    structured: dict[str, Any] = _bbox_dict(load_struc_info(struc_info))
-    if not structured:
-        parsed = parse(answer)
-        structured = parsed if isinstance(parsed, dict) else {}
+def _references(struc_info: str, answer: str) -> tuple[dict[str, Box], frozenset[str]]:
+    """Boxes by time, and the times of all boxes, those without an area included."""
+    structured = _bbox_dict(load_struc_info(struc_info)) or parse(answer)
+    structured = structured if isinstance(structured, dict) else {}
     labelled = {_decimal(time): box for time, box in structured.items() if _is_box(box)}
     boxes = {time: box for time, box in labelled.items() if is_proper_box(box)}
     if not boxes:
         raise BadGroundTruth("no reference box with an area in struc_info, and none in the reference answer")
-    return _References(boxes, frozenset(labelled))
+    return boxes, frozenset(labelled)
 
 
 def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer.
 
-    Format is 1 if the answer is in the official form and has one proper box for each reference time and no other
-    (where the reference's box has no area, any or none), `fallback` if there is any proper box, else 0. Raw is the IoU
-    summed over the reference's times, divided by the number of times in the reference, of entries at other times and of
-    entries at a time that has one already: the leaderboard ignores what was not asked for, and a policy trained on that
-    learns to list times until it is cut off.
+    Format is 1 in the official form with one proper box for each reference time and no other; where the reference's
+    box has no area, any or none. It is `fallback` if there is any proper box, otherwise 0.
 
-    Raises:
-        BadGroundTruth: no reference boxes.
+    Raw is the IoU summed over the reference's times, divided by the number of times in the reference, of entries at
+    other times and of entries at a time that has one already. The leaderboard ignores what was not asked for, and a
+    policy trained on that learns to list times until it is cut off.
+
+    Example:
+        >>> from reward_score import make_sample
+        >>> reference = "1.0 seconds: [0, 0, 10, 10] 2.0 seconds: [0, 0, 10, 10]"
+        >>> rating = rate(make_sample("medvidbench/AVOS/stg", "1.0 seconds: [0, 0, 10, 5]", reference, None), 0.5)
+        >>> rating.raw, rating.format
+        (0.25, 0.5)
     """
     references, times = _references(sample.struc_info, sample.reference)
-    # Unlike in `parse`, an entry has its own box or none: or one box would serve for all times that follow.
+    # Unlike in `parse`, an entry has its own box or none: otherwise one box would serve for all times that follow.
     entries = [(_decimal(time), box, place) for time, box, place in _entries(sample.answer)]
     if not entries:
         return _rate_bare(sample, references, fallback)
     boxes: dict[str, list[list[float] | None]] = {}
-    for time, box, _ in entries:
+    useful: dict[str, Range] = {}
+    for time, box, place in entries:
         boxes.setdefault(time, []).append(box if box is not None and is_proper_box(box) else None)
-    if not any(box for listed in boxes.values() for box in listed):
+        if time in times and box is not None:
+            useful.setdefault(time, place)
+    if not any(box for own in boxes.values() for box in own):
         return Rating(0.0, 0.0)
     total = sum(
-        min(box_iou(own, box) if own else 0.0 for own in boxes[time])
-        for time, box in references.items()
+        min(box_iou(box, reference) if box else 0.0 for box in boxes[time])
+        for time, reference in references.items()
         if time in boxes
     )
     # Where the reference's box has no area, an answer may have such a box too.
     absent = {time for time in times - references.keys() if boxes.get(time) == [None]}
     claimed = len(references.keys() | (boxes.keys() - absent)) + len(entries) - len(boxes)
-    exact = (
-        all(boxes.get(time, [None])[0] for time in references) and boxes.keys() <= times and len(entries) == len(boxes)
-    )
-    canonical = exact and _CANONICAL.fullmatch(sample.answer.strip()) is not None
-    useful: dict[str, Range] = {}
-    for time, box, place in entries:
-        if time in times and box is not None:
-            useful.setdefault(time, place)
+    complete = all(boxes.get(time, [None])[0] for time in references)
+    exact = complete and boxes.keys() <= times and len(entries) == len(boxes)
+    canonical = exact and _CANONICAL.fullmatch(sample.answer.strip())
     factor = concise(around(sample.answer, useful.values()), sample.reference)
     return Rating(1.0 if canonical else fallback, total / claimed, concise=factor)
 
@@ -192,9 +187,6 @@ def metric(prediction: str, struc_info: Any) -> dict[str, Any]:
 
     Returns:
         `parsed`, and `mean_iou`: None when the record is left out.
-
-    Raises:
-        BadGroundTruth: the reference is no dict of time to box.
     """
     parsed = parse(prediction)
     references = _bbox_dict(struc_info)

@@ -8,12 +8,14 @@ format by it. Raw alone would not do: a raw of 0 cannot fall, and then one more 
 would not do either: weak answers lack the official form anyway.
 """
 
-import math
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
+
+from reward_score.tasks.geometry import merge_spans
 
 Range = tuple[int, int]
 
@@ -48,12 +50,7 @@ def around(answer: str, parts: Iterable[Range]) -> int:
         answer: the text.
         parts: start and end of each useful part, in any order; they may overlap.
     """
-    merged: list[Range] = []
-    for start, end in sorted(parts):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
+    merged = merge_spans(parts)
     if not merged:
         return max(0, len(answer) - LEAD_IN)
     surplus = max(0, merged[0][0] - LEAD_IN)
@@ -77,37 +74,33 @@ def distinct(text: str, reference: str = "") -> tuple[str, int]:
         return text.strip(), 0
     found = list(_WORD.finditer(text))
     words = [match[0].casefold() for match in found]
-    again = _said_again(words, _sentences(text, found), _counts(reference))
-    starts = [*(match.start() for match in found), len(text)]
+    again = _said_again(words, _sentence_sizes(text, found), _counts(reference))
+    following = [*(match.start() for match in found), len(text)][1:]
     kept, surplus, end = [], 0, 0
-    for i, (start, following) in enumerate(pairwise(starts)):
-        surplus += max(0, start - end - _MARKS)
-        kept.append(text[end:start])
-        if again[i]:
-            surplus += following - start
-            end = following
-            continue
-        end = found[i].end()
-        period = _period(found[i][0])
-        surplus += end - start - period
-        kept.append(text[start : start + period])
-    surplus += max(0, len(text) - end - _MARKS)
+    for match, said, start_of_next in zip(found, again, following, strict=True):
+        kept.append(text[end : match.start()])
+        surplus += max(0, len(kept[-1]) - _MARKS)
+        if said:
+            # With the marks that follow.
+            end = start_of_next
+            surplus += end - match.start()
+        else:
+            end = match.end()
+            kept.append(match[0][: _period(match[0])])
+            surplus += len(match[0]) - len(kept[-1])
     kept.append(text[end:])
-    return "".join(kept).strip(), surplus
+    return "".join(kept).strip(), surplus + max(0, len(kept[-1]) - _MARKS)
 
 
-def _sentences(text: str, found: Sequence[re.Match]) -> dict[int, int]:
-    """Sentences by the number of words until their end: the number of words before them."""
-    ends = [match.start() for match in _SENTENCE_END.finditer(text)]
-    sentences, first, k = {}, 0, 0
-    for i, following in enumerate([*(match.start() for match in found[1:]), math.inf]):
-        if i == len(found):
-            break
-        while k < len(ends) and ends[k] < found[i].end():
-            k += 1
-        if following == math.inf or (k < len(ends) and ends[k] < following):
-            sentences[i + 1], first = first, i + 1
-    return sentences
+def _sentence_sizes(text: str, found: Sequence[re.Match]) -> list[int]:
+    """For each word how many words the sentence has that ends with it; 0 for words within a sentence."""
+    stops = [match.start() for match in _SENTENCE_END.finditer(text)]
+    sizes, first = [], 0
+    for count, match in enumerate(found, 1):
+        ends = count == len(found) or bisect_left(stops, match.end()) < bisect_left(stops, found[count].start())
+        sizes.append(count - first if ends else 0)
+        first = count if ends else first
+    return sizes
 
 
 @lru_cache(maxsize=4096)
@@ -116,13 +109,13 @@ def _counts(reference: str) -> Counter[tuple[str, ...]]:
     return Counter(tuple(words[i : i + n]) for n in range(1, 2 * RUN) for i in range(len(words) - n + 1))
 
 
-def _said_again(words: list[str], sentences: dict[int, int], allowed: Counter[tuple[str, ...]]) -> list[bool]:
+def _said_again(words: list[str], sentences: list[int], allowed: Counter[tuple[str, ...]]) -> list[bool]:
     """For each word whether it is part of something that was said before."""
     again = [False] * len(words)
     seen: Counter[tuple[str, ...]] = Counter()
     short_sentences: set[tuple[str, ...]] = set()
     # Runs of other sizes are never looked up.
-    sizes = {RUN} | {end - first for end, first in sentences.items() if end - first < RUN}
+    sizes = {RUN, *(size for size in sentences if 0 < size < RUN)}
 
     def mark(end: int, size: int) -> None:
         again[end - size : end] = [True] * size
@@ -130,37 +123,25 @@ def _said_again(words: list[str], sentences: dict[int, int], allowed: Counter[tu
     def often(run: tuple[str, ...]) -> bool:
         return seen[run] >= max(1, allowed[run])
 
-    for end in range(1, len(words) + 1):
+    for end, sentence in enumerate(sentences, 1):
         for n in range(1, min(RUN, end // 2 + 1)):
-            if words[end - 1] == words[end - 1 - n]:
-                run = tuple(words[end - n : end])
-                if tuple(words[end - 2 * n : end - n]) == run and run * 2 not in allowed:
-                    mark(end, n)
+            twice = tuple(words[end - 2 * n : end])
+            if twice[:n] == twice[n:] and twice not in allowed:
+                mark(end, n)
         runs = {n: tuple(words[end - n : end]) for n in sizes if n <= end}
         if RUN in runs and often(runs[RUN]):
             mark(end, RUN)
-        if end in sentences:
-            size = end - sentences[end]
-            for n, run in runs.items():
-                # All of a short sentence; or, where the stop before it is missing, an earlier one at its end.
-                if n < RUN and (run in short_sentences or (n == size and often(run))):
-                    mark(end, n)
-            if 1 < size < RUN:
-                short_sentences.add(runs[size])
-        for run in runs.values():
-            seen[run] += 1
+        for n, run in runs.items():
+            # All of a short sentence; or, where the stop before it is missing, an earlier one at its end.
+            if sentence and n < RUN and (run in short_sentences or (n == sentence and often(run))):
+                mark(end, n)
+        if 1 < sentence < RUN:
+            short_sentences.add(runs[sentence])
+        seen.update(runs.values())
     return again
 
 
 def _period(word: str) -> int:
     """Length of the shortest piece that a long word repeats at least twice; other words' own length."""
-    if len(word) < _LONG_WORD:
-        return len(word)
-    border = [0] * len(word)
-    for i in range(1, len(word)):
-        k = border[i - 1]
-        while k and word[i] != word[k]:
-            k = border[k - 1]
-        border[i] = k + (word[i] == word[k])
-    period = len(word) - border[-1]
-    return period if 2 * period <= len(word) else len(word)
+    periods = range(1, len(word) // 2 + 1) if len(word) >= _LONG_WORD else ()
+    return next((period for period in periods if word.startswith(word[period:])), len(word))

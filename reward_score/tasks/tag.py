@@ -47,8 +47,7 @@ def parse(text: str) -> list[Span]:
 
 def _found(text: str) -> list[tuple[Span, Range]]:
     """Spans in seconds as `parse` gives them, each with the place of its text."""
-    spans = [((float(match[1]), float(match[2])), match.span()) for match in _HYPHEN.finditer(text)]
-    if spans:
+    if spans := [((float(match[1]), float(match[2])), match.span()) for match in _HYPHEN.finditer(text)]:
         return spans
     spans = [((round(float(match[1]), 2), round(float(match[2]), 2)), match.span()) for match in _TO.finditer(text)]
     for match in _CLOCK.finditer(text):
@@ -58,13 +57,11 @@ def _found(text: str) -> list[tuple[Span, Range]]:
 
 
 def _structured_spans(struc_info: Any) -> list[Span]:
-    spans = []
-    for item in struc_info if isinstance(struc_info, list) else []:
-        listed = item.get("spans") if isinstance(item, dict) else None
-        if not isinstance(listed, list | None):
-            raise BadGroundTruth(f"`spans` must be a list, not {type(listed).__name__}")
-        spans.extend(read_span(span, "span") for span in listed or ())
-    return spans
+    items = struc_info if isinstance(struc_info, list) else []
+    listed = [item.get("spans") or [] for item in items if isinstance(item, dict)]
+    if wrong := [spans for spans in listed if not isinstance(spans, list)]:
+        raise BadGroundTruth(f"`spans` must be a list, not {type(wrong[0]).__name__}")
+    return [read_span(span, "span") for spans in listed for span in spans]
 
 
 @lru_cache(maxsize=4096)
@@ -78,11 +75,11 @@ def _references(struc_info: str, answer: str, fps: float) -> tuple[list[Span], l
     return spans, [widen(span, fps) for span in spans]
 
 
-def _useful(spans: list[tuple[Span, Range]], references: list[Span]) -> list[Range]:
+def _useful(claims: list[tuple[Span, Range]], references: list[Span]) -> list[Range]:
     """Places of the spans that are said for the first time: as often as the reference says them, and at most twice as
     many as it has. Two spans where there is one are an honest doubt, twenty are a list."""
     often, allowed, useful = Counter(), Counter(references), []
-    for span, place in spans:
+    for span, place in claims:
         often[span] += 1
         if often[span] <= max(1, allowed[span]):
             useful.append(place)
@@ -92,30 +89,31 @@ def _useful(spans: list[tuple[Span, Range]], references: list[Span]) -> list[Ran
 def rate(sample: Sample, fallback: float) -> Rating:
     """Reward parts of one answer.
 
-    Format is 1 in the official form, `fallback` if spans are found otherwise, if some had to be dropped (reversed,
-    endless, or of no length where the reference has a length), or if they repeat.
+    Format is 1 in the official form, `fallback` if spans are found otherwise or repeat. It is `fallback` as well if
+    some had to be dropped: reversed, endless, or of no length where the reference has a length.
 
-    Raises:
-        BadGroundTruth: no reference spans.
+    Example:
+        >>> from reward_score import make_sample
+        >>> rating = rate(make_sample("medvidbench/AVOS/tag", "from 2 to 4", "1.0-4.0 seconds.", None), 0.5)
+        >>> round(rating.raw, 3), rating.format
+        (0.667, 0.5)
     """
     references, wide = _references(sample.struc_info, sample.reference, sample.fps)
     found = _found(sample.answer)
-    proper = [one for one in found if one[0][0] <= one[0][1] < _FAR]
-    proper = [
-        (span, widened, place)
-        for span, place in proper
-        if (widened := widen_answer(span, references, sample.fps)) is not None
-    ]
-    if not proper:
+    spans, claims = [], []
+    for span, place in found:
+        widened = widen_answer(span, references, sample.fps) if span[0] <= span[1] < _FAR else None
+        if widened is not None:
+            spans.append(widened)
+            claims.append((span, place))
+    if not spans:
         return Rating(0.0, 0.0)
-    spans = [widened for _, widened, _ in proper]
-    useful = _useful([(span, place) for span, _, place in proper], references)
     twice = overlap(spans) - overlap(wide)
     raw = union_iou(spans, wide, surplus=twice if twice > _ROUNDING else 0.0)
     repeats = len(found) - len({span for span, _ in found})
     complete = len(spans) == len(found) and repeats <= len(references) - len(set(references))
-    canonical = complete and _CANONICAL.fullmatch(sample.answer.strip()) is not None
-    factor = concise(around(sample.answer, useful), sample.reference)
+    canonical = complete and _CANONICAL.fullmatch(sample.answer.strip())
+    factor = concise(around(sample.answer, _useful(claims, references)), sample.reference)
     return Rating(1.0 if canonical else fallback, raw, concise=factor)
 
 
@@ -125,14 +123,14 @@ def metric(prediction: str, struc_info: Any, fps: float) -> dict[str, Any]:
     References are taken in listed order, each matched to the unused prediction of highest IoU; the value is the mean
     IoU of the matches at or above the threshold. Quirks kept: surplus predictions and unmatched references cost
     nothing; the value at 0.5 may exceed that at 0.3; references come from `struc_info` only and only if it is a list,
-    else the record has none and counts as 0.
+    otherwise the record has none and counts as 0.
 
     Returns:
         `parsed` and `gt_spans` (seconds), and per threshold t `mIoU@t` and `recall@t`.
     """
     parsed, references = parse(prediction), _structured_spans(struc_info)
     result: dict[str, Any] = {"parsed": parsed, "gt_spans": references}
-    # In frames, as officially: it changes no IoU, but it rounds ties at a threshold the same way.
+    # In frames, like the official evaluator: it changes no IoU, but rounds ties at a threshold the same way.
     frames = [(start * fps, end * fps) for start, end in parsed]
     for threshold in THRESHOLDS:
         free, matched = list(frames), []

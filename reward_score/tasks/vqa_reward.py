@@ -10,9 +10,9 @@ a right answer's accuracy is rewarded times `surplus.concise`, and an answer tha
 """
 
 import math
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from reward_score.errors import BadGroundTruth, RewardError
 from reward_score.sample import CaptionPair, Rating, Sample
@@ -39,10 +39,6 @@ class Weights(BaseModel):
     cwr: Weight = 0.0
 
 
-def _plain(value: Any) -> Any:
-    return {} if value is None else value
-
-
 class VQAOptions(BaseModel):
     """Options of the medical VQA tasks.
 
@@ -63,7 +59,7 @@ class VQAOptions(BaseModel):
     nothink_strict: bool = False
     max_length: Annotated[int, Field(ge=1)] | None = None
     alignment_threshold: Share = 0.5
-    weights: Annotated[Weights, BeforeValidator(_plain)] = Weights()
+    weights: Weights = Weights()
 
 
 DEFAULT = VQAOptions()
@@ -73,10 +69,8 @@ def rate_tagged(sample: Sample, options: VQAOptions, accuracy: bool, lenient: bo
     """Components of one answer once its task has said whether it is right.
 
     Args:
+        accuracy, lenient: whether it is right, strictly and leniently.
         readable: whether an answer could be read at all.
-
-    Raises:
-        RewardError: a length reward has a weight, but no length in tokens or no `max_length` is given.
     """
     text, weights = sample.answer, options.weights
     if options.nothink_strict:
@@ -87,8 +81,8 @@ def rate_tagged(sample: Sample, options: VQAOptions, accuracy: bool, lenient: bo
     if options.strict_tags:
         form = form and answer_tags.exactly_one_of_each(text, options.form)
     parts = {"accuracy": float(accuracy), "accuracy_lenient": float(lenient), "tags": float(form)}
-    length = _length(sample, options)
-    if length is not None:
+    if sample.response_length is not None and options.max_length is not None:
+        length = min(1.0, sample.response_length / options.max_length)
         parts |= {"ecr": length, "cwr": length if accuracy else 0.0}
     elif weights.ecr or weights.cwr:
         raise RewardError(
@@ -116,12 +110,6 @@ def _surplus(text: str) -> int:
     return around(text, [answer] if thought is None else [answer, thought]) + distinct(answer_tags.unwrapped(text))[1]
 
 
-def _length(sample: Sample, options: VQAOptions) -> float | None:
-    if sample.response_length is None or options.max_length is None:
-        return None
-    return min(1.0, sample.response_length / options.max_length)
-
-
 def reward(parts: dict[str, float], weights: Weights, concise: float = 1.0) -> float:
     """Weighted sum of the components that have a weight, accuracy times `concise`."""
     parts = parts | {"accuracy": parts["accuracy"] * concise}
@@ -129,11 +117,7 @@ def reward(parts: dict[str, float], weights: Weights, concise: float = 1.0) -> f
 
 
 def gold(sample: Sample) -> str:
-    """The reference, stripped.
-
-    Raises:
-        BadGroundTruth: it is empty.
-    """
+    """The reference, stripped."""
     text = answer_tags.unwrapped(sample.reference)
     if not text:
         raise BadGroundTruth("the reference answer is empty")

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from reward_score import TASKS, CaptionPair, Sample, Scorer, make_sample
+from reward_score import TASKS, CaptionPair, Sample, ScoreConfig, Scorer, make_sample
 from reward_score.judge import LexicalJudge
 from reward_score.similarity import SentenceEncoder
 
@@ -85,7 +85,7 @@ def main() -> None:
     number = parser.parse_args().answers
     by_task, console = samples(number), Console()
     encoder, judge = SentenceEncoder(), LexicalJudge()
-    scorer = Scorer(reward_tasks="all", similarity=encoder, judge=judge)
+    scorer = Scorer(ScoreConfig(reward_tasks="all", similarity=encoder, judge=judge))
 
     table = Table("task", "answers/s", "", title=f"{number} answers per task, whole path from the row to the reward")
     encoder.similarity([CaptionPair("warm", "up")])

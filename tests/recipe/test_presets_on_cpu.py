@@ -51,7 +51,7 @@ def test_composes_and_validates(name):
     assert values["trainer"]["experiment_name"] == name
     reward = values["medgrpo"]["reward"]
     if reward["artifact"] is None:
-        assert set(reward_score.get_scorer(**reward).reward_tasks) == set(values["data"]["tasks"])
+        assert set(reward_score.read_config(reward).reward_tasks) == set(values["data"]["tasks"])
 
 
 def arms(name):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import reward_score
-from reward_score import SCORE_KEYS, Scorer, compute_score, compute_scores, get_scorer, make_sample, observations
+from reward_score import SCORE_KEYS, ScoreConfig, Scorer, compute_score, get_scorer, make_sample, read_config
 from reward_score.errors import BadGroundTruth, BadOption, RewardError, TaskWithoutReward, UnknownTask
 from reward_score.judge import LexicalJudge
 
@@ -35,12 +35,6 @@ def test_verls_signature():
     assert math.isnan(result["similarity"]) and math.isnan(result["judge_action"])
 
 
-def test_all_tasks_return_the_same_keys_in_the_same_order(score, references):
-    for task, reference in references.items():
-        for answer in (reference, "x", ""):
-            assert tuple(score(task, answer)) == SCORE_KEYS
-
-
 def test_a_batch_is_the_same_as_one_by_one(scorer, references):
     samples = [make_sample(f"m/AVOS/{task}", text, text, None) for task, text in references.items() if task != "nap"]
     batch = scorer.score(samples)
@@ -61,7 +55,7 @@ def test_encoder_and_judge_are_called_once_per_batch(references):
             return [0.5] * len(pairs)
 
     counting = Counting()
-    scorer = Scorer(reward_tasks="all", similarity=counting, judge=counting)
+    scorer = Scorer(ScoreConfig(reward_tasks="all", similarity=counting, judge=counting))
     rows = [
         make_sample(f"m/AVOS/{task}", references[task], references[task], None) for task in ("vs", "dvc", "tag", "rc")
     ]
@@ -82,13 +76,21 @@ def test_the_component_without_weight_is_not_computed(encoder, mix, unused):
 
         similarity = judge
 
-    used = {"similarity": {"judge": Broken()}, "judge": {"similarity": encoder, "judge": Broken()}}[unused]
-    if unused == "similarity":
-        used = {"similarity": Broken()}
-    scorer = Scorer(caption_mix=mix, **used)
+    used = {"similarity": Broken()} if unused == "similarity" else {"similarity": encoder, "judge": Broken()}
+    scorer = Scorer(ScoreConfig(caption_mix=mix, **used))
     result = scorer.score([make_sample("m/AVOS/vs", "A hook.", "A hook.", None)])[0]
     assert math.isnan(result[unused]) and result["score"] == 1
     assert unused not in scorer.components("vs")
+
+
+def test_a_judge_that_leaves_captions_out_is_an_error():
+    class Short(LexicalJudge):
+        def judge(self, pairs):
+            return super().judge(pairs)[1:]
+
+    samples = [make_sample("m/AVOS/vs", text, "A hook.", None) for text in ("A hook.", "A clip.")]
+    with pytest.raises(RewardError, match="Short.judge gave 1 replies to 2 pairs"):
+        Scorer(ScoreConfig(judge=Short(), caption_mix=0)).score(samples)
 
 
 def test_rows_without_reward_are_refused_but_can_be_evaluated():
@@ -151,17 +153,25 @@ def test_structure_is_accepted_as_text_and_as_objects():
 )
 def test_unknown_options_and_values_are_refused_at_the_start(options, message):
     with pytest.raises(BadOption, match=message):
-        Scorer(**options)
+        Scorer(read_config(options))
 
 
 def test_the_same_options_share_one_scorer():
     judge = LexicalJudge()
-    assert get_scorer() is get_scorer()
-    assert get_scorer(k=2.0) is get_scorer(k=2.0) is not get_scorer(k=3.0)
-    assert get_scorer(judge=judge) is get_scorer(judge=judge) is not get_scorer(judge=LexicalJudge())
-    # Sequences of a configuration library are neither lists nor hashable.
-    listed = UserList(["tag"])
-    assert get_scorer(reward_tasks=listed).reward_tasks == {"tag"}
+    # Sequences of a configuration library are neither lists nor hashable; nor is every judge, encoder or artifact.
+    unhashable = reward_score.Artifact.from_observations(
+        {("a", "tag", "raw"): [1.0]}, reward_score.Provenance(model="", split="", decoding="")
+    )
+    for same, other in (
+        ({}, {"k": 2}),
+        ({"k": 2.0}, {"k": 3.0}),
+        ({"judge": judge}, {"judge": LexicalJudge()}),
+        ({"judge": {"model": "m"}}, {"judge": {"model": "n"}}),
+        ({"vqa": {"form": "nothink"}}, {"vqa": {}}),
+        ({"artifact": unhashable}, {"artifact": None}),
+        ({"reward_tasks": UserList(["tag"])}, {"reward_tasks": "stg"}),
+    ):
+        assert get_scorer(read_config(same)) is get_scorer(read_config(same)) is not get_scorer(read_config(other))
 
 
 def test_observations_for_calibration(scorer, references):
@@ -169,7 +179,7 @@ def test_observations_for_calibration(scorer, references):
     samples = [
         make_sample(f"m/AVOS/{task}", answer, text, None) for task, text in texts.items() for answer in (text, "")
     ]
-    assert observations(scorer.raw(samples)) == {
+    assert reward_score.observations(scorer.raw(samples)) == {
         ("AVOS", "tag", "raw"): [1.0, 0.0],
         ("AVOS", "vs", "similarity"): [1.0, 0.0],
         ("AVOS", "vs", "judge"): [1.0, 0.0],
@@ -178,7 +188,7 @@ def test_observations_for_calibration(scorer, references):
 
 def test_columns_must_have_equal_length():
     with pytest.raises(ValueError, match="zip"):
-        compute_scores(["a/b/tag"], ["x", "y"], ["1-2 seconds."])
+        reward_score.compute_scores(["a/b/tag"], ["x", "y"], ["1-2 seconds."])
 
 
 def test_loading_by_path_as_verl_does():

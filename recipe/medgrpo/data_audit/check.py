@@ -103,7 +103,8 @@ def check(path: Path, *, max_tokens: int, read_files: bool) -> Checked:
         raise InputError(f"{path} holds no rows")
     checked, seen = Checked(path), {}
     store = FrameStore("/") if read_files else None
-    scorer = reward_score.get_scorer(reward_tasks="all", caption_mix=1.0, similarity=_SameText())
+    options = reward_score.ScoreConfig(reward_tasks="all", caption_mix=1.0, similarity=_SameText())
+    scorer = reward_score.get_scorer(options)
     with ThreadPoolExecutor(_READERS) as pool:
         rows = (row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist())
         for number, row in enumerate(tqdm(rows, total=file.metadata.num_rows, unit="row", disable=None)):

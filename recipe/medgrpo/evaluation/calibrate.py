@@ -48,9 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
     options = reward_options(args.overrides)
     judge = PatientJudge(options.judge)
-    scorer = reward_score.Scorer(
-        reward_tasks=options.reward_tasks, judge=judge, similarity=options.similarity, caption_mix=options.caption_mix
-    )
+    used = {"reward_tasks": options.reward_tasks, "similarity": options.similarity, "caption_mix": options.caption_mix}
+    scorer = reward_score.Scorer(reward_score.ScoreConfig(judge=judge, **used))
     tasks = sorted(scorer.reward_tasks, key=task_rank)
     folder = check_inputs(args.model, args.data, args.n, args.temperature)
     rows = {"tasks": tasks, "per_pair": args.max_per_pair}

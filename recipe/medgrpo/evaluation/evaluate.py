@@ -127,13 +127,13 @@ def score(
     An answer that the judge gave no verdict on has no ``score``, only what its text alone says. A task that the
     artifact does not know at all (one that RL does not reward) is scored raw, with ``normalized`` None.
     """
-    options = {"reward_tasks": "all", "caption_mix": caption_mix}
-    plain = reward_score.get_scorer(**options, judge=judge, similarity=similarity)
+    options = ScoreConfig(reward_tasks="all", judge=judge, similarity=similarity, caption_mix=caption_mix)
+    plain = reward_score.get_scorer(options)
     scorers, known = {False: plain}, set()
     if artifact is not None:
         known = {key.split("|")[1] for key in artifact.entries}
-        options |= {"similarity": plain.encoder, "judge": plain.judge}
-        scorers[True] = reward_score.Scorer(**options, normalization="logistic", artifact=artifact)
+        used = {"similarity": plain.encoder, "judge": plain.judge, "normalization": "logistic", "artifact": artifact}
+        scorers[True] = reward_score.Scorer(options.model_copy(update=used))
     results: dict[int, dict[str, Any]] = {}
     for normalized, scorer in scorers.items():
         wanted = [i for i, answer in enumerate(answers) if (answer.row.task in known) == normalized]
@@ -229,7 +229,7 @@ def leaderboard(answers: Sequence[Answer]) -> dict[str, float]:
     ]
     if not records:
         return {}
-    return score_records(records, encoder=reward_score.get_scorer(reward_tasks="all").encoder).metrics
+    return score_records(records, encoder=reward_score.get_scorer(ScoreConfig(reward_tasks="all")).encoder).metrics
 
 
 def print_summary(summary: dict[str, Any], console: Console) -> None:

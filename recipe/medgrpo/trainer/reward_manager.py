@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``reward.reward_manager.name=medgrpo``: reward_score inside verl's reward loop."""
 
-from functools import partial
-
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 from verl.experimental.reward_loop.reward_manager.registry import register
 
@@ -66,25 +64,11 @@ class MedGRPORewardManager(RewardManagerBase):
             {**(fields.get("extra_info") or {}), **answer},
         )
         await self.follower.follow(fields.get("global_steps"))
-        group = fields.get("uid")
         try:
-            [result] = await self.scorer.ascore([sample], partial(self._decide, group))
+            [result] = await self.scorer.ascore([sample])
         except JudgeUnavailable:
-            await self._count_failure(group)
+            group = fields.get("uid")
+            if self.limiter is not None and group is not None:
+                await self.limiter.fail(str(group))
             raise
         return {"reward_score": result["score"], "reward_extra_info": result}
-
-    async def _decide(self, group, scorer):
-        """The scorer of this answer's group; a judge that never fails needs nobody to agree with."""
-        if self.limiter is None:
-            return scorer
-        if group is None:
-            raise RewardError("on_failure=similarity_only needs the prompt's `uid`, which verl's V1 trainer gives")
-        decision = await self.limiter.decide(str(group), scorer)
-        if decision == scorer == "similarity":
-            await self._count_failure(group)
-        return decision
-
-    async def _count_failure(self, group):
-        if self.limiter is not None and group is not None:
-            await self.limiter.fail(str(group))

@@ -25,7 +25,7 @@ from judge_server import (
 )
 from pydantic import ValidationError
 
-from reward_score import Scorer
+from reward_score import compute_scores
 from reward_score.errors import BadOption, JudgeUnavailable
 from reward_score.judge import JudgeConfig, LLMJudge, read_judge
 from reward_score.sample import CaptionPair
@@ -228,7 +228,7 @@ def test_values_of_options_are_in_no_message(options):
     with pytest.raises(ValidationError) as plain:
         JudgeConfig(**options)
     with pytest.raises(BadOption, match="reward options: k: ") as scorer:
-        Scorer(k=SECRET)
+        compute_scores([], [], [], k=SECRET)
     assert SECRET not in f"{refused.value!r} {plain.value} {scorer.value!r}"
 
 

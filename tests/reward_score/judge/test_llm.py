@@ -13,7 +13,7 @@ import pytest
 from judge_server import JudgeServer, status, verdict
 
 import reward_score
-from reward_score import Scorer, make_sample
+from reward_score import ScoreConfig, Scorer, make_sample
 from reward_score.errors import BadOption, JudgeUnavailable
 from reward_score.judge import DIMENSIONS, JudgeConfig, LexicalJudge, LLMJudge, Verdict, llm, make_judge
 from reward_score.judge.job_limits import NoPermission
@@ -51,7 +51,7 @@ def test_grades_reach_the_score_by_dimension_mean_and_mapping(encoder):
 
     with JudgeServer(react) as server:
         options = {"backend": "openai", "base_url": server.url, "cache": None}
-        scorer = Scorer(similarity=encoder, judge=options)
+        scorer = Scorer(ScoreConfig(similarity=encoder, judge=options))
         result = scorer.score([make_sample("m/AVOS/rc", "A grasper.", REFERENCE, None)])[0]
     assert {name: result[f"judge_{name}"] for name in DIMENSIONS} == values
     assert result["judge"] == result["judge_normalized"] == (3 - 1) / 4
@@ -200,26 +200,15 @@ def group(number=3):
     return [make_sample("m/AVOS/rc", f"caption {i}", REFERENCE, None) for i in range(number)]
 
 
-def ascore(scorer, samples, decision=None):
-    proposed = []
-
-    async def decide(scorer_kind):
-        proposed.append(scorer_kind)
-        return decision or scorer_kind
-
-    return asyncio.run(scorer.ascore(samples, decide)), proposed
-
-
 def test_without_a_judge_there_is_no_score(encoder):
     moody = Moody()
-    scorer = Scorer(similarity=encoder, judge=moody)
-    fine, proposed = ascore(scorer, group())
-    assert fine == scorer.score(group()) and proposed == []
+    scorer = Scorer(ScoreConfig(similarity=encoder, judge=moody))
+    assert asyncio.run(scorer.ascore(group())) == scorer.score(group())
     moody.failing = True
     with pytest.raises(JudgeUnavailable):
         scorer.score(group())
     with pytest.raises(JudgeUnavailable):
-        ascore(scorer, group())
+        asyncio.run(scorer.ascore(group()))
 
 
 def test_make_judge():
@@ -227,8 +216,8 @@ def test_make_judge():
     assert make_judge({"model": "m", "rubric": "absolute"}).name == "llm:m"
     with pytest.raises(BadOption, match="tempo"):
         make_judge({"tempo": 1})
-    assert reward_score.get_scorer(judge={"model": "m"}) is reward_score.get_scorer(judge={"model": "m"})
-    assert isinstance(reward_score.get_scorer().judge, LexicalJudge)
+    one, other = (reward_score.get_scorer(ScoreConfig(judge={"model": "m"})) for _ in range(2))
+    assert one is other and isinstance(Scorer().judge, LexicalJudge)
 
 
 def record(i, task, prediction, answer, struc_info=()):
@@ -257,6 +246,7 @@ def test_the_leaderboards_metrics_by_the_absolute_rubric(server, make):
 
 
 def test_nothing_heavy_is_imported_before_an_llm_judge_is_used():
-    code = "import sys, reward_score; reward_score.Scorer(judge='openai', similarity=object()); print(*sys.modules)"
+    config = "reward_score.ScoreConfig(judge='openai', similarity=object())"
+    code = f"import sys, reward_score; reward_score.Scorer({config}); print(*sys.modules)"
     modules = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
     assert "reward_score" in modules and not {"openai", "aiohttp", "tenacity", "torch", "verl", "ray"} & modules

@@ -137,14 +137,6 @@ def test_references_that_break_the_official_code_name_the_record(item, message):
         score(item)
 
 
-def test_a_prediction_that_is_no_text_is_refused(tmp_path):
-    (tmp_path / "truth.json").write_text(json.dumps([record("tal", "", "")]))
-    for prediction in (None, 3, ["1-2 seconds."]):
-        (tmp_path / "p.json").write_text(json.dumps([{"id": "a", "qa_type": "tal", "prediction": prediction}]))
-        with pytest.raises(BadSubmission, match="item 0 is .*must be text"):
-            score_files(tmp_path / "p.json", tmp_path / "truth.json")
-
-
 def test_a_nan_in_one_box_does_not_spoil_the_others():
     boxes = [{"bbox_dict": {"1.0": [0, 0, 10, 10]}}]
     good = record("stg", "1.0 seconds: [0, 0, 10, 10]", "", boxes)
@@ -155,7 +147,7 @@ def test_files_of_different_length_and_other_forms_are_refused(tmp_path):
     truth, predictions = tmp_path / "truth.json", tmp_path / "p.json"
     truth.write_text(json.dumps([record("tal", "", "")] * 2))
     for content, message in (
-        ([{"prediction": ""}], "1 predictions for 2"),
+        ([{"prediction": ""}, {"prediction": 3}], "item 1 is int, must be text"),
         ({"a": {"answer": ""}}, "keyed by index"),
         ([{"id": "a"}], "item 0 needs a text"),
         ("text", "must be a list"),
@@ -168,10 +160,6 @@ def test_files_of_different_length_and_other_forms_are_refused(tmp_path):
         score_files(predictions, truth)
     with pytest.raises(BadSubmission, match="cannot read"):
         score_files(tmp_path / "none.json", truth)
-    predictions.write_text("[]")
-    truth.write_text("{}")
-    with pytest.raises(BadSubmission, match="JSON array"):
-        score_files(predictions, truth)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +168,7 @@ def test_files_of_different_length_and_other_forms_are_refused(tmp_path):
         ({}, "truth.json must be a JSON array"),
         ([3], "truth.json: record 0 is int"),
         ([], "1 predictions for 0 records of .*truth.json; both"),
-        ([record("tal", "", "") | {"metadata": "x"}], "truth.json: record 0: metadata is str"),
+        ([record("tal", "", "") | {"metadata": "x"}], "truth.json: record 0: metadata: .* dictionary"),
         ([record("tal", "", "", fps="fast")], "truth.json: record 0 .AVOS, tag.: .*fps 'fast'"),
     ],
 )
@@ -210,7 +198,7 @@ def test_judge_metrics():
     assert score(perfect).metrics == {}
 
 
-def test_empty_predictions_and_references_are_left_out_of_the_judged_captions_as_officially():
+def test_empty_predictions_and_references_are_left_out_of_the_judged_captions():
     caption = "The hook dissects the cystic duct."
     empty = [record("video_summary_gpt", "", caption), record("video_summary_gpt", caption, "")]
     result = score(record("video_summary_gpt", caption, caption), *empty, judge=LexicalJudge())

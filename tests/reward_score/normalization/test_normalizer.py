@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from reward_score import METHODS, Artifact, Normalizer, Provenance, Scorer, make_sample
+from reward_score import METHODS, Artifact, Normalizer, Provenance, ScoreConfig, Scorer, make_sample
 from reward_score.errors import BadOption, NormalizationError
 
 PROVENANCE = Provenance(model="sft", split="train", decoding="greedy")
@@ -24,12 +24,6 @@ def artifact():
         },
         PROVENANCE,
     )
-
-
-def test_the_median_of_every_pair_maps_to_exactly_one_half(artifact):
-    normalizer = Normalizer(artifact, "logistic")
-    for key in (EASY, HARD):
-        assert normalizer(artifact.find(key).p50, *key) == 0.5
 
 
 def test_logistic_is_the_formula(artifact):
@@ -51,7 +45,8 @@ def test_every_method_rises_and_stays_in_range(artifact, method):
 def test_easy_and_hard_sources_meet_in_the_median(artifact, method):
     normalizer = Normalizer(artifact, method)
     for key in (EASY, HARD):
-        assert normalizer(artifact.find(key).p50, *key) == pytest.approx(0.5, abs=0.01)
+        half = pytest.approx(0.5, abs=0.01) if method == "rank" else 0.5
+        assert normalizer(artifact.find(key).p50, *key) == half
 
 
 def test_linear_is_the_tangent_of_logistic(artifact):
@@ -81,7 +76,7 @@ def test_unknown_pairs_are_listed_all_at_once(artifact):
 
 def test_without_normalization_no_pair_is_demanded(artifact):
     Normalizer(artifact, "none").check([("NurViD", "stg", "raw")])
-    Scorer(normalization="none", artifact=artifact).check(["m/NurViD/stg"])
+    Scorer(ScoreConfig(normalization="none", artifact=artifact)).check(["m/NurViD/stg"])
 
 
 def test_a_method_without_artifact_and_bad_values_are_refused(artifact):
@@ -137,7 +132,7 @@ def test_a_silent_change_on_resume_is_refused(artifact):
 
 
 def test_the_reward_is_format_times_normalized(artifact):
-    scorer = Scorer(normalization="logistic", artifact=artifact)
+    scorer = Scorer(ScoreConfig(normalization="logistic", artifact=artifact))
     text = "1.0 seconds: [0, 0, 10, 10]"
     samples = [make_sample("m/CoPESD/stg", answer, text, None) for answer in (text, "at " + text, "nothing")]
     full, half, none = scorer.score(samples)
@@ -149,7 +144,7 @@ def test_the_reward_is_format_times_normalized(artifact):
 
 
 def test_the_scorer_checks_all_rows_before_the_first_step(artifact):
-    scorer = Scorer(normalization="logistic", artifact=artifact)
+    scorer = Scorer(ScoreConfig(normalization="logistic", artifact=artifact))
     scorer.check(["m/CoPESD/stg", "m/EgoSurgery/stg"])
     with pytest.raises(NormalizationError, match=r"CoPESD\|vs\|judge, CoPESD\|vs\|similarity"):
         scorer.check(["m/CoPESD/vs", "m/CoPESD/stg"])
@@ -158,10 +153,12 @@ def test_the_scorer_checks_all_rows_before_the_first_step(artifact):
 def test_linear_judge_norm_needs_no_judge_percentiles(encoder):
     observed = {("AVOS", "vs", "similarity"): [i / 40 for i in range(41)]}
     scorer = Scorer(
-        normalization="logistic",
-        artifact=Artifact.from_observations(observed, PROVENANCE),
-        judge_norm="linear",
-        similarity=encoder,
+        ScoreConfig(
+            normalization="logistic",
+            artifact=Artifact.from_observations(observed, PROVENANCE),
+            judge_norm="linear",
+            similarity=encoder,
+        )
     )
     scorer.check(["m/AVOS/vs"])
     result = scorer.score([make_sample("m/AVOS/vs", "a hook cuts", "the hook cuts the skin", None)])[0]

@@ -66,9 +66,9 @@ def test_zero_length_events_count_only_where_they_meet_a_zero_length_reference(s
     moment = {"start": 66.0, "end": 66.0, "caption": "a knot is tied"}
     assert score("dvc", "45.0-45.0 seconds: a", "", [{**moment, "start": 40.0, "end": 50.0}], fps=fps)["parsed"] == 0
     assert score("dvc", "66.0-66.0 seconds: a knot is tied", "", [moment], fps=fps)["score"] == 1
-    beside = score("dvc", "66.0-66.0 seconds: a knot is tied\n5.0-5.0 seconds: a", "", [moment], fps=fps)
-    concise = beside["concise"]
-    assert (beside["rule"], beside["format"]) == (pytest.approx(2 / 3 * concise), pytest.approx(concise / 2))
+    joined = score("dvc", "66.0-66.0 seconds: a knot is tied\n5.0-5.0 seconds: a", "", [moment], fps=fps)
+    concise = joined["concise"]
+    assert (joined["rule"], joined["format"]) == (pytest.approx(2 / 3 * concise), pytest.approx(concise / 2))
 
 
 def words(number):

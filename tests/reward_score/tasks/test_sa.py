@@ -22,7 +22,7 @@ def test_parse(text, scores):
     assert sa.parse(text) == scores
 
 
-def test_the_mean_reads_scores_that_run_into_each_other_as_officially():
+def test_the_mean_reads_scores_that_run_into_each_other_like_the_official_evaluator():
     assert sa.mean_score("A: 40/55/5") == (40 + 5) / 2
     assert sa.mean_score("A: 2/50/5, B: x/52/5, 1/5/53/5") == (2 + 0 + 52 + 1 + 53) / 5
     assert sa.mean_score("A: " + "1" * 20_000) is None

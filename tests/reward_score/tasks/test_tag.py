@@ -54,8 +54,8 @@ def test_zero_length_spans_count_only_where_they_meet_a_zero_length_reference(sc
     period = 1 / fps
     moments = ", ".join(f"{t}-{t}" for t in (40 + period * (i + 0.5) for i in range(int(10 * fps) or 1)))
     assert score("tag", moments + " seconds.", "40.0-50.0 seconds.", fps=fps)["parsed"] == 0
-    beside = score("tag", f"40.0-50.0, {moments} seconds.", "40.0-50.0 seconds.", fps=fps)
-    assert (beside["raw"], beside["format"]) == (beside["concise"], beside["concise"] / 2) and beside["concise"] < 1
+    joined = score("tag", f"40.0-50.0, {moments} seconds.", "40.0-50.0 seconds.", fps=fps)
+    assert (joined["raw"], joined["format"]) == (joined["concise"], joined["concise"] / 2) and joined["concise"] < 1
     both = "40.0-50.0, 66.0-66.0 seconds."
     assert score("tag", both, both, fps=fps)["score"] == 1
     off = score("tag", f"{66 + period / 2}-{66 + period / 2} seconds.", "66.0-66.0 seconds.", fps=fps)
