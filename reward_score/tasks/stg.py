@@ -8,8 +8,8 @@ seconds from the clip's first frame, boxes (x1, y1, x2, y2) in pixels of the ori
 Reward: mean box IoU over the reference's times. It differs knowingly from the leaderboard, where a time without an
 answer inherits the previous box, so that one frame answered can stand for a whole clip: here a missing time counts 0.
 Also, reversed or infinite corners and malformed entries count as missing. Of several boxes at one time the worst
-counts, and each enlarges the denominator. Times are compared at one decimal on both sides, because the reference texts are
-written that way (2.25 appears as "2.2"); the leaderboard rounds only the reference's.
+counts, and each enlarges the denominator. Times are compared at one decimal on both sides, because the reference texts
+are written that way (2.25 appears as "2.2"); the leaderboard rounds only the reference's.
 """
 
 import math
