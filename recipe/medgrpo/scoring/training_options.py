@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -84,14 +83,14 @@ def reward_options(overrides: Sequence[str]) -> ScoreConfig:
         return resolved(reward)
 
 
-def job_options(reward: Mapping[str, Any], router_address: str | None = None) -> JudgeConfig | None:
+def job_options(reward: ScoreConfig, router_address: str | None = None) -> JudgeConfig | None:
     """The LLM judge's options from ``medgrpo.reward``, with the address of the model that verl serves for the backend
     ``local``; None for another judge.
 
     Raises:
         BadOption: the options make no sense.
     """
-    config = read_judge(reward.get("judge", "lexical"))
+    config = read_judge(reward.judge)
     if not isinstance(config, JudgeConfig):
         return None
     if config.backend == "local" and router_address:

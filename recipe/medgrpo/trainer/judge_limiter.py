@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from concurrent.futures import Future
 from typing import Any
 
 import ray
 
 from recipe.medgrpo.scoring.training_options import job_options
+from reward_score.config import ScoreConfig
 from reward_score.errors import JudgeUnavailable
 from reward_score.judge import JudgeConfig
 from reward_score.judge.job_limits import Coordinator
@@ -44,7 +45,7 @@ def _actor(config: JudgeConfig) -> ray.actor.ActorHandle:
     return ray.remote(Coordinator).options(**options).remote(config)
 
 
-def start(reward: Mapping[str, Any]) -> ray.actor.ActorHandle | None:
+def start(reward: ScoreConfig) -> ray.actor.ActorHandle | None:
     """The coordinator of the LLM judge in ``medgrpo.reward``; None for another judge.
 
     To be called, and its result held, by the trainer before there are reward workers. Otherwise one of these would own

@@ -25,7 +25,7 @@ class MedGRPORewardManager(RewardManagerBase):
     def __init__(self, config, tokenizer, compute_score, reward_router_address=None, reward_model_tokenizer=None):
         super().__init__(config, tokenizer, compute_score)
         reward = resolved(config.medgrpo.reward)
-        judge = job_options(dict(reward), reward_router_address)
+        judge = job_options(reward, reward_router_address)
         self.limiter = None
         if judge is not None:
             self.limiter = JobLimiter(judge)

@@ -106,7 +106,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         self.alarm = CollapseAlarm(options.alarm)
         self.normalizer = RunningNormalizer.start(options.reward, options.checkpoints)
         # verl builds its sampler before the reward workers.
-        self.judge = judge_limiter.start(dict(options.reward))
+        self.judge = judge_limiter.start(options.reward)
         self._replaced = self._filtered = 0
         self._selected: list[str] = []
         self._data_sources: dict[str, str] = {}

@@ -10,6 +10,7 @@ import pytest
 ray = pytest.importorskip("ray")
 
 from recipe.medgrpo.trainer import judge_limiter  # noqa: E402
+from reward_score.config import ScoreConfig  # noqa: E402
 from reward_score.judge import JudgeConfig  # noqa: E402
 
 
@@ -21,7 +22,7 @@ def cluster():
 
 
 def test_a_coordinator_that_was_killed_is_started_again_with_new_counts(cluster):
-    actor = judge_limiter.start({"judge": {"cache": None}})
+    actor = judge_limiter.start(ScoreConfig(judge={"cache": None}))
     worker = judge_limiter.JobLimiter(JudgeConfig(cache=None))
     asyncio.run(worker.fail("a group"))
     assert judge_limiter.failed_by_group(actor) == {"a group": 1}

@@ -219,7 +219,7 @@ def test_limits_are_the_jobs_not_a_processs(cluster, monkeypatch):
 
     with JudgeServer(latency=0.05) as server:
         options = {"base_url": server.url, "cache": None, "concurrency": 3, "price_input": 2.0}
-        actor = judge_limiter.start({"judge": options})
+        actor = judge_limiter.start(reward_score.ScoreConfig(judge=options))
         results = ray.get([ask.remote(options, start) for start in (0, 100)])
     assert {process for _, process in results} - {os.getpid()} and len({process for _, process in results}) == 2
     assert all(grades == [4] * 20 for grades, _ in results)
@@ -237,7 +237,7 @@ class Process:
         self.kept = judge_limiter.JobLimiter(JudgeConfig(**options))
 
     def owner(self, options):
-        self.kept = judge_limiter.start({"judge": options})
+        self.kept = judge_limiter.start(reward_score.ScoreConfig(judge=options))
         return [self.kept]
 
     def condemn(self, message):
@@ -254,7 +254,7 @@ def end(process):
 
 def test_the_limiter_outlives_the_reward_worker_that_asks_for_it(cluster):
     forget_judge()
-    actor = judge_limiter.start({"judge": {"cache": None}})
+    actor = judge_limiter.start(reward_score.ScoreConfig(judge={"cache": None}))
     worker = Process.remote()
     ray.get(worker.limiter.remote({"cache": None}))
     ray.get(worker.condemn.remote("no verdict of the served judge"))
@@ -296,7 +296,7 @@ def test_who_no_longer_waits_for_the_jobs_limiter_takes_no_slot_of_it(cluster):
 
 
 def test_without_an_llm_judge_there_is_nothing_to_report(cluster):
-    assert judge_limiter.step_metrics(judge_limiter.start({"judge": "lexical"})) == {}
+    assert judge_limiter.step_metrics(judge_limiter.start(reward_score.ScoreConfig(judge="lexical"))) == {}
 
 
 def local(tiny_model):
