@@ -29,7 +29,7 @@ from recipe.medgrpo.evaluation.answers import (
     task_rank,
 )
 from recipe.medgrpo.scoring.caption_judge import PatientJudge, is_judged
-from recipe.medgrpo.scoring.training_options import add_overrides, reward_options
+from recipe.medgrpo.scoring.training_options import add_overrides, raw_options, reward_options
 from reward_score.normalization.artifact import ALL_SOURCES
 from reward_score.normalization.normalizer import MIN_OBSERVATIONS
 
@@ -48,8 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
     options = reward_options(args.overrides)
     judge = PatientJudge(options.judge)
-    used = {"reward_tasks": options.reward_tasks, "similarity": options.similarity, "caption_mix": options.caption_mix}
-    scorer = reward_score.Scorer(reward_score.ScoreConfig(judge=judge, **used))
+    scorer = reward_score.Scorer(raw_options(options, judge, options.reward_tasks))
     tasks = sorted(scorer.reward_tasks, key=task_rank)
     folder = check_inputs(args.model, args.data, args.n, args.temperature)
     rows = {"tasks": tasks, "per_pair": args.max_per_pair}

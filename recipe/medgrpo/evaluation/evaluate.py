@@ -41,13 +41,11 @@ from recipe.medgrpo.evaluation.answers import (
     row_means,
 )
 from recipe.medgrpo.scoring.caption_judge import PatientJudge, is_judged
-from recipe.medgrpo.scoring.training_options import add_overrides, reward_options
+from recipe.medgrpo.scoring.training_options import add_overrides, raw_options, reward_options
 from reward_score.config import ScoreConfig
 from reward_score.ground_truth import load_struc_info
-from reward_score.judge import Judge
 from reward_score.leaderboard import score_records
 from reward_score.leaderboard.submission import Record
-from reward_score.similarity import DEFAULT_ENCODER
 from reward_score.tasks.multiple_choice import read_options
 from reward_score.tasks.registry import VQA_TASKS
 
@@ -76,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     wording = {"template": args.template, "chat_template": args.chat_template}
     generation.generate(folder, args.data, files.answers, **generation.decoding(args), **wording)
     meta, answers = read_answers(files.answers, read_rows(args.data))
-    results = score(answers, args.max_tokens, artifact, judge, options.similarity, options.caption_mix)
+    results = score(answers, args.max_tokens, artifact, raw_options(options, judge))
     judge.check()
     unjudged = sum(result["score"] is None for result in results)
     summary = {
@@ -118,16 +116,13 @@ def score(
     answers: Sequence[Answer],
     max_tokens: int,
     artifact: reward_score.Artifact | None,
-    judge: Judge | str = "lexical",
-    similarity: str = DEFAULT_ENCODER,
-    caption_mix: float = 0.5,
+    options: ScoreConfig = ScoreConfig(reward_tasks="all"),  # noqa: B008 (frozen)
 ) -> list[dict[str, Any]]:
     """Reward and components of each answer, in order, each with its row's identity; NaN as None.
 
     An answer that the judge gave no verdict on has no ``score``, only what its text alone says. A task that the
     artifact does not know at all (one that RL does not reward) is scored raw, with ``normalized`` None.
     """
-    options = ScoreConfig(reward_tasks="all", judge=judge, similarity=similarity, caption_mix=caption_mix)
     plain = reward_score.get_scorer(options)
     scorers, known = {False: plain}, set()
     if artifact is not None:

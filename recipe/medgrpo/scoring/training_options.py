@@ -8,6 +8,7 @@ import argparse
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -81,6 +82,13 @@ def reward_options(overrides: Sequence[str]) -> ScoreConfig:
                 "medgrpo.reward.judge.model=MODEL"
             )
         return resolved(reward)
+
+
+def raw_options(options: ScoreConfig, judge: Any, reward_tasks: Any = "all") -> ScoreConfig:
+    """The options that raw scores depend on, with this judge and without normalization: for what is measured outside
+    the training and must fit it."""
+    own = ("similarity", "caption_mix", "format_fallback", "overlong_buffer")
+    return ScoreConfig(reward_tasks=reward_tasks, judge=judge, **{name: getattr(options, name) for name in own})
 
 
 def job_options(reward: ScoreConfig, router_address: str | None = None) -> JudgeConfig | None:
