@@ -44,7 +44,7 @@ def test_the_overrides_are_those_of_the_training():
     found = reward_options(
         ["judge=openai", "preset=medgrpo_all_tasks", "medgrpo.reward.judge.rpm=7", "medgrpo.reward.caption_mix=0.25"]
     )
-    assert (found.judge["model"], found.judge["rpm"], found.caption_mix) == ("gpt-4.1", 7, 0.25)
+    assert (found.judge.model, found.judge.rpm, found.caption_mix) == ("gpt-4.1", 7, 0.25)
     assert found.reward_tasks == ("tag", "stg", "vs", "rc", "dvc", "nap", "sa", "cvs")
     plain = reward_options([])
     assert (plain.judge, plain.reward_tasks) == ("lexical", reward_score.PAPER_TASKS)
@@ -68,7 +68,7 @@ def test_overrides_that_make_no_sense(overrides, message):
 
 def test_a_served_judge_with_an_address_may_score():
     address = "+medgrpo.reward.judge.base_url=http://host:8000/v1"
-    assert reward_options(["judge=local", "reward.reward_model.model_path=m", address]).judge["model"] == "m"
+    assert reward_options(["judge=local", "reward.reward_model.model_path=m", address]).judge.model == "m"
 
 
 def test_calibration_leaves_out_what_the_judge_refuses(commands, capsys):
