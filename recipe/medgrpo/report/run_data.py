@@ -174,6 +174,7 @@ class Evaluation(NamedTuple):
 
 
 def read_evaluation(directory: EvalDir) -> Evaluation:
+    """What `medgrpo evaluate` left in ``directory``."""
     command = "medgrpo evaluate"
     return Evaluation(read_json(directory.summary, command), read_jsonl(directory.results, command))
 
