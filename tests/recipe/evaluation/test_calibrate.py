@@ -40,6 +40,15 @@ def test_percentiles_are_those_of_the_raw_scores(calibrated, world):
     assert 0.0 in raw, "an unparsable answer counts as 0"
 
 
+def test_answers_cut_at_the_limit_count_as_in_training(calibrated, world):
+    _, answers = read_answers(calibrated[1].with_suffix(".answers.jsonl"), read_rows(world.train))
+    scorer = reward_score.Scorer(reward_score.ScoreConfig(reward_tasks=("tag", "stg")))
+    whole, _ = calibrate.raw_scores(answers, scorer, 256)
+    cut, _ = calibrate.raw_scores([one._replace(finish_reason="length") for one in answers], scorer, 256)
+    assert any(any(values) for values in whole.values())
+    assert not any(any(values) for values in cut.values()) and cut.keys() == whole.keys()
+
+
 def test_only_the_chosen_tasks_and_where_they_come_from(calibrated, model):
     artifact, _ = calibrated
     assert {key.split("|")[1] for key in artifact.entries} == {"tag", "stg"}
