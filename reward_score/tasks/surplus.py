@@ -34,8 +34,7 @@ _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|[\n。！？；]")
 _MARKS = 3
 _LONG_WORD = 24
 # Numbers and spaces within a part that are longer than any answer needs.
-_PADDING = re.compile(r"\d{9,}|\s{3,}")
-_NUMBER = re.compile(r"\d+")
+_PADDING = re.compile(r"\d{20,}|\s{3,}")
 
 
 def concise(surplus: float, reference: str) -> float:
@@ -108,7 +107,7 @@ def _sentence_sizes(text: str, found: Sequence[re.Match]) -> list[int]:
 
 
 def _spelling(word: str) -> str:
-    return _NUMBER.sub("#", word.casefold())
+    return "#" if word.isdecimal() else word.casefold()
 
 
 @lru_cache(maxsize=4096)
@@ -133,9 +132,10 @@ def _said_again(words: list[str], sentences: list[int], allowed: Counter[tuple[s
 
     for end, sentence in enumerate(sentences, 1):
         for n in range(1, min(RUN, end // 2 + 1)):
-            twice = tuple(words[end - 2 * n : end])
-            if twice[:n] == twice[n:] and twice not in allowed:
-                mark(end, n)
+            # The first comparison spares nearly all words the others.
+            if words[end - 1] == words[end - 1 - n] and words[end - n : end] == words[end - 2 * n : end - n]:
+                if tuple(words[end - 2 * n : end]) not in allowed:
+                    mark(end, n)
         runs = {n: tuple(words[end - n : end]) for n in sizes if n <= end}
         if RUN in runs and often(runs[RUN]):
             mark(end, RUN)

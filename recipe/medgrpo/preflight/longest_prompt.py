@@ -50,6 +50,7 @@ def check_longest(config: DictConfig) -> None:
     if longest is None:
         print("longest sample: no row states its tokens (extra_info.num_tokens), nothing to try")
         return
+    check_lengths(config, processor)
     start = time.monotonic()
     media_tokens, size = process(longest.row, processor, config.data)
     seconds = time.monotonic() - start
@@ -59,7 +60,6 @@ def check_longest(config: DictConfig) -> None:
             "tokens of its media: make the data for this model (data_preprocess --patch: 14 for Qwen2.5-VL, 16 for "
             "Qwen3-VL; and with its pixel budget)"
         )
-    check_lengths(config, processor)
     print(
         f"longest sample: {longest.where}: {longest.length} tokens, {size / 2**20:.0f} MiB of pixels, {seconds:.1f} s "
         "to read and process"

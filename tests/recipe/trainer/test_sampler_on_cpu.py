@@ -120,7 +120,13 @@ def put(uid, rewards, status):
                 "rollout_log_probs": torch.full((4 + i,), -0.5),
                 "rm_scores": torch.tensor([0.0] * (3 + i) + [reward]),
                 "extra_fields": {
-                    "reward_extra_info": {"raw": reward, "normalized": reward / 2, "score": reward, "parsed": 1.0}
+                    "reward_extra_info": {
+                        "raw": reward,
+                        "normalized": reward / 2,
+                        "score": reward,
+                        "parsed": 1.0,
+                        "cut": 0.0,
+                    }
                 },
             }
             for i, reward in enumerate(rewards)
