@@ -111,41 +111,41 @@ def _spelling(word: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _counts(reference: str) -> Counter[tuple[str, ...]]:
+def _counts(reference: str) -> Counter[str]:
+    """How often each run of up to nine words occurs; runs are texts, which the garbage collector need not visit."""
     words = [_spelling(word) for word in _WORD.findall(reference)]
-    return Counter(tuple(words[i : i + n]) for n in range(1, 2 * RUN) for i in range(len(words) - n + 1))
+    return Counter(" ".join(words[i : i + n]) for n in range(1, 2 * RUN) for i in range(len(words) - n + 1))
 
 
-def _said_again(words: list[str], sentences: list[int], allowed: Counter[tuple[str, ...]]) -> list[bool]:
+def _said_again(words: list[str], sentences: list[int], allowed: Counter[str]) -> list[bool]:
     """For each word whether it is part of something that was said before."""
     again = [False] * len(words)
-    seen: Counter[tuple[str, ...]] = Counter()
-    short_sentences: set[tuple[str, ...]] = set()
+    seen: Counter[str] = Counter()
+    short_sentences: set[str] = set()
     # Runs of other sizes are never looked up.
     sizes = {RUN, *(size for size in sentences if 0 < size < RUN)}
 
     def mark(end: int, size: int) -> None:
         again[end - size : end] = [True] * size
 
-    def often(run: tuple[str, ...]) -> bool:
-        return seen[run] >= max(1, allowed[run])
-
     for end, sentence in enumerate(sentences, 1):
         for n in range(1, min(RUN, end // 2 + 1)):
             # The first comparison spares nearly all words the others.
             if words[end - 1] == words[end - 1 - n] and words[end - n : end] == words[end - 2 * n : end - n]:
-                if tuple(words[end - 2 * n : end]) not in allowed:
+                if " ".join(words[end - 2 * n : end]) not in allowed:
                     mark(end, n)
-        runs = {n: tuple(words[end - n : end]) for n in sizes if n <= end}
-        if RUN in runs and often(runs[RUN]):
-            mark(end, RUN)
-        for n, run in runs.items():
+        for n in sizes:
+            if n > end:
+                continue
+            run = " ".join(words[end - n : end])
+            often = seen[run] >= max(1, allowed[run])
             # All of a short sentence; or, where the stop before it is missing, an earlier one at its end.
-            if sentence and n < RUN and (run in short_sentences or (n == sentence and often(run))):
+            whole = sentence and n < RUN and (run in short_sentences or (n == sentence and often))
+            if whole or (n == RUN and often):
                 mark(end, n)
-        if 1 < sentence < RUN:
-            short_sentences.add(runs[sentence])
-        seen.update(runs.values())
+            if n == sentence and n > 1:
+                short_sentences.add(run)
+            seen[run] += 1
     return again
 
 
