@@ -53,6 +53,8 @@ def command(drawn: Path, model: Path, run: Path, *overrides: str) -> list[str]:
         "algorithm.adv_estimator=reinforce_plus_plus",
         # Captions earn similarity even from a random model; the formats of the other tasks would all be 0.
         "medgrpo.reward.reward_tasks=[vs,rc]",
+        # A random model seldom ends an answer; cut captions would all be 0.
+        "medgrpo.reward.overlong_buffer=0",
         "medgrpo.reward.artifact=null",
         "medgrpo.reward.normalization=none",
         "medgrpo.alarm.action=warn",

@@ -41,6 +41,8 @@ def command(drawn, tiny_model, run) -> list[str]:
         "actor_rollout_ref.rollout.max_model_len=288",
         "medgrpo.reward.artifact=null",
         "medgrpo.reward.normalization=none",
+        # Cut captions, as a random model gives them, never reach the judge.
+        "medgrpo.reward.overlong_buffer=0",
         "medgrpo.reward.judge.cache=null",
         "medgrpo.reward.judge.deadline=5",
         "medgrpo.reward.judge.backoff=0.2",
