@@ -14,8 +14,7 @@ import numpy as np
 from PIL import Image
 
 import reward_score
-from recipe.medgrpo.common.plot_style import _canvas as canvas
-from recipe.medgrpo.common.plot_style import source_styles
+from recipe.medgrpo.common.plot_style import canvas, source_styles
 from recipe.medgrpo.common.run_folder import RunDir
 from recipe.medgrpo.report.run_data import read_metrics, series
 
