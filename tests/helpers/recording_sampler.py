@@ -3,7 +3,6 @@
 """The recipe's sampler, which also writes down what verl trains on: tokens and loss mask of every response."""
 
 import json
-from pathlib import Path
 
 import transfer_queue as tq
 
@@ -15,7 +14,7 @@ class RecordingSampler(MedGRPOReplayBuffer):
         batch, metrics = super().sample(global_steps, partition_id, batch_size)
         fields = ["responses", "response_mask", "extra_fields"]
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
-        folder = Path(self.options.checkpoints["folder"])
+        folder = self.options.checkpoints.folder
         with (folder / f"trained_{global_steps}.jsonl").open("w") as file:
             for tokens, mask, extra in zip(*(list(data[field]) for field in fields), strict=True):
                 cut = extra["reward_extra_info"]["cut"]
