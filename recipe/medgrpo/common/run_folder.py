@@ -10,7 +10,7 @@
     RUN/rl/metrics*.jsonl                 verl's file logger (``VERL_FILE_LOGGER_PATH``), one file per trainer start
     RUN/rl/rollouts/<step>.jsonl          verl's ``trainer.rollout_data_dir``
     RUN/rl/.hydra/config.yaml             the composed configuration (``hydra.run.dir=RUN/rl``)
-    RUN/rl/checkpoints/
+    RUN/rl/global_step_<step>/            checkpoints
     RUN/eval/{sft,rl}/{answers,results}.jsonl, summary.json
     RUN/timings.json                      {stage: seconds}
     RUN/report/report.html, *.png
@@ -51,7 +51,6 @@ class RunDir:
         self.normalization = root / "normalization.json"
         self.rl = root / "rl"
         self.rollouts = self.rl / "rollouts"
-        self.checkpoints = self.rl / "checkpoints"
         self.config = self.rl / ".hydra" / "config.yaml"
         self.timings = root / "timings.json"
         self.report = root / "report" / "report.html"
