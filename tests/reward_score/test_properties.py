@@ -155,13 +155,19 @@ HOSTILE = [
 ]
 
 
+def thread_seconds(function, text):
+    """CPU seconds of this thread alone: other threads of the test process (Ray's, torch's) do not count."""
+    begin = time.thread_time()
+    function(text)
+    return time.thread_time() - begin
+
+
 def assert_linear(function):
     """20 kB of any repeated piece: linear parsing takes milliseconds, quadratic parsing several seconds of CPU."""
     for piece in HOSTILE:
         for text in (piece * (20_000 // len(piece)), "1-2 seconds: " + piece * (20_000 // len(piece))):
-            begin = time.process_time()
-            function(text)
-            assert time.process_time() - begin < 0.5, piece
+            # A garbage collection may fall into one try; it does not fall into three.
+            assert any(thread_seconds(function, text) < 0.5 for _ in range(3)), piece
 
 
 @pytest.mark.parametrize("task", TASK_NAMES)
