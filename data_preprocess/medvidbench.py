@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data_preprocess.common.cli_types import at_least
+from data_preprocess.common.cli_types import at_least, positive
 from data_preprocess.common.errors import InputError
 from data_preprocess.common.holdout import validation_videos
 from data_preprocess.common.json_stream import Entry, scan
@@ -207,6 +207,8 @@ def parser() -> argparse.ArgumentParser:
     cli.add_argument(
         "--per-pair", type=at_least(1), metavar="N", help="at most N training rows for each source and task"
     )
+    cli.add_argument("--position-fps", type=positive, metavar="FPS", help="tell the model this fps for all clips, "
+                     "as the authors' development code does with 2; scores keep true times")  # fmt: skip
     cli.add_argument("--one-shot", action="store_true", help="a system message with an example, for untuned models")
     opening = cli.add_mutually_exclusive_group()
     opening.add_argument("--verify-frames", action="store_true", help="read every frame file to its end")

@@ -76,6 +76,7 @@ class Clip:
     Attributes:
         frames: absolute paths of the frame images, in order.
         fps: frames per second of this list; frame i lies at i / fps seconds.
+        position_fps: what the model is told instead; None for the true fps.
         height, width: pixels of a frame file, before any resize; None where no frame was opened.
         min_pixels, max_pixels, total_pixels: limits per frame, per frame, and for the clip (``media/token_count.py``).
         num_tokens: tokens of the clip in the prompt, or None.
@@ -89,6 +90,7 @@ class Clip:
     max_pixels: int
     total_pixels: int
     num_tokens: int | None
+    position_fps: float | None = None
 
 
 def build_row(
@@ -130,8 +132,8 @@ def build_row(
     prompt = [{"role": "system", "content": system}] if system else []
     media = {
         "video": list(clip.frames),
-        "sample_fps": clip.fps,
-        "raw_fps": clip.fps,
+        "sample_fps": clip.position_fps or clip.fps,
+        "raw_fps": clip.position_fps or clip.fps,
         "min_pixels": clip.min_pixels,
         "max_pixels": clip.max_pixels,
         "total_pixels": clip.total_pixels,

@@ -12,8 +12,10 @@ from reward_score.judge import read_judge
 from reward_score.judge.config import complaints
 from reward_score.normalization.normalizer import Method
 from reward_score.tasks.registry import TASKS
+from reward_score.tasks.tag import TagRaw
 from reward_score.tasks.vqa_reward import Share, VQAOptions
 
+FormatOrder = Literal["after", "before", "added"]
 PAPER_TASKS = ("tag", "stg", "vs", "rc")
 
 
@@ -43,7 +45,10 @@ class ScoreConfig(BaseModel):
         judge_norm: ``logistic`` normalizes the judge as every other component, by `normalization`; ``linear`` takes its
             (mean - 1) / 4 as it is.
         reward_tasks: tasks that rows may have in training, or ``all``; others raise. Default: the paper's.
+        format_order: where the format factor f acts. ``after``: f norm(x), so that an unparsable answer is 0 for every
+            source; ``before``: norm(f x); ``added``: norm(x) + f. An artifact's percentiles are those of x in any case.
         format_fallback: format factor of answers that only the leaderboard's lenient parser understands.
+        tag_raw: TAG's raw score: ``union`` or ``matched``, see `reward_score.tasks.tag`.
         overlong_buffer: last share of the token limit, over which a caption's format factor falls from 1 to 0
             (`Sample.overlong_factor`); 0 switches it off. Answers of other tasks are 0 when they are cut.
         similarity: sentence-transformers name or folder, or an object with ``similarity(pairs)``.
@@ -60,7 +65,9 @@ class ScoreConfig(BaseModel):
     caption_mix: Share = 0.5
     judge_norm: Literal["logistic", "linear"] = "logistic"
     reward_tasks: Annotated[tuple[str, ...], BeforeValidator(_task_names)] = PAPER_TASKS
+    format_order: FormatOrder = "after"
     format_fallback: Share = 0.5
+    tag_raw: TagRaw = "union"
     overlong_buffer: Share = 0.1
     similarity: Any = "all-MiniLM-L6-v2"
     judge: Annotated[Any, BeforeValidator(_typed_judge)] = "lexical"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from reward_score.config import ScoreConfig
+from reward_score.config import FormatOrder, ScoreConfig
 from reward_score.judge import DIMENSIONS
 from reward_score.normalization.artifact import Key
 from reward_score.normalization.normalizer import Normalizer
@@ -64,7 +64,7 @@ def observations(raws: Iterable[RawScore]) -> dict[Key, list[float]]:
 
 
 def finish(raw: RawScore, config: ScoreConfig, normalizer: Normalizer) -> dict[str, float]:
-    """The reward of one answer from its raw components: normalized, mixed, times format; a dict with SCORE_KEYS."""
+    """The reward of one answer from its raw components: normalized, mixed, with format; a dict with SCORE_KEYS."""
     result = dict.fromkeys(SCORE_KEYS, math.nan) | {"concise": raw.concise, "cut": float(raw.cut)}
     plain = raw.components
     if raw.parts:
@@ -72,17 +72,26 @@ def finish(raw: RawScore, config: ScoreConfig, normalizer: Normalizer) -> dict[s
         total = vqa_reward.reward(raw.parts, config.vqa.weights, raw.concise)
         own = {"score": total, "raw": accuracy, "normalized": accuracy, "format": raw.format}
         return result | own | {"parsed": float(raw.format > 0)} | raw.parts
-    normal = {name: _normalize(value, raw, name, config, normalizer) for name, value in plain.items()}
+    before = raw.format if config.format_order == "before" else 1.0
+    normal = {name: _normalize(before * value, raw, name, config, normalizer) for name, value in plain.items()}
     result["raw"], result["normalized"] = _mix(plain, config.caption_mix), _mix(normal, config.caption_mix)
     result["rule"] = plain.get("raw", math.nan)
     result["format"], result["parsed"] = raw.format, float(raw.format > 0)
-    result["score"] = raw.format * result["normalized"] if raw.format > 0 else 0.0
+    result["score"] = _with_format(raw.format, result["normalized"], config.format_order)
     for name in ("similarity", "judge"):
         if name in plain:
             result[name], result[f"{name}_normalized"] = plain[name], normal[name]
     for name, grade in raw.dimensions.items():
         result[f"judge_{name}"] = grade
     return result
+
+
+def _with_format(factor: float, normalized: float, order: FormatOrder) -> float:
+    if order == "before":
+        return normalized
+    if order == "added":
+        return normalized + factor
+    return factor * normalized if factor > 0 else 0.0
 
 
 def _normalize(value: float, raw: RawScore, component: str, config: ScoreConfig, normalizer: Normalizer) -> float:

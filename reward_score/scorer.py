@@ -144,9 +144,9 @@ class Scorer:
         return list(map(self._raw_score, samples, ratings, *replies))
 
     def _rate(self, sample: Sample) -> Rating:
-        options = (self.config.vqa,) if sample.task in VQA_TASKS else ()
+        options = {"tag": (self.config.tag_raw,)} | dict.fromkeys(VQA_TASKS, (self.config.vqa,))
         try:
-            rating = task_module(sample.task).rate(sample, self.config.format_fallback, *options)
+            rating = task_module(sample.task).rate(sample, self.config.format_fallback, *options.get(sample.task, ()))
         except BadGroundTruth as error:
             raise BadGroundTruth(f"{sample.row}: {error}") from None
         if rating.raw is not None:

@@ -62,6 +62,7 @@ class Options:
     overlong: str = "drop"
     tasks: Sequence[str] | None = None
     per_pair: int | None = None
+    position_fps: float | None = None
     one_shot: bool = False
     verify_frames: bool = False
     skip_frames: bool = False
@@ -229,7 +230,8 @@ def _clip(record: Record, options: Options, notes: Counter) -> Clip | None:
         with _field("RC_info", _BOX_REMEDY):
             frames[position] = copy(frames[position], box, options.out / "frames_rc", **limits)
     limits["total_pixels"] = budget["total_pixels"]
-    return Clip(frames[::stride], record.fps / stride, height, width, **limits, num_tokens=tokens)
+    told = options.position_fps
+    return Clip(frames[::stride], record.fps / stride, height, width, **limits, num_tokens=tokens, position_fps=told)
 
 
 @contextlib.contextmanager

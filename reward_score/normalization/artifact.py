@@ -75,6 +75,7 @@ class Provenance(_Strict):
         judge: name of the judge whose grades were measured; grades of another judge are on another scale.
         similarity: name or folder of the sentence encoder, for the same reason.
         judge_prompt, judge_temperature: of an LLM judge, for the same reason; None for another.
+        tag_raw: how TAG was scored.
         unjudged: answers left out because the judge gave no verdict.
         fingerprint: of the model's weights; None where they could not be read.
         reward_version: version of the raw rewards, so that an artifact does not outlive a change of formula.
@@ -87,6 +88,7 @@ class Provenance(_Strict):
     similarity: str = DEFAULT_ENCODER
     judge_prompt: str | None = None
     judge_temperature: Finite | None = None
+    tag_raw: str = "union"
     unjudged: Annotated[int, Field(ge=0)] = 0
     fingerprint: str | None = None
     reward_version: str = REWARD_VERSION

@@ -5,7 +5,7 @@
 MedGRPO: ``r(x) = 1 / (1 + exp(-k (x - p50) / IQR))`` with k = 3 and IQR = p75 - p25 of the SFT model's scores on the
 pair. A pair's median becomes 0.5, so that an easy data set pays no more than a hard one. The percentiles are an
 *artifact*: a versioned JSON file with its provenance and a hash. The other methods exist to test that claim on the same
-rewards; all of them map to [0, 1], because the reward multiplies them by the format factor, and there a negative value
+rewards; all but two map to [0, 1], because the reward multiplies them by the format factor, and there a negative value
 would make an unparsable answer the better one.
 
 | method   | value                                                                                            |
@@ -13,9 +13,14 @@ would make an unparsable answer the better one.
 | none     | x                                                                                                |
 | logistic | the paper's                                                                                      |
 | linear   | the logistic's tangent at the median, 0.5 + k/4 (x - p50) / IQR, clipped to [0, 1]               |
+| shift    | level alone: 0.5 + x - p50                                                                       |
+| scale    | spread alone: k/4 x / IQR, the slope that the logistic has at the median                         |
 | zscore   | 0.5 + (x - mean) / (6 std), clipped: three standard deviations to either side                    |
 | ema      | as zscore, with running mean and std that follow the policy (decay 0.99 per `observe`)           |
 | rank     | share of the SFT model's scores below x, ties counted half                                       |
+
+``shift`` and ``scale`` are controls. They are affine and never clipped, so each shows what one half of the
+normalization does alone. A shifted value can be negative. ``linear`` is no control: where it clips, answers tie.
 """
 
 import math
@@ -27,7 +32,7 @@ from typing import Any, Literal, get_args
 from reward_score.errors import BadOption, NormalizationError
 from reward_score.normalization.artifact import ALL_SOURCES, Artifact, Entry, Key
 
-Method = Literal["none", "logistic", "linear", "zscore", "ema", "rank"]
+Method = Literal["none", "logistic", "linear", "shift", "scale", "zscore", "ema", "rank"]
 METHODS: tuple[str, ...] = get_args(Method)
 
 SPREAD_FLOOR = 0.02
@@ -37,12 +42,12 @@ EMA_DECAY = 0.99
 
 
 class Normalizer:
-    """Maps raw components to [0, 1], per (source, task, component); safe to share between threads.
+    """Maps raw components to one scale, per (source, task, component); safe to share between threads.
 
     Args:
         artifact: percentiles; needed by every method but ``none``.
         method: see the module's table.
-        k: slope of ``logistic`` and ``linear`` at the median, per IQR.
+        k: slope of ``logistic``, ``linear`` and ``scale`` at the median, per IQR.
 
     Raises:
         BadOption: unknown method, or k not positive.
@@ -82,7 +87,12 @@ class Normalizer:
         if self.method in ("zscore", "ema"):
             mean, std = self._mean_std((source, task, component), entry)
             return min(1.0, max(0.0, 0.5 + (value - mean) / (6 * std)))
-        distance = self.k * (value - entry.p50) / max(entry.p75 - entry.p25, SPREAD_FLOOR)
+        if self.method == "shift":
+            return 0.5 + value - entry.p50
+        spread = max(entry.p75 - entry.p25, SPREAD_FLOOR)
+        if self.method == "scale":
+            return self.k * value / (4 * spread)
+        distance = self.k * (value - entry.p50) / spread
         if self.method == "linear":
             return min(1.0, max(0.0, 0.5 + distance / 4))
         return 1 / (1 + math.exp(-min(MAX_EXPONENT, max(-MAX_EXPONENT, distance))))

@@ -8,6 +8,11 @@ Reward: IoU of the *union* of the answered intervals with the union of the refer
 averages over the references it could match, which can be gamed: neither surplus answers nor missed references cost
 anything there. With unions, every second too many and every second missed counts, so many or huge spans lose; a second
 that is claimed twice counts as one too many.
+
+With ``tag_raw=matched`` raw is a sum over pairs, like in the authors' development code: each answered span in turn
+takes the free reference of highest IoU, and the sum of IoUs is divided by the number of spans in answer or reference,
+whichever is higher. It differs from the union where spans are several or lie next to each other.
+
 Zero-length spans (real labels) are widened by half a frame period on either side, or they could never be answered;
 in an answer they count only where they meet one of the reference's, and are dropped elsewhere.
 """
@@ -15,7 +20,7 @@ in an answer they count only where they meet one of the reference's, and are dro
 import re
 from collections import Counter
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from reward_score.errors import BadGroundTruth
 from reward_score.ground_truth import load_struc_info, read_span
@@ -24,6 +29,7 @@ from reward_score.tasks.geometry import Span, overlap, span_iou, union_iou, wide
 from reward_score.tasks.surplus import Range, around, concise
 
 COMPONENTS = ("raw",)
+TagRaw = Literal["union", "matched"]
 THRESHOLDS = (0.3, 0.5)
 
 # A number is only tried from its first digit on: a later start matches nothing more and costs quadratic time.
@@ -86,7 +92,22 @@ def _useful(claims: list[tuple[Span, Range]], references: list[Span]) -> list[Ra
     return useful[: 2 * len(references)]
 
 
-def rate(sample: Sample, fallback: float) -> Rating:
+def _union(spans: list[Span], references: list[Span]) -> float:
+    twice = overlap(spans) - overlap(references)
+    return union_iou(spans, references, surplus=twice if twice > _ROUNDING else 0.0)
+
+
+def _matched(spans: list[Span], references: list[Span]) -> float:
+    free, total = list(references), 0.0
+    for span in spans:
+        ious = [span_iou(span, reference) for reference in free]
+        if any(ious):
+            total += (best := max(ious))
+            free.pop(ious.index(best))
+    return total / max(len(spans), len(references))
+
+
+def rate(sample: Sample, fallback: float, tag_raw: TagRaw = "union") -> Rating:
     """Reward parts of one answer.
 
     Format is 1 in the official form, `fallback` if spans are found otherwise or repeat. It is `fallback` as well if
@@ -108,8 +129,7 @@ def rate(sample: Sample, fallback: float) -> Rating:
             claims.append((span, place))
     if not spans:
         return Rating(0.0, 0.0)
-    twice = overlap(spans) - overlap(wide)
-    raw = union_iou(spans, wide, surplus=twice if twice > _ROUNDING else 0.0)
+    raw = _matched(spans, wide) if tag_raw == "matched" else _union(spans, wide)
     repeats = len(found) - len({span for span, _ in found})
     complete = len(spans) == len(found) and repeats <= len(references) - len(set(references))
     canonical = complete and _CANONICAL.fullmatch(sample.answer.strip())

@@ -55,6 +55,19 @@ def test_every_record_becomes_a_row(rows, small_world):
         assert (extra["height"], extra["width"]) == (56, 112)
 
 
+def test_one_fps_for_all_clips_is_what_the_model_is_told_and_nothing_else(rows, small_world, tmp_path):
+    assert convert(small_world, tmp_path, "--position-fps", "2") == 0
+    told = read(tmp_path / "train.parquet")
+    assert {clip["sample_fps"] for each in told for clip in each["videos"]} == {2.0}
+    assert {clip["raw_fps"] for each in told for clip in each["videos"]} == {2.0}
+    for each, true in zip(told, rows["train"], strict=True):
+        assert len({clip["sample_fps"] for row in rows["train"] for clip in row["videos"]}) > 1
+        assert each["extra_info"] == true["extra_info"] and each["reward_model"] == true["reward_model"]
+        assert each["prompt"] == true["prompt"]
+    with pytest.raises(SystemExit):
+        convert(small_world, tmp_path, "--position-fps", "0")
+
+
 def test_split_is_by_source_video(rows):
     videos = {
         split: {(each["extra_info"]["source"], each["extra_info"]["video_id"]) for each in rows[split]}

@@ -27,7 +27,7 @@ NEEDED = ("data.train_files=t", "data.val_files=v")
 @functools.lru_cache
 def preset(name):
     model = ["actor_rollout_ref.model.path=m", "medgrpo.reward.artifact=a"] if name.startswith("medgrpo") else []
-    if name == "medgrpo_no_norm":
+    if name in ("medgrpo_no_norm", "medgrpo_dev"):
         model.pop()
     return composed(f"preset={name}", *NEEDED, *model)
 
@@ -38,7 +38,7 @@ def plain(config):
 
 def test_the_issues_presets_exist():
     papers = "medr1_think medr1_nothink medr1_think_after zhu_grpo zhu_grpo_scratch zhu_align zhu_ecr zhu_cwr"
-    ours = "medgrpo medgrpo_all_tasks medgrpo_no_norm zhu_drgrpo zhu_drgrpo_strict"
+    ours = "medgrpo medgrpo_all_tasks medgrpo_dev medgrpo_no_norm zhu_drgrpo zhu_drgrpo_strict"
     assert set(NAMES) == {*papers.split(), *ours.split(), "medical_vqa"}
 
 
@@ -153,6 +153,20 @@ def test_values_of_the_papers(name):
 def test_ablations_of_medgrpo():
     assert list(preset("medgrpo_all_tasks").data.tasks) == ["tag", "stg", "vs", "rc", "dvc", "nap", "sa", "cvs"]
     assert preset("medgrpo_no_norm").medgrpo.reward.normalization == "none"
+
+
+def test_the_authors_development_code():
+    config = preset("medgrpo_dev")
+    actor = config.actor_rollout_ref.actor
+    assert (config.data.train_batch_size, actor.ppo_mini_batch_size, config.actor_rollout_ref.rollout.n) == (32, 32, 4)
+    assert (actor.optim.lr, actor.optim.weight_decay) == (1e-6, 0.01)
+    assert (actor.clip_ratio_low, actor.clip_ratio_high) == (0.2, 0.3)
+    assert (actor.use_kl_loss, actor.kl_loss_coef, actor.kl_loss_type) == (True, 0.01, "low_var_kl")
+    assert need_reference_policy(config) and config.algorithm.norm_adv_by_std_in_grpo
+    reward = reward_score.read_config(plain(config)["medgrpo"]["reward"])
+    assert (reward.normalization, reward.format_order, reward.tag_raw) == ("none", "added", "matched")
+    assert len(reward.reward_tasks) == 8 and reward.caption_mix == 1
+    assert [preset("medgrpo").medgrpo.reward[key] for key in ("format_order", "tag_raw")] == ["after", "union"]
 
 
 def test_scratch_brings_its_own_turn_format():

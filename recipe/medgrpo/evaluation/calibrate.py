@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
             split=f"{args.data}, tasks {' '.join(tasks)}, at most {args.max_per_pair} rows per pair",
             decoding=describe_decoding(meta["decoding"]),
             similarity=options.similarity,
+            tag_raw=options.tag_raw,
             unjudged=unjudged,
             fingerprint=weights_fingerprint(folder),
             **judge.provenance,

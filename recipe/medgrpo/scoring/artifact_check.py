@@ -19,7 +19,7 @@ class JudgeNotReady(RuntimeError):
 
 
 def check_artifact(config: ScoreConfig) -> None:
-    """Raise if percentiles are another judge's or encoder's: its values would be put on a foreign scale.
+    """Raise if percentiles are another judge's, encoder's or TAG score's: values would be put on a foreign scale.
 
     Args:
         config: ``medgrpo.reward``. A judge counts as another also with another prompt or temperature.
@@ -34,6 +34,12 @@ def check_artifact(config: ScoreConfig) -> None:
             f"{file} has percentiles of the encoder {measured}, the run's is {encoder}: calibrate with the run's "
             f"overrides (`medgrpo calibrate ... +medgrpo.reward.similarity={encoder}`), or give the run and "
             f"`medgrpo evaluate` +medgrpo.reward.similarity={measured}"
+        )
+    if artifact.provenance.tag_raw != config.tag_raw and any(key.split("|")[1] == "tag" for key in artifact.entries):
+        raise NormalizationError(
+            f"{file} has percentiles of TAG scored by tag_raw={artifact.provenance.tag_raw}, the run's is "
+            f"{config.tag_raw}: calibrate with the run's overrides (`medgrpo calibrate ... "
+            f"medgrpo.reward.tag_raw={config.tag_raw}`)"
         )
     if config.caption_mix == 1 or config.judge_norm == "linear" or "judge" not in components:
         return

@@ -33,15 +33,15 @@ def test_logistic_is_the_formula(artifact):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_rises_and_stays_in_range(artifact, method):
+def test_every_method_rises_and_all_but_the_controls_stay_in_range(artifact, method):
     normalizer = Normalizer(artifact, method)
     for key in (EASY, HARD, RARE):
         values = [normalizer(x / 50, *key) for x in range(51)]
-        assert all(0 <= value <= 1 for value in values)
+        assert method in ("shift", "scale") or all(0 <= value <= 1 for value in values)
         assert values == sorted(values) and values[0] < values[-1]
 
 
-@pytest.mark.parametrize("method", ["logistic", "linear", "rank"])
+@pytest.mark.parametrize("method", ["logistic", "linear", "shift", "rank"])
 def test_easy_and_hard_sources_meet_in_the_median(artifact, method):
     normalizer = Normalizer(artifact, method)
     for key in (EASY, HARD):
@@ -53,6 +53,25 @@ def test_linear_is_the_tangent_of_logistic(artifact):
     logistic, linear = Normalizer(artifact, "logistic"), Normalizer(artifact, "linear")
     x = artifact.find(EASY).p50 + 1e-4
     assert logistic(x, *EASY) == pytest.approx(linear(x, *EASY), abs=1e-8)
+
+
+@pytest.mark.parametrize("key", [EASY, HARD])
+def test_the_controls_are_affine_and_change_one_thing_each(artifact, key):
+    entry, grid = artifact.find(key), [x / 50 for x in range(51)]
+    shift, scale = ([Normalizer(artifact, method)(x, *key) for x in grid] for method in ("shift", "scale"))
+    assert shift == pytest.approx([x + 0.5 - entry.p50 for x in grid])
+    assert scale == pytest.approx([x * 0.75 / (entry.p75 - entry.p25) for x in grid])
+    # The logistic's slope at the median, and nothing is clipped on the way.
+    step = 1e-6
+    logistic = Normalizer(artifact, "logistic")
+    rise = (logistic(entry.p50 + step, *key) - logistic(entry.p50, *key)) / step
+    assert rise == pytest.approx(scale[50], rel=1e-4) and scale[50] > 1
+    assert key == HARD or shift[0] == pytest.approx(0.5 - entry.p50)
+
+
+def test_scale_obeys_slope_and_spread_floor():
+    constant = Artifact.from_observations({EASY: [0.4] * 40}, PROVENANCE)
+    assert Normalizer(constant, "scale", k=2)(0.1, *EASY) == pytest.approx(2 / 4 * 0.1 / 0.02)
 
 
 def test_spread_floor_and_exponent_clamp():
@@ -141,6 +160,38 @@ def test_the_reward_is_format_times_normalized(artifact):
     assert half["score"] == 0.5 * half["normalized"]
     # The floor of the logistic would be above 0; an unparsable answer is exactly 0.
     assert none["score"] == 0 and none["normalized"] > 0
+
+
+def test_where_the_format_factor_acts(artifact):
+    text = "1.0 seconds: [0, 0, 10, 10]"
+    samples = [make_sample("m/CoPESD/stg", answer, text, None) for answer in (text, "at " + text, "nothing")]
+    norm = Normalizer(artifact, "logistic")
+
+    def scores(order, **options):
+        scorer = Scorer(ScoreConfig(format_order=order, **options))
+        return [result["score"] for result in scorer.score(samples)]
+
+    normalized = {"normalization": "logistic", "artifact": artifact}
+    one, half, zero = (norm(x, "CoPESD", "stg", "raw") for x in (1.0, 0.5, 0.0))
+    assert scores("after", **normalized) == [one, 0.5 * one, 0.0]
+    assert scores("before", **normalized) == [one, half, zero] and zero > 0
+    assert scores("added", **normalized) == [one + 1, one + 0.5, zero]
+    # Without normalization the two products are one and the same.
+    assert scores("after") == scores("before") == [1, 0.5, 0]
+    assert scores("added") == [2, 1.5, 0]
+
+
+def test_the_format_factor_meets_each_component_of_a_caption(encoder):
+    pairs = {("AVOS", "vs", name): [i / 40 for i in range(41)] for name in ("similarity", "judge")}
+    artifact = Artifact.from_observations(pairs, PROVENANCE)
+    options = {"normalization": "shift", "artifact": artifact, "similarity": encoder}
+    cut = {"response_length": 95, "max_response_length": 100}
+    sample = make_sample("m/AVOS/vs", "a hook cuts", "the hook cuts the skin", cut)
+    scorers = (Scorer(ScoreConfig(format_order=order, **options)) for order in ("after", "before"))
+    after, before = (scorer.score([sample])[0] for scorer in scorers)
+    assert after["format"] == before["format"] == pytest.approx(0.5)
+    assert after["score"] == pytest.approx(0.5 * after["raw"])
+    assert before["score"] == pytest.approx((before["similarity"] + before["judge"]) / 4)
 
 
 def test_the_scorer_checks_all_rows_before_the_first_step(artifact):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
+from reward_score import ScoreConfig, Scorer, make_sample
 from reward_score.errors import BadGroundTruth
 from reward_score.tasks import tag
 
@@ -104,3 +105,26 @@ def test_metric_ignores_surplus_and_may_rise_with_the_threshold():
     found = tag.metric("0-10, 20-24, 50-900 seconds.", references, 1.0)
     assert (found["mIoU@0.3"], found["mIoU@0.5"]) == (pytest.approx(0.7), 1.0)
     assert tag.metric("0-10 seconds.", {"spans": []}, 1.0)["mIoU@0.3"] == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "matched", "union"),
+    [
+        ("20-80 seconds.", "22-78 seconds.", 56 / 60, 56 / 60),
+        # Two halves of one span: their union is right, each pair is not.
+        ("0-5, 5-10 seconds.", "0-10 seconds.", 0.25, 1.0),
+        # Of two spans one is missed: half of the pairs, but a sixth of the time.
+        ("0-10 seconds.", "0-10, 20-70 seconds.", 0.5, 1 / 6),
+        # Each span in turn takes the free reference it fits best; what is left over finds none.
+        ("0-10, 1-10 seconds.", "0-10, 30-40 seconds.", 0.5, None),
+        ("0-4, 0-10 seconds.", "0-10, 30-40 seconds.", 0.2, None),
+        ("never", "0-10 seconds.", 0.0, 0.0),
+    ],
+)
+def test_raw_by_pairs_or_by_unions(answer, reference, matched, union):
+    sample = make_sample("medvidbench/AVOS/tag", answer, reference, None)
+    assert tag.rate(sample, 0.5, "matched").raw == pytest.approx(matched)
+    assert union is None or tag.rate(sample, 0.5, "union").raw == pytest.approx(union)
+    ours = Scorer(ScoreConfig(tag_raw="matched")).score([sample])[0]
+    assert ours["raw"] == pytest.approx(matched * ours["concise"])
+    assert Scorer(ScoreConfig()).score([sample]) == Scorer(ScoreConfig(tag_raw="union")).score([sample])
