@@ -13,7 +13,7 @@ would make an unparsable answer the better one.
 | none     | x                                                                                                |
 | logistic | the paper's                                                                                      |
 | linear   | the logistic's tangent at the median, 0.5 + k/4 (x - p50) / IQR, clipped to [0, 1]               |
-| shift    | level alone: 0.5 + x - p50                                                                       |
+| shift    | level alone: 0.5 + (x - p50)                                                                     |
 | scale    | spread alone: k/4 x / IQR, the slope that the logistic has at the median                         |
 | zscore   | 0.5 + (x - mean) / (6 std), clipped: three standard deviations to either side                    |
 | ema      | as zscore, with running mean and std that follow the policy (decay 0.99 per `observe`)           |
@@ -88,7 +88,7 @@ class Normalizer:
             mean, std = self._mean_std((source, task, component), entry)
             return min(1.0, max(0.0, 0.5 + (value - mean) / (6 * std)))
         if self.method == "shift":
-            return 0.5 + value - entry.p50
+            return 0.5 + (value - entry.p50)
         spread = max(entry.p75 - entry.p25, SPREAD_FLOOR)
         if self.method == "scale":
             return self.k * value / (4 * spread)
