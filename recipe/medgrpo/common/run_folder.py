@@ -9,17 +9,19 @@
     RUN/normalization.json (.png)         calibration artifact and its picture
     RUN/rl/metrics*.jsonl                 verl's file logger (``VERL_FILE_LOGGER_PATH``), one file per trainer start
     RUN/rl/rollouts/<step>.jsonl          verl's ``trainer.rollout_data_dir``
+    RUN/rl/scores/<step>.jsonl            what each of these answers got, and for which row (trainer/score_log.py)
     RUN/rl/.hydra/config.yaml             the composed configuration (``hydra.run.dir=RUN/rl``)
     RUN/rl/global_step_<step>/            checkpoints
     RUN/eval/{sft,rl}/{answers,results}.jsonl, summary.json
     RUN/timings.json                      {stage: seconds}
     RUN/report/report.html, *.png
+    RUN/browse/index.html                 page of answers
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,7 @@ class RunDir:
         self.normalization = root / "normalization.json"
         self.rl = root / "rl"
         self.rollouts = self.rl / "rollouts"
+        self.scores = self.rl / "scores"
         self.config = self.rl / ".hydra" / "config.yaml"
         self.timings = root / "timings.json"
         self.report = root / "report" / "report.html"
@@ -58,6 +61,11 @@ class RunDir:
     def evaluation(self, name: str) -> EvalDir:
         """The evaluation called ``name`` (``sft`` before and ``rl`` after training)."""
         return EvalDir(self.root / "eval" / name)
+
+    def training_rows(self, config: Mapping[str, Any]) -> Path:
+        """Its own rows, or otherwise the file that its configuration names."""
+        named = (config.get("data") or {}).get("train_files")
+        return Path(named) if isinstance(named, str) and not self.train.is_file() else self.train
 
     def metrics_files(self) -> list[Path]:
         """verl's file logs. Its logger truncates the file it is given, so each start of the trainer needs its own."""

@@ -27,6 +27,7 @@ class ScoredAnswer(NamedTuple):
         length: tokens.
         entropy: minus the mean log-probability of its tokens under the policy that sampled it, in nats. The mean over
             many answers estimates the policy's entropy.
+        index: ``extra_info.index`` of its row.
     """
 
     uid: str
@@ -34,6 +35,7 @@ class ScoredAnswer(NamedTuple):
     score: Mapping[str, float]
     length: int
     entropy: float
+    index: int | None = None
 
 
 def step_metrics(answers: Sequence[ScoredAnswer], asked: int) -> dict[str, float]:
