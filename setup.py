@@ -27,7 +27,7 @@ setup(
     python_requires=">=3.10",
     packages=find_namespace_packages(include=["recipe.medgrpo*", "reward_score*", "data_preprocess*"]),
     package_data={
-        "recipe.medgrpo": ["config/**/*.yaml", "report/templates/*"],
+        "recipe.medgrpo": ["config/**/*.yaml", "*/templates/*", "lmms_eval/tasks/*"],
         "reward_score": ["**/*.json", "**/*.txt", "**/*.yaml"],
         "data_preprocess": ["*.json"],
     },
@@ -39,11 +39,20 @@ setup(
         "cpu": [*similarity, *judge, *train],
         "gpu": [*similarity, *judge, *train, "verl[vllm]"],
         "docs": docs,
-        "test": ["codespell>=2.4", "hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3", "ruff>=0.9", *docs],
+        "test": [
+            "codespell>=2.4",
+            "hypothesis>=6.100",
+            "pytest>=8",
+            "pytest-xdist>=3",
+            "ruff>=0.9",
+            "websockets>=13",
+            *docs,
+        ],
     },
     entry_points={
         "console_scripts": ["medgrpo=recipe.medgrpo.cli:main"],
         "verl.plugins": ["medgrpo=recipe.medgrpo.plugin"],
         "vllm.general_plugins": ["medgrpo=recipe.medgrpo.plugin:register_vllm"],
+        "lmms_eval.models": ["medgrpo=recipe.medgrpo.lmms_eval.model:manifest"],
     },
 )

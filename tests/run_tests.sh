@@ -9,7 +9,7 @@ which=all
 case ${1:-} in fast | e2e) which=$1 && shift ;; esac
 if [ "$which" != e2e ]; then
   # Half of the time is imports of torch and vLLM: two processes, each with whole files.
-  python -m pytest -m "not e2e" -n 2 --dist loadfile --durations=5 "$@"
+  python -m pytest -m "not e2e and not slow" -n 2 --dist loadfile --durations=5 "$@"
 fi
 if [ "$which" != fast ]; then
   python -m pytest -m e2e --capture=no "$@"

@@ -53,6 +53,9 @@ ARROWS = {
         "trainer": low,
         "preflight": {*low, "cpu", "trainer"},
         "evaluation": {*low, "cpu", "trainer"},
+        "browse": {"common"},
+        "export": {"common"},
+        "lmms_eval": {"export"},
         "report": {*low, "cpu", "trainer", "evaluation", "preflight"},
     },
 }

@@ -23,6 +23,8 @@ COMMANDS = {
     "evaluate": ("evaluation.evaluate", "answer and score held-out rows, benchmark metrics included"),
     "matrices": ("evaluation.accuracy_matrices", "accuracy by modality and question type, of several evaluations"),
     "estimate": ("preflight.estimate", "memory and tokens that a training will need"),
+    "browse": ("browse.cli", "a page to look through a run's answers, step by step"),
+    "export": ("export.cli", "a run's model as a folder for others, with a card and programs that use it"),
     "report": ("report.page", "one HTML page about a run: before, after, and how it went"),
     "data": ("data_audit.cli", "check Parquet files, and what two of them have in common"),
     "judge": ("preflight.judge", "ask the LLM judge for a verdict, look into its cache"),

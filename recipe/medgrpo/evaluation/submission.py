@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--answers", type=Path, nargs="+", help="files of `medgrpo generate` (the test set has no answers)"
     )
     source.add_argument("--results", type=Path, nargs="+", help="files results.jsonl of `medgrpo evaluate`")
+    source.add_argument("--samples", type=Path, nargs="+", help="files of lmms-eval's --log_samples, one per task")
     source.add_argument("--check", type=Path, help="existing submission to check; nothing is written")
     parser.add_argument(
         "--ground-truth", type=Path, required=True, help="the test file (JSON array) the rows came from"
@@ -45,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
     test_file = str(args.ground_truth)
     records = require_records(read_json(test_file), test_file)
     if args.check is None:
-        answers = from_answers(args.answers) if args.answers else from_results(args.results)
+        given = {from_answers: args.answers, from_results: args.results, from_samples: args.samples}
+        answers = next(read(files) for read, files in given.items() if files)
         write_submission(records, in_file_order(answers, records, args.ground_truth), args.out, test_file)
     path = args.check or args.out
     console = Console()
@@ -74,6 +76,18 @@ def from_results(files: Sequence[Path]) -> Iterable[FileAnswer]:
                 raise AnswersError(f"{where}: lacks {', '.join(lacking)}; write it anew with medgrpo evaluate")
             if result["sample"] == 0:
                 yield FileAnswer(result["record"], result["qa_type"], result["response"], where)
+
+
+def from_samples(files: Sequence[Path]) -> Iterable[FileAnswer]:
+    """Answers of the task files that recipe/medgrpo/lmms_eval gives to lmms-eval."""
+    for path in files:
+        for number, sample in enumerate(read_jsonl(path, "lmms-eval --log_samples"), start=1):
+            where, needed = f"{path}, line {number}", {"index", "qa_type", "prediction"}
+            found = (value for value in sample.values() if isinstance(value, dict) and needed <= value.keys())
+            record = next(found, None)
+            if record is None:
+                raise AnswersError(f"{where}: no sample of a medvidbench task; give the files that lmms-eval wrote")
+            yield FileAnswer(record["index"], record["qa_type"], record["prediction"], where)
 
 
 def in_file_order(answers: Iterable[FileAnswer], records: Sequence[dict[str, Any]], test_file: Path) -> list[str]:
