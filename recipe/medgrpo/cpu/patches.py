@@ -7,6 +7,7 @@
 
 import functools
 import importlib.metadata
+import itertools
 import os
 
 
@@ -52,6 +53,56 @@ def offload_without_pinning(engine_module) -> None:
     """verl 0.9.1 keeps the reference model of a KL term in pinned memory, which only a GPU's driver can give."""
     policy = engine_module.CPUOffloadPolicy
     engine_module.CPUOffloadPolicy = lambda pin_memory=True: policy(pin_memory=False)
+
+
+def attend_without_flash_attention(qwen2_vl) -> None:
+    """verl 0.9.1 trains Qwen2-VL and Qwen2.5-VL without padding through flash-attn, which needs a GPU: the names that
+    it imports from there are undefined here. Torch's attention, one sequence at a time, takes their place.
+    """
+    qwen2_vl._flash_supports_window_size = qwen2_vl._flash_supports_deterministic = False
+    qwen2_vl._flash_use_top_left_mask = False
+    # It would turn float32 into the only types that flash-attn takes.
+    qwen2_vl.fa_peft_integration_check = lambda q, k, v, target_dtype=None: (q, k, v)
+    qwen2_vl.flash_attn_varlen_func = _attend_to_each_sequence
+    qwen2_vl._flash_attention_forward = _attend_to_one_sequence
+
+
+def _attend_to_each_sequence(
+    q, k, v, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k, dropout_p=0.0, softmax_scale=None, causal=False
+):
+    """``flash_attn.flash_attn_varlen_func``: q, k and v of shape (tokens, heads, width), one sequence after another."""
+    import torch
+
+    def attend(begin, end):
+        packed = (states[begin:end].transpose(0, 1) for states in (q, k, v))
+        return torch.nn.functional.scaled_dot_product_attention(
+            *packed, dropout_p=dropout_p, is_causal=causal, scale=softmax_scale
+        ).transpose(0, 1)
+
+    return torch.cat([attend(begin, end) for begin, end in itertools.pairwise(cu_seqlens_q.tolist())])
+
+
+def _attend_to_one_sequence(q, k, v, attention_mask, query_length, is_causal=True, dropout=0.0, **unused):
+    """``transformers``' entry to flash-attn for a row that holds one sequence: (1, tokens, heads, width)."""
+    ends, tokens = q.new_tensor([0, q.shape[1]], dtype=int), q.shape[1]
+    return _attend_to_each_sequence(q[0], k[0], v[0], ends, ends, tokens, tokens, dropout, causal=is_causal)[None]
+
+
+def exchange_over_gloo(ulysses) -> None:
+    """verl 0.9.1 exchanges heads for positions (sequence parallelism) by a call that gloo lacks; it has one of the
+    same effect for parts of one size.
+    """
+    import torch
+    import torch.distributed as dist
+
+    def all_to_all_tensor(local_input, scatter_dim, gather_dim, group=None, async_op=False):
+        group = ulysses.get_ulysses_sequence_parallel_group() if group is None else group
+        parts = torch.stack(local_input.chunk(dist.get_world_size(group), scatter_dim))
+        received = torch.empty_like(parts)
+        dist.all_to_all_single(received, parts, group=group)
+        return torch.cat(list(received), dim=gather_dim)
+
+    ulysses.all_to_all_tensor = all_to_all_tensor
 
 
 def copy_received_weights(transfer_module) -> None:

@@ -22,6 +22,7 @@ from recipe.medgrpo.model_inputs import encode, mrope
 
 pytestmark = pytest.mark.e2e
 
+MEDIA = ("pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")
 FPS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 29.97)
 TOKENS = 24
 
@@ -118,15 +119,32 @@ def sampled(sharp_model, messages):
     return processor, found
 
 
-@pytest.fixture(scope="module")
-def trainer(sharp_model):
+def patched_model(folder, **options):
     """The model as verl's FSDP worker runs it: Hugging Face's classes under verl's own patches."""
     from transformers import AutoModelForImageTextToText
     from verl.models.transformers.monkey_patch import apply_monkey_patch
 
-    model = AutoModelForImageTextToText.from_pretrained(sharp_model, dtype=torch.float32, attn_implementation="sdpa")
-    apply_monkey_patch(model, use_remove_padding=False, ulysses_sp_size=1)
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+    apply_monkey_patch(model, ulysses_sp_size=1, **options)
     return model.eval()
+
+
+@pytest.fixture(scope="module")
+def trainer(sharp_model):
+    """With padding, as where flash-attn is not at hand (``ATTN=sdpa``)."""
+    return patched_model(sharp_model, use_remove_padding=False)
+
+
+@pytest.fixture
+def packing_trainer(sharp_model, family, monkeypatch):
+    """Without padding, as on GPUs; the class gets its own attention back after the test."""
+    from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl
+    from transformers.models.qwen2_vl import modeling_qwen2_vl
+
+    for module, name in ((modeling_qwen2_vl, "Qwen2VLAttention"), (modeling_qwen2_5_vl, "Qwen2_5_VLAttention")):
+        attention = getattr(module, name)
+        monkeypatch.setattr(attention, "forward", attention.forward)
+    return patched_model(sharp_model, use_remove_padding=True)
 
 
 def positions_of(processor, ids, inputs) -> torch.Tensor:
@@ -146,12 +164,33 @@ def counted(processor, ids, inputs) -> torch.Tensor:
 @torch.no_grad()
 def log_probs_of(model, processor, inputs, answer, positions=positions_of) -> torch.Tensor:
     ids = torch.cat([inputs["input_ids"], torch.tensor([answer])], dim=1)
-    media = {key: inputs[key] for key in ("pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")
-             if key in inputs}  # fmt: skip
+    media = {key: inputs[key] for key in MEDIA if key in inputs}
     places = positions(processor, ids, inputs)
     logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), position_ids=places, **media).logits[0]
     steps = logits[-len(answer) - 1 : -1].log_softmax(-1)
     return steps.gather(1, torch.tensor(answer)[:, None])[:, 0]
+
+
+@torch.no_grad()
+def packed_differences(model, processor, found, restarted=True) -> list[float]:
+    """Like ``differences``, with all prompts and answers in one row, as verl's engine packs them."""
+    rows, places, end = [], [], 0
+    for inputs, answer, _ in found:
+        rows.append(torch.cat([inputs["input_ids"], torch.tensor([answer])], dim=1))
+        places.append(positions_of(processor, rows[-1], inputs).clone())
+        if not restarted:
+            places[-1][0] += end
+        end += rows[-1].shape[1]
+    media = {key: torch.cat([inputs[key] for inputs, _, _ in found if key in inputs]) for key in MEDIA}
+    logits = model(
+        input_ids=torch.cat(rows, dim=1), attention_mask=None, position_ids=torch.cat(places, dim=-1), **media
+    ).logits[0]
+    worst, end = [], 0
+    for row, (_, answer, rolled) in zip(rows, found, strict=True):
+        end += row.shape[1]
+        steps = logits[end - len(answer) - 1 : end - 1].log_softmax(-1)
+        worst.append((steps.gather(1, torch.tensor(answer)[:, None])[:, 0] - rolled).abs().max().item())
+    return worst
 
 
 def differences(model, processor, found, **options) -> list[float]:
@@ -166,6 +205,19 @@ def test_rollout_and_trainer_agree_everywhere(sampled, trainer):
     processor, found = sampled
     worst = differences(trainer, processor, found)
     assert max(worst) < 1e-3, worst
+
+
+def test_rollout_and_packed_trainer_agree_everywhere(sampled, packing_trainer):
+    processor, found = sampled
+    worst = packed_differences(packing_trainer, processor, found)
+    assert max(worst) < 1e-3, worst
+
+
+def test_the_comparison_sees_where_a_packed_sequence_begins(sampled, packing_trainer):
+    processor, found = sampled
+    worst = packed_differences(packing_trainer, processor, found, restarted=False)
+    # The first is alone in its past; the others see what stands before them.
+    assert min(worst[1:]) > 0.02, worst
 
 
 def test_the_comparison_sees_positions(sampled, trainer):
