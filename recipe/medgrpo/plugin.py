@@ -36,7 +36,8 @@ def register_verl() -> None:
         wrapt.register_post_import_hook(patches.use_gloo, "verl.utils.distributed")
         wrapt.register_post_import_hook(patches.register_cpu_engine, "verl.workers.engine.fsdp.transformer_impl")
         wrapt.register_post_import_hook(patches.offload_without_pinning, "verl.workers.engine.fsdp.transformer_impl")
-        wrapt.register_post_import_hook(patches.attend_without_flash_attention, "verl.models.transformers.qwen2_vl")
+        wrapt.register_post_import_hook(patches.attend_without_flash_attention, "transformers.modeling_utils")
+        wrapt.register_post_import_hook(patches.complete_flash_attention, "verl.models.transformers.qwen2_vl")
         wrapt.register_post_import_hook(patches.exchange_over_gloo, "verl.utils.ulysses")
         wrapt.register_post_import_hook(
             patches.copy_received_weights, "verl.workers.rollout.vllm_rollout.bucketed_weight_transfer"

@@ -55,37 +55,49 @@ def offload_without_pinning(engine_module) -> None:
     engine_module.CPUOffloadPolicy = lambda pin_memory=True: policy(pin_memory=False)
 
 
-def attend_without_flash_attention(qwen2_vl) -> None:
-    """verl 0.9.1 trains Qwen2-VL and Qwen2.5-VL without padding through flash-attn, which needs a GPU: the names that
-    it imports from there are undefined here. Torch's attention, one sequence at a time, takes their place.
+#: The name under which transformers, and so ``attn_implementation``, knows the stand-in for flash-attn.
+FLASH_ATTENTION_CPU = "flash_attention_cpu"
+
+
+def _varlen_attention(
+    q, k, v, cu_seqlens_q, cu_seqlens_k, max_seqlen_q=None, max_seqlen_k=None, dropout_p=0.0, softmax_scale=None,
+    causal=False,
+):  # fmt: skip
+    """``flash_attn.flash_attn_varlen_func``: sequences one after another, each of shape (tokens, heads, width)."""
+    ends = cu_seqlens_q.tolist()
+    options = {"dropout_p": dropout_p, "softmax_scale": softmax_scale, "causal": causal}
+    parts = [_attention(*(x[None, begin:end] for x in (q, k, v)), **options) for begin, end in itertools.pairwise(ends)]
+    return importlib.import_module("torch").cat(parts, dim=1)[0]
+
+
+def _attention(q, k, v, dropout_p=0.0, softmax_scale=None, causal=False):
+    """``flash_attn.flash_attn_func``: rows of one length, (rows, tokens, heads, width)."""
+    attend = importlib.import_module("torch").nn.functional.scaled_dot_product_attention
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    return attend(q, k, v, dropout_p=dropout_p, is_causal=causal, scale=softmax_scale, enable_gqa=True).transpose(1, 2)
+
+
+def attend_without_flash_attention(modeling_utils) -> None:
+    """Training without padding goes through flash-attn, which needs a GPU. Torch's attention, one sequence at a time,
+    stands in for it below transformers' and verl's own code, which run as they do on a GPU.
     """
+    from transformers import modeling_flash_attention_utils as flash
+    from transformers.integrations.flash_attention import flash_attention_forward
+
+    flash._loaded_implementation = FLASH_ATTENTION_CPU
+    flash._flash_fn, flash._flash_varlen_fn = _attention, _varlen_attention
+    flash._pad_fn, flash._unpad_fn = flash._pad_input, flash._unpad_input
+    flash._process_flash_kwargs_fn = flash._lazy_define_process_function(_varlen_attention)
+    modeling_utils.AttentionInterface.register(FLASH_ATTENTION_CPU, flash_attention_forward)
+
+
+def complete_flash_attention(qwen2_vl) -> None:
+    """Without flash-attn, verl 0.9.1 lacks names that its own packed forward of Qwen2-VL and Qwen2.5-VL uses."""
     qwen2_vl._flash_supports_window_size = qwen2_vl._flash_supports_deterministic = False
     qwen2_vl._flash_use_top_left_mask = False
-    # It would turn float32 into the only types that flash-attn takes.
+    qwen2_vl.flash_attn_varlen_func = _varlen_attention
+    # It would turn float32 into a type that flash-attn takes.
     qwen2_vl.fa_peft_integration_check = lambda q, k, v, target_dtype=None: (q, k, v)
-    qwen2_vl.flash_attn_varlen_func = _attend_to_each_sequence
-    qwen2_vl._flash_attention_forward = _attend_to_one_sequence
-
-
-def _attend_to_each_sequence(
-    q, k, v, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k, dropout_p=0.0, softmax_scale=None, causal=False
-):
-    """``flash_attn.flash_attn_varlen_func``: q, k and v of shape (tokens, heads, width), one sequence after another."""
-    import torch
-
-    def attend(begin, end):
-        packed = (states[begin:end].transpose(0, 1) for states in (q, k, v))
-        return torch.nn.functional.scaled_dot_product_attention(
-            *packed, dropout_p=dropout_p, is_causal=causal, scale=softmax_scale
-        ).transpose(0, 1)
-
-    return torch.cat([attend(begin, end) for begin, end in itertools.pairwise(cu_seqlens_q.tolist())])
-
-
-def _attend_to_one_sequence(q, k, v, attention_mask, query_length, is_causal=True, dropout=0.0, **unused):
-    """``transformers``' entry to flash-attn for a row that holds one sequence: (1, tokens, heads, width)."""
-    ends, tokens = q.new_tensor([0, q.shape[1]], dtype=int), q.shape[1]
-    return _attend_to_each_sequence(q[0], k[0], v[0], ends, ends, tokens, tokens, dropout, causal=is_causal)[None]
 
 
 def exchange_over_gloo(ulysses) -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 from data_preprocess.media.token_count import pixel_budget
 from recipe.medgrpo import plugin
 from recipe.medgrpo.cpu import tiny_model
+from recipe.medgrpo.cpu.patches import FLASH_ATTENTION_CPU
 from recipe.medgrpo.model_inputs import encode, mrope
 
 pytestmark = pytest.mark.e2e
@@ -119,12 +120,12 @@ def sampled(sharp_model, messages):
     return processor, found
 
 
-def patched_model(folder, **options):
+def patched_model(folder, attention, **options):
     """The model as verl's FSDP worker runs it: Hugging Face's classes under verl's own patches."""
     from transformers import AutoModelForImageTextToText
     from verl.models.transformers.monkey_patch import apply_monkey_patch
 
-    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
     apply_monkey_patch(model, ulysses_sp_size=1, **options)
     return model.eval()
 
@@ -132,7 +133,7 @@ def patched_model(folder, **options):
 @pytest.fixture(scope="module")
 def trainer(sharp_model):
     """With padding, as where flash-attn is not at hand (``ATTN=sdpa``)."""
-    return patched_model(sharp_model, use_remove_padding=False)
+    return patched_model(sharp_model, "sdpa", use_remove_padding=False)
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def packing_trainer(sharp_model, family, monkeypatch):
     for module, name in ((modeling_qwen2_vl, "Qwen2VLAttention"), (modeling_qwen2_5_vl, "Qwen2_5_VLAttention")):
         attention = getattr(module, name)
         monkeypatch.setattr(attention, "forward", attention.forward)
-    return patched_model(sharp_model, use_remove_padding=True)
+    return patched_model(sharp_model, FLASH_ATTENTION_CPU, use_remove_padding=True)
 
 
 def positions_of(processor, ids, inputs) -> torch.Tensor:

@@ -1,0 +1,113 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""What autograd keeps between forward and backward, measured on the real architecture without its weights.
+
+The model is built on torch's meta device, where tensors have shapes and no memory, and a hook counts what is saved for
+the backward pass. With gradient checkpointing these are the inputs of each layer; the layer that is being recomputed
+keeps more, and is counted on its own.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+#: The measurement's attention, which keeps what flash-attn keeps. ("flash" in its name would have transformers look
+#: for a kernel.)
+ATTENTION = "measured_on_meta"
+
+
+def _attention(module, query, key, value, attention_mask, scaling=None, is_causal=None, **unused):
+    """Torch's kernel of the same algorithm, in transformers' form: (1, heads, tokens, width)."""
+    repeats = query.shape[1] // key.shape[1]
+    key, value = (states.repeat_interleave(repeats, dim=1) for states in (key, value))
+    attend = torch.ops.aten._scaled_dot_product_flash_attention
+    return attend(query, key, value, 0.0, bool(is_causal), scale=scaling)[0].transpose(1, 2), None
+
+
+def meta_model(path: str):
+    """The vision-language model of a ``config.json``, in bfloat16, without weights.
+
+    Raises:
+        OSError, ValueError: There is no usable ``config.json``.
+    """
+    from transformers import AttentionInterface, AutoConfig, AutoModelForImageTextToText
+
+    AttentionInterface.register(ATTENTION, _attention)
+    config = AutoConfig.from_pretrained(path, attn_implementation=ATTENTION)
+    with torch.device("meta"):
+        return AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
+
+
+def saved_bytes(model: torch.nn.Module, forward: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, int]:
+    """What ``forward`` returns, and the bytes that its graph keeps in addition to parameters."""
+    parameters = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
+    seen = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage._cdata not in parameters:
+            # The tensor stays alive with its storage: a freed address may come back as another tensor's.
+            seen[storage._cdata] = (storage.nbytes(), tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = forward()
+    return result, sum(size for size, _ in seen.values())
+
+
+def activation_bytes(model, tokens: int, patches: int) -> dict[str, int]:
+    """Bytes of one micro-batch of ``tokens`` in the language model and ``patches`` in the vision tower.
+
+    Args:
+        model: of :func:`meta_model`.
+        tokens: of all sequences of the micro-batch, padding removed (``ppo_max_token_len_per_gpu``).
+        patches: of all its frames: four times the media tokens.
+
+    Returns:
+        ``language model`` and ``vision tower``: inputs of all layers. ``layer``: the largest layer while it is
+        recomputed. ``logits``: one copy in bfloat16.
+    """
+    model.train()
+    text, tower = model.model.language_model, model.model.visual
+    width = text.config.hidden_size
+    options = {"dtype": torch.bfloat16, "device": "meta"}
+    embeddings = torch.empty(1, tokens, width, requires_grad=True, **options)
+    places = torch.zeros(4, 1, tokens, dtype=torch.long, device="meta")
+    cos, sin = text.rotary_emb(embeddings, places[1:])
+
+    def run_layer():
+        return text.layers[0](embeddings, attention_mask=None, position_embeddings=(cos, sin), position_ids=places[0])
+
+    def run_text():
+        states = embeddings
+        for layer in text.layers:
+            states = layer(states, attention_mask=None, position_embeddings=(cos, sin), position_ids=places[0])
+            states = states[0] if isinstance(states, tuple) else states
+        return text.norm(states)
+
+    def run_block():
+        return tower.blocks[0](*block_inputs, position_embeddings=rotary)
+
+    def run_tower():
+        states = block_inputs[0]
+        for block in tower.blocks:
+            states = block(states, cu_seqlens=ends, position_embeddings=rotary)
+        return tower.merger(states)
+
+    heads = tower.config.num_heads
+    tower_width = tower.blocks[0].norm1.weight.shape[0]
+    rotary = tuple(torch.empty(patches, tower_width // heads, **options) for _ in range(2))
+    # Its values are read, so it is a real tensor.
+    ends = torch.tensor([0, patches], dtype=torch.int32)
+    block_inputs = (torch.empty(patches, tower_width, requires_grad=True, **options), ends)
+    _, layer = saved_bytes(model, run_layer)
+    _, block = saved_bytes(model, run_block)
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    _, language = saved_bytes(model, run_text)
+    _, vision = saved_bytes(model, run_tower)
+    return {
+        "language model": language,
+        "vision tower": vision,
+        "layer": max(layer, block),
+        "logits": 2 * tokens * text.config.vocab_size,
+    }
