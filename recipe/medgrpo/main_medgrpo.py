@@ -20,6 +20,7 @@ from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.judge import check_judge
 from recipe.medgrpo.preflight.longest_prompt import check_longest
 from recipe.medgrpo.preflight.normalization import check_normalization
+from recipe.medgrpo.preflight.parallel import check_parallel
 from recipe.medgrpo.preflight.positions import check_before_training
 
 
@@ -61,6 +62,7 @@ def keep_logs_together(config: DictConfig) -> None:
 @hydra.main(config_path="config", config_name="medgrpo", version_base=None)
 def main(config) -> None:
     check_plugin()
+    check_parallel(config, config.actor_rollout_ref.model.path)
     check_normalization(config)
     check_judge(config)
     check_longest(config)

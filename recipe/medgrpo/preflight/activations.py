@@ -55,19 +55,28 @@ def saved_bytes(model: torch.nn.Module, forward: Callable[[], torch.Tensor]) -> 
     return result, sum(size for size, _ in seen.values())
 
 
-def activation_bytes(model, tokens: int, patches: int) -> dict[str, int]:
+def gathered_bytes(model) -> int:
+    """Bytes of whole weights that FSDP holds at a time, in bfloat16: all outside of layers, and two layers at most."""
+    text, tower = model.model.language_model.layers, model.model.visual.blocks
+    sizes = [sum(parameter.numel() for parameter in layer.parameters()) for layer in (*text, *tower)]
+    total = sum(parameter.numel() for parameter in model.parameters())
+    return 2 * (total - sum(sizes) + 2 * max(sizes))
+
+
+def activation_bytes(model, tokens: int, patches: int, checkpointing: bool = True) -> dict[str, int]:
     """Bytes of one micro-batch of ``tokens`` in the language model and ``patches`` in the vision tower.
 
     Args:
         model: of :func:`meta_model`.
         tokens: of all sequences of the micro-batch, padding removed (``ppo_max_token_len_per_gpu``).
         patches: of all its frames: four times the media tokens.
+        checkpointing: whether layers are recomputed in the backward pass.
 
     Returns:
         ``language model`` and ``vision tower``: inputs of all layers. ``layer``: the largest layer while it is
         recomputed. ``logits``: one copy in bfloat16.
     """
-    model.train()
+    model.train().gradient_checkpointing_disable()
     text, tower = model.model.language_model, model.model.visual
     width = text.config.hidden_size
     options = {"dtype": torch.bfloat16, "device": "meta"}
@@ -89,20 +98,22 @@ def activation_bytes(model, tokens: int, patches: int) -> dict[str, int]:
         return tower.blocks[0](*block_inputs, position_embeddings=rotary)
 
     def run_tower():
-        states = block_inputs[0]
+        states = tower.patch_embed(pixels)
         for block in tower.blocks:
             states = block(states, cu_seqlens=ends, position_embeddings=rotary)
         return tower.merger(states)
 
-    heads = tower.config.num_heads
+    shape = tower.config
+    pixels = torch.empty(patches, shape.in_channels * shape.temporal_patch_size * shape.patch_size**2, **options)
     tower_width = tower.blocks[0].norm1.weight.shape[0]
-    rotary = tuple(torch.empty(patches, tower_width // heads, **options) for _ in range(2))
+    rotary = tuple(torch.empty(patches, tower_width // shape.num_heads, **options) for _ in range(2))
     # Its values are read, so it is a real tensor.
     ends = torch.tensor([0, patches], dtype=torch.int32)
     block_inputs = (torch.empty(patches, tower_width, requires_grad=True, **options), ends)
     _, layer = saved_bytes(model, run_layer)
     _, block = saved_bytes(model, run_block)
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     _, language = saved_bytes(model, run_text)
     _, vision = saved_bytes(model, run_tower)
     return {

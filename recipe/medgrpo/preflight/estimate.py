@@ -1,9 +1,9 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of a training before it starts: the model's state in a GPU's memory, and the tokens of its rows.
+"""What is known of a training before it starts: memory of a GPU, least work of a step, and the tokens of its rows.
 
-Weights, gradients and optimizer are counted, from config.json and the composed configuration; no weights are loaded and
-no GPU is touched. Activations, logits and CUDA's own memory come on top: only a run on the GPU can tell these.
+Weights, gradients and optimizer are counted, and what autograd keeps is measured (activations.py), from config.json and
+the composed configuration: no weights are loaded and no GPU is touched. What no CPU can tell is one assumed line.
 Rows that are too long for the limits are an error: the training would meet them in the middle of an epoch.
 """
 
@@ -19,20 +19,33 @@ from rich.table import Table
 from recipe.medgrpo.preflight.doctor import GIB, nvidia_smi
 from recipe.medgrpo.preflight.errors import SetupError
 
+#: GiB of CUDA's contexts, NCCL's buffers and what sleeping vLLM leaves: assumed until a run on GPUs tells.
+ASSUMED = 4.0
+#: Floating-point operations per second of one H100 in bfloat16, by its data sheet.
+PEAK = 989e12
 
-def count_parameters(path: str, lora_rank: int = 0) -> tuple[int, int]:
-    """Parameters of a vision-language model, from its architecture, and those that get gradients.
+
+def load_architecture(path: str):
+    """The model without its weights.
+
+    Raises:
+        SetupError: ``path`` has no usable ``config.json``.
+    """
+    from recipe.medgrpo.preflight.activations import meta_model
+
+    try:
+        return meta_model(path)
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{path}: no usable config.json of a vision-language model: {error}") from None
+
+
+def count_parameters(model, lora_rank: int = 0) -> tuple[int, int]:
+    """Parameters of a vision-language model, and those that get gradients.
 
     These are all, or with ``lora_rank`` those of LoRA adapters in the language model.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForImageTextToText
 
-    try:
-        with torch.device("meta"):
-            model = AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(path))
-    except (OSError, ValueError) as error:
-        raise SetupError(f"{path}: no usable config.json of a vision-language model: {error}") from None
     parameters = sum(parameter.numel() for parameter in model.parameters())
     widths = sum(
         module.in_features + module.out_features
@@ -42,23 +55,82 @@ def count_parameters(path: str, lora_rank: int = 0) -> tuple[int, int]:
     return parameters, lora_rank * widths or parameters
 
 
-def memory(parameters: int, trained: int, config: DictConfig, gpu_gib: float) -> dict[str, dict[str, float]]:
+def memory(model, config: DictConfig, gpu_gib: float) -> dict[str, dict[str, float]]:
     """Phase -> item -> GiB on each GPU. While vLLM answers, the actor's state stays next to it unless offloaded."""
-    rollout, offload = config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor.fsdp_config
-    gpus = config.trainer.n_gpus_per_node * config.trainer.nnodes
+    from recipe.medgrpo.preflight.activations import activation_bytes, gathered_bytes
+
+    options, rollout = config.actor_rollout_ref.model, config.actor_rollout_ref.rollout
+    actor = config.actor_rollout_ref.actor
+    offload, gpus = actor.fsdp_config, config.trainer.n_gpus_per_node * config.trainer.nnodes
+    parameters, trained = count_parameters(model, options.lora_rank)
+    tokens, sequence = actor.ppo_max_token_len_per_gpu, offload.ulysses_sequence_parallel_size
+    # Each rank of a sequence-parallel group runs the vision tower for the whole group's sequences.
+    kept = activation_bytes(model, tokens, 4 * tokens * sequence, options.enable_gradient_checkpointing)
+    # flash-attn's cross entropy writes the gradient over the logits; torch's keeps log-probabilities in addition.
+    copies = 1 if options.use_remove_padding else 3
     weights, optimizer = 4 * parameters / gpus / GIB, 8 * trained / gpus / GIB
     resting = (not offload.param_offload) * weights + (not offload.optimizer_offload) * optimizer
+    served = 2 * parameters / rollout.tensor_model_parallel_size / GIB
     return {
         "update": {
             "weights (fp32, sharded)": weights,
             "gradients (fp32, sharded)": 4 * trained / gpus / GIB,
             "optimizer (Adam, fp32, sharded)": optimizer,
+            "weights gathered for use (bf16)": gathered_bytes(model) / GIB,
+            f"language model's activations ({tokens} tokens)": kept["language model"] / GIB,
+            "vision tower's activations": kept["vision tower"] / GIB,
+            "the layer being recomputed": kept["layer"] / GIB,
+            "logits": copies * kept["logits"] / GIB,
+            "CUDA, NCCL, sleeping vLLM (assumed)": ASSUMED,
         },
         "rollout": {
-            "vLLM (gpu_memory_utilization)": rollout.gpu_memory_utilization * gpu_gib,
+            "vLLM: weights (bf16)": served,
+            "vLLM: caches and buffers": rollout.gpu_memory_utilization * gpu_gib - served,
             "the actor's state next to it": resting,
         },
     }
+
+
+def check_memory(phases: dict[str, dict[str, float]], config: DictConfig, gpu_gib: float) -> list[str]:
+    """Warnings, each with what may still be changed.
+
+    Raises:
+        SetupError: What is counted exactly is more than a GPU has.
+    """
+    fsdp, rollout = config.actor_rollout_ref.actor.fsdp_config, config.actor_rollout_ref.rollout
+    fewer = [] if config.actor_rollout_ref.model.lora_rank else ["LORA=64"]
+    offload = [] if fsdp.param_offload and fsdp.optimizer_offload else ["OFFLOAD=1"]
+    least = config.data.max_prompt_length + config.data.max_response_length
+    tokens = config.actor_rollout_ref.actor.ppo_max_token_len_per_gpu
+    shorter = [f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu down to {least}"] if tokens > least else []
+    update, served = phases["update"], phases["rollout"]
+    state = sum(size for item, size in update.items() if "sharded" in item)
+    if state > gpu_gib:
+        raise SetupError(
+            f"weights, gradients and optimizer take {state:.0f} GiB of each GPU, which has {gpu_gib:.0f}: "
+            + ", ".join([*fewer, "more GPUs", "a smaller model"])
+        )
+    if served["vLLM: caches and buffers"] < 0:
+        raise SetupError(
+            f"vLLM's share of each GPU ({rollout.gpu_memory_utilization:.2f} of {gpu_gib:.0f} GiB) is smaller than the "
+            f"model's weights ({served['vLLM: weights (bf16)']:.1f} GiB): raise "
+            "actor_rollout_ref.rollout.gpu_memory_utilization, or TP, or take a smaller model"
+        )
+    remedies = {"update": [*shorter, *fewer], "rollout": [*offload, "a lower gpu_memory_utilization"]}
+    return [
+        f"{phase}: {sum(phases[phase].values()):.0f} GiB of {gpu_gib:.0f}: {', '.join([*ways, 'more GPUs'])}"
+        for phase, ways in remedies.items()
+        if sum(phases[phase].values()) > gpu_gib
+    ]
+
+
+def least_seconds(parameters: int, tokens: int, gpus: int) -> float:
+    """Below which no step can be: its matrix products at the peak of every GPU. Sampling comes on top.
+
+    Per parameter and token: 2 operations for the old log-probabilities; 2 forward, 2 recomputed and 4 backward for the
+    update.
+    """
+    return 10 * parameters * tokens / gpus / PEAK
 
 
 def media_tokens(config: DictConfig) -> list[int]:
@@ -102,6 +174,7 @@ def run(args: argparse.Namespace) -> int:
     from hydra import compose, initialize_config_module
 
     from recipe.medgrpo.preflight.longest_prompt import check_lengths, load_processor
+    from recipe.medgrpo.preflight.parallel import check_parallel
 
     with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
         config = compose("sft" if args.sft_steps else "medgrpo", args.overrides)
@@ -112,11 +185,21 @@ def run(args: argparse.Namespace) -> int:
         return 0
     options = config.actor_rollout_ref.model
     path = args.base if args.base and not (Path(options.path) / "config.json").exists() else options.path
-    gpu_gib = args.gpu_memory or _gpu_memory()
-    _print_memory(memory(*count_parameters(path, options.lora_rank), config, gpu_gib), gpu_gib)
+    check_parallel(config, path)
+    gpu_gib, model = args.gpu_memory or _gpu_memory(), load_architecture(path)
+    phases = memory(model, config, gpu_gib)
+    _print_memory(phases, gpu_gib)
+    for warning in check_memory(phases, config, gpu_gib):
+        print("more than a GPU has, in the phase " + warning)
     if tokens := media_tokens(config):
         mean = sum(tokens) / len(tokens)
         print(f"media tokens: mean {mean:.0f}, longest {max(tokens)}, over {len(tokens)} rows")
+        gpus = config.trainer.n_gpus_per_node * config.trainer.nnodes
+        step = round(mean) * config.data.train_batch_size * config.actor_rollout_ref.rollout.n
+        least = least_seconds(count_parameters(model)[0], step, gpus)
+        print(
+            f"a step trains on {step / 1e6:.1f} M media tokens: on {gpus} H100 at their peak no less than {least:.0f} s"
+        )
     check_lengths(config, load_processor(options, path))
     return 0
 
@@ -124,14 +207,11 @@ def run(args: argparse.Namespace) -> int:
 def _print_memory(phases: dict[str, dict[str, float]], gpu_gib: float) -> None:
     console = Console()
     for phase, items in phases.items():
-        table, total = Table("GiB per GPU", phase), sum(items.values())
+        table = Table("GiB per GPU", phase)
         for name, amount in items.items():
             table.add_row(f"{amount:.1f}", name)
-        table.add_row(f"{total:.1f}", f"of {gpu_gib:.0f}; activations, logits and CUDA come on top", style="bold")
+        table.add_row(f"{sum(items.values()):.1f}", f"of {gpu_gib:.0f}", style="bold")
         console.print(table)
-        if total > gpu_gib:
-            remedy = "lower gpu_memory_utilization, set OFFLOAD=1 or LORA=64, or take more GPUs"
-            console.print(f"[red]more than a GPU has[/red]: {remedy}")
 
 
 def _gpu_memory() -> float:
