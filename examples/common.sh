@@ -18,6 +18,17 @@ absolute_folder() { if [ -d "$1" ]; then absolute "$1"; else echo "$1"; fi; }
 
 on_hub() { [ ! -d "$1" ] && [[ $1 =~ ^[[:alnum:]][[:alnum:]._-]*/[[:alnum:]][[:alnum:]._-]*$ ]]; }
 
+# attention PREFIX: the model's options by ATTN, as ATTENTION. Without padding flash-attn is needed; torch's attention is not
+# told where one sequence ends and the next begins.
+attention() {
+  case ${ATTN:=flash_attention_2} in
+    flash_attention_2) ATTENTION=("$1.use_remove_padding=True") ;;
+    sdpa) ATTENTION=("$1.use_remove_padding=False") ;;
+    *) die "ATTN=$ATTN is none of flash_attention_2, sdpa" ;;
+  esac
+  ATTENTION+=("++$1.override_config.attn_implementation=$ATTN")
+}
+
 die() { echo "$*" >&2; exit 1; }
 
 need_file() {

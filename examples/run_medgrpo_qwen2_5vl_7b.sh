@@ -34,6 +34,7 @@ STRATEGY=${STRATEGY:-fsdp2}
 TP=${TP:-1}                                       # GPUs that share one vLLM replica
 SP=${SP:-1}                                       # sequence parallel (Ulysses): GPUs that share one sequence
 OFFLOAD=${OFFLOAD:-0}                             # 1: the actor's parameters and optimizer wait in host memory
+ATTN=${ATTN:-flash_attention_2}                   # sdpa: without flash-attn; slower, and SP=1
 LORA=${LORA:-0}                                   # rank of adapters in the language model; 0: all weights are trained
 
 # shellcheck source=examples/common.sh
@@ -57,6 +58,7 @@ if [ -z "${DRY_RUN:-}" ] && on_hub "$MODEL"; then
   MODEL=$(hf download --quiet "$MODEL") || die "MODEL: there is no such folder, and the hub gives no such model"
 fi
 
+attention actor_rollout_ref.model
 # What the paper states of rewards and losses stands in recipe/medgrpo/config/medgrpo.yaml and its presets.
 DATA_ARGS=(
   data.train_files="$(hydra "$DATA/train.parquet")"
@@ -64,7 +66,7 @@ DATA_ARGS=(
 )
 MODEL_ARGS=(
   actor_rollout_ref.model.path="$(hydra "$MODEL")"
-  actor_rollout_ref.model.use_remove_padding=True
+  "${ATTENTION[@]}"
   actor_rollout_ref.model.enable_gradient_checkpointing=True
 )
 ACTOR=(
@@ -173,7 +175,7 @@ after() {
 
 if wanted sft; then
   stage --name sft --costly "$RUN/sft" --metrics "$RUN/sft" -- env DATA="$DATA" BASE="$BASE" OUT="$RUN/sft" \
-    N_GPUS="$N_GPUS" STRATEGY="$STRATEGY" SP="$SP" OFFLOAD="$OFFLOAD" EPOCHS="$EPOCHS" \
+    N_GPUS="$N_GPUS" STRATEGY="$STRATEGY" SP="$SP" OFFLOAD="$OFFLOAD" ATTN="$ATTN" EPOCHS="$EPOCHS" \
     bash "$(dirname "${BASH_SOURCE[0]}")/run_sft_qwen2_5vl_7b.sh" "${SFT_OVERRIDES[@]}"
 fi
 if wanted calibrate; then

@@ -16,6 +16,7 @@ MASTER_PORT=${MASTER_PORT:-29511}
 EPOCHS=${EPOCHS:-3}                               # paper
 STRATEGY=${STRATEGY:-fsdp2}
 SP=${SP:-1}                                       # sequence parallel (Ulysses): GPUs that share one sequence
+ATTN=${ATTN:-flash_attention_2}                   # sdpa: without flash-attn; slower, and SP=1
 OFFLOAD=${OFFLOAD:-0}                             # 1: parameters and optimizer wait in host memory
 
 # shellcheck source=examples/common.sh
@@ -24,6 +25,7 @@ DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") BASE=$(absolute_folder "$BASE")
 need_gpus
 need_file "$DATA/train.parquet" "make it with python -m data_preprocess.medvidbench, or set DATA"
 
+attention model
 # The paper's learning rate, and the batch, stand in recipe/medgrpo/config/sft.yaml.
 DATA_ARGS=(
   data.train_files="$(hydra "$DATA/train.parquet")"
@@ -31,7 +33,7 @@ DATA_ARGS=(
 )
 MODEL_ARGS=(
   model.path="$(hydra "$BASE")"
-  model.use_remove_padding=True
+  "${ATTENTION[@]}"
   model.enable_gradient_checkpointing=True
 )
 ENGINE=(

@@ -6,11 +6,12 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 # train_and_evaluate OVERRIDE...: the stages rl and evaluate in OUT on N_GPUS, of the data in DATA, and of MODEL if it is not
 # empty; these are the caller's variables.
 train_and_evaluate() {
+  attention actor_rollout_ref.model
   local common=(
     data.train_files="$(hydra "$DATA/train.parquet")"
     data.val_files="$(hydra "$DATA/test.parquet")"
     ${MODEL:+actor_rollout_ref.model.path="$(hydra "$MODEL")"}
-    actor_rollout_ref.model.use_remove_padding=True
+    "${ATTENTION[@]}"
     actor_rollout_ref.model.enable_gradient_checkpointing=True
     actor_rollout_ref.actor.ppo_max_token_len_per_gpu=16384
     "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]"

@@ -4,7 +4,7 @@
 
 Answers are greedy and advantages are taken over the whole batch, so that every run must answer, score and update alike:
 what differs is the number of processes that share the work. Two ranks have one vLLM replica, split over them by tensor
-parallelism.
+parallelism, and share each sequence (sequence parallelism); two nodes share the batch.
 """
 
 import json
@@ -68,6 +68,7 @@ def command(drawn: Path, model: Path, run: Path, *overrides: str) -> list[str]:
 
 
 TWO_RANKS = (
+    "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size=2",
     "actor_rollout_ref.rollout.tensor_model_parallel_size=2",
     "actor_rollout_ref.rollout.engine_kwargs.vllm.distributed_executor_backend=mp",
 )

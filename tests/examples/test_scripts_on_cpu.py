@@ -19,6 +19,7 @@ OPTIONS = {
     "fsdp1": {"STRATEGY": "fsdp"},
     "sequence parallel": {"SP": "2"},
     "offload": {"OFFLOAD": "1"},
+    "no flash-attn": {"ATTN": "sdpa"},
     "two nodes": {"NNODES": "2", "RAY_ADDRESS": "head:6379"},
     "tensor parallel": {"TP": "2"},
     "all at once": {"LORA": "16", "SP": "4", "OFFLOAD": "1", "NNODES": "8", "TP": "4"},
@@ -43,6 +44,9 @@ def test_every_option_is_accepted_by_verl(composed, script, name):
     assert config.trainer.nnodes == int(variables.get("NNODES", 1))
     assert rollout.tensor_model_parallel_size == int(variables.get("TP", 1))
     assert model.lora_rank == int(variables.get("LORA", 0))
+    attention = variables.get("ATTN", "flash_attention_2")
+    assert model.override_config.attn_implementation == attention
+    assert model.use_remove_padding is (attention != "sdpa")
     assert rollout.load_format == ("safetensors" if "LORA" in variables else "dummy")
     assert ("hf_model" in actor.checkpoint.save_contents) is ("LORA" not in variables)
     # The longest sequence fits where it must.
@@ -105,13 +109,16 @@ def test_adapters_go_into_the_language_model_alone(composed):
         assert names and all("language_model" in name for name in names), kind
 
 
-@pytest.mark.parametrize("variables", [{}, {"SP": "2", "OFFLOAD": "1"}, {"NNODES": "2", "STRATEGY": "fsdp"}])
+@pytest.mark.parametrize(
+    "variables", [{}, {"SP": "2", "OFFLOAD": "1"}, {"NNODES": "2", "STRATEGY": "fsdp"}, {"ATTN": "sdpa"}]
+)
 def test_sft_script_composes(composed, variables):
     config = composed(SFT, "trainer.seed=3", **variables)
     assert (config.trainer.total_epochs, config.optim.lr, config.trainer.seed) == (3, 5e-7, 3)
     assert config.engine.strategy == variables.get("STRATEGY", "fsdp2")
     assert config.engine.ulysses_sequence_parallel_size == int(variables.get("SP", 1))
     assert config.engine.param_offload is ("OFFLOAD" in variables)
+    assert config.model.use_remove_padding is ("ATTN" not in variables)
     assert config.trainer.nnodes == int(variables.get("NNODES", 1))
 
 
