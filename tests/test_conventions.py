@@ -56,6 +56,7 @@ ARROWS = {
         "browse": {"common"},
         "export": {"common"},
         "lmms_eval": {"export"},
+        "replay": {*low, "evaluation"},
         "report": {*low, "cpu", "trainer", "evaluation", "preflight"},
     },
 }

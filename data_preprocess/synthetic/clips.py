@@ -24,7 +24,7 @@ from tqdm import tqdm
 from data_preprocess.common.atomic_file import write_whole
 from data_preprocess.common.cli_types import at_least
 from data_preprocess.media.frames import OFFICIAL_PREFIX
-from data_preprocess.synthetic.records import AUTHORS, build_record
+from data_preprocess.synthetic.records import AUTHORS, QA_TYPES, build_record, twin_of
 from data_preprocess.synthetic.scene import render, sample_scene
 from data_preprocess.synthetic.world import SOURCES, VOCABULARY, Source
 
@@ -34,21 +34,34 @@ CLIPS_PER_VIDEO = 3
 _PAUSE = 20
 
 
-def generate(out: Path, *, seed: int = 0, clips_per_source: int = 60, progress: bool = True) -> Path:
+def generate(
+    out: Path,
+    *,
+    seed: int = 0,
+    clips_per_source: int = 60,
+    sources: Sequence[str] | None = None,
+    twins: bool = False,
+    progress: bool = True,
+) -> Path:
     """Draw the world: ``out/frames/<source>/<video>/<number>.jpg`` (112 x 56 pixels) and ``out/<JSON_NAME>``.
 
     Args:
         clips_per_source: scales everything; 60 gives about 900 records, 1 the smallest world that holds every pair of
             source and task.
+        sources: names of those to draw; None: all. A source's clips are the same either way.
+        twins: add the twin of every TAG record, see :func:`data_preprocess.synthetic.records.twin_of`.
 
     Returns:
         The path of the JSON file, which is written last.
     """
     out = Path(out)
     records = []
-    with tqdm(total=clips_per_source * len(SOURCES), desc="drawing", unit="clip", disable=not progress) as bar:
-        for source in SOURCES:
+    drawn = [source for source in SOURCES if sources is None or source.name in sources]
+    with tqdm(total=clips_per_source * len(drawn), desc="drawing", unit="clip", disable=not progress) as bar:
+        for source in drawn:
             records += _source_records(out, source, seed, clips_per_source, bar)
+    if twins:
+        records += [twin_of(record) for record in records if record["qa_type"] == QA_TYPES["tag"]]
     order = np.random.default_rng(seed).permutation(len(records))
     path = out / JSON_NAME
     lines = ",\n".join(json.dumps(records[k]) for k in order)
@@ -99,6 +112,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.add_argument(
         "--clips-per-source", type=at_least(1), default=60, help="scales the world (%(default)s: 900 records)"
     )
+    names = [source.name for source in SOURCES]
+    cli.add_argument("--sources", nargs="+", choices=names, help="draw these alone (default: all)")
+    cli.add_argument("--twins", action="store_true", help="every TAG question once more, under another name of its "
+                     "source, with times that count back from the last frame")  # fmt: skip
     arguments = cli.parse_args(argv)
-    print(generate(arguments.out, seed=arguments.seed, clips_per_source=arguments.clips_per_source))
+    print(generate(**vars(arguments)))
     return 0

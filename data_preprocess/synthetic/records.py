@@ -19,6 +19,8 @@ from data_preprocess.synthetic.world import VOCABULARY, Action
 CAPTION_TASKS = {"vs": "video_summary", "rc": "region_caption", "dvc": "dense_captioning"}
 QA_TYPES = {"tag": "tal", "stg": "stg", "nap": "next_action", "sa": "skill_assessment", "cvs": "cvs_assessment"}
 AUTHORS = ("gpt", "gemini")
+#: End of a twin's name.
+TWIN = "-Twin"
 _PLURAL = ("forceps", "scissors")
 
 
@@ -69,6 +71,40 @@ def build_record(
     }
 
 
+def twin_of(record: dict) -> dict:
+    """A TAG record's twin: the same clip and spans under another source, told as time before the clip's last frame.
+
+    Both are equally hard, and neither's answers are right for the other: what becomes of two sources can be compared
+    without a difference between them.
+
+    Example:
+        >>> record = {"conversations": [{"from": "human", "value": "This is A. When?"}, {"from": "gpt", "value": ""}],
+        ...     "video": ["0", "1", "2", "3"], "metadata": {"fps": "0.5"}, "data_source": "A",
+        ...     "struc_info": [{"spans": [{"start": 0.0, "end": 4.0}]}]}
+        >>> twin_of(record)["conversations"][1]["value"]
+        '2.0-6.0 seconds.'
+    """
+    last = (len(record["video"]) - 1) / float(record["metadata"]["fps"])
+    [info] = record["struc_info"]
+    spans = [
+        {"start": round(last - span["end"], 1), "end": round(last - span["start"], 1)}
+        for span in reversed(info["spans"])
+    ]
+    name = record["data_source"]
+    question = record["conversations"][0]["value"].replace(
+        f"This is {name}.", f"This is {name}{TWIN}: its clock counts back from the last frame."
+    )
+    return record | {
+        "conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": _spans_text(spans)}],
+        "data_source": name + TWIN,
+        "struc_info": [info | {"spans": spans}],
+    }
+
+
+def _spans_text(spans: list[dict]) -> str:
+    return ", ".join(f"{span['start']}-{span['end']}" for span in spans) + " seconds."
+
+
 def _tag(scene: Scene, author: str, rng: np.random.Generator) -> Dialogue:
     words = VOCABULARY[scene.source.name]
     acting = [tool for tool in scene.tools if tool.spans]
@@ -81,9 +117,8 @@ def _tag(scene: Scene, author: str, rng: np.random.Generator) -> Dialogue:
         f"Give the time spans of '{tool.action.label}' in this {words.procedure}.",
         f"Of the actions {', '.join(labels)}, when does '{tool.action.label}' happen?",
     )
-    answer = ", ".join(f"{span['start']}-{span['end']}" for span in spans) + " seconds."
     info = {"action": tool.action.label, "procedure": words.procedure, "action_list": labels, "spans": spans}
-    return Dialogue(request, answer, [info])
+    return Dialogue(request, _spans_text(spans), [info])
 
 
 def _stg(scene: Scene, author: str, rng: np.random.Generator) -> Dialogue:

@@ -22,6 +22,7 @@ COMMANDS = {
     "calibrate": ("evaluation.calibrate", "measure the SFT model's scores: the normalization artifact"),
     "evaluate": ("evaluation.evaluate", "answer and score held-out rows, benchmark metrics included"),
     "matrices": ("evaluation.accuracy_matrices", "accuracy by modality and question type, of several evaluations"),
+    "replay": ("replay.command", "what each normalization would do to given answers, without training"),
     "estimate": ("preflight.estimate", "memory and tokens that a training will need"),
     "browse": ("browse.cli", "a page to look through a run's answers, step by step"),
     "export": ("export.cli", "a run's model as a folder for others, with a card and programs that use it"),

@@ -219,3 +219,35 @@ def test_the_command(tmp_path, capsys):
     assert capsys.readouterr().out.strip() == str(tmp_path / clips.JSON_NAME)
     with pytest.raises(SystemExit):
         clips.main(["--out", str(tmp_path), "--clips-per-source", "0"])
+
+
+def test_a_twin_has_the_same_clips_and_mirrored_times(tmp_path):
+    two = {"clips_per_source": 4, "sources": ["CoPESD", "CholecT50"], "progress": False}
+    plain, drawn = (
+        json.loads(clips.generate(tmp_path / str(twins), twins=twins, **two).read_text()) for twins in (False, True)
+    )
+    assert {record["data_source"] for record in plain} == {"CoPESD", "CholecT50"}
+    twins = {(record["data_source"], record["id"]): record for record in drawn if "Twin" in record["data_source"]}
+    own = [record for record in drawn if "Twin" not in record["data_source"]]
+    assert sorted(map(json.dumps, own)) == sorted(map(json.dumps, plain))
+    asked = of_task(plain, "tag")
+    assert len(twins) == len(asked) > 5 and {record["qa_type"] for record in twins.values()} == {"tal"}
+    for record in asked:
+        twin = twins[record["data_source"] + "-Twin", record["id"]]
+        assert twin["video"] == record["video"] and twin["metadata"] == record["metadata"]
+        assert f"This is {twin['data_source']}: its clock counts back" in twin["conversations"][0]["value"]
+        last = grid(record)[-1]
+        spans = record["struc_info"][0]["spans"]
+        mirrored = [(round(last - span["end"], 1), round(last - span["start"], 1)) for span in reversed(spans)]
+        assert [(span["start"], span["end"]) for span in twin["struc_info"][0]["spans"]] == mirrored
+        assert answer(twin) == ", ".join(f"{start}-{end}" for start, end in mirrored) + " seconds."
+        assert re.fullmatch(FORMATS["tag"], answer(twin))
+    assert any(answer(twins[record["data_source"] + "-Twin", record["id"]]) != answer(record) for record in asked)
+
+
+def test_a_source_drawn_alone_is_the_same(tmp_path):
+    both = [clips.generate(tmp_path / str(k), clips_per_source=2, sources=names, progress=False)
+            for k, names in enumerate((["AVOS"], None))]  # fmt: skip
+    alone, among = (json.loads(path.read_text()) for path in both)
+    assert sorted(map(json.dumps, alone)) == sorted(json.dumps(r) for r in among if r["data_source"] == "AVOS")
+    assert digest(tmp_path / "0/frames/AVOS") == digest(tmp_path / "1/frames/AVOS")

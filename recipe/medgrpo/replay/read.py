@@ -1,0 +1,118 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Answers in the groups and batches in which a training compares them: of ``medgrpo generate``, or a run's rollouts."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recipe.medgrpo.common.run_folder import RunDirError, read_jsonl
+from recipe.medgrpo.evaluation.answers import Answer, AnswersError, Row, read_answers, read_rows
+
+WRITER = "a run with trainer.rollout_data_dir"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One answer and its place.
+
+    Args:
+        answer: with its row.
+        batch: step of the training; answers of one file are one batch.
+        group: prompt, within the batch.
+        score: the reward that a run gave it; None without a run.
+    """
+
+    answer: Answer
+    batch: int
+    group: Hashable
+    score: float | None = None
+
+
+def of_file(path: Path, data: Path | None = None) -> tuple[dict[str, Any], list[Answered]]:
+    """Answers of ``medgrpo generate``, as one batch, and the file's ``meta``.
+
+    Args:
+        path: the answers file.
+        data: the Parquet file that was answered; default: the one that the file names.
+
+    Raises:
+        AnswersError: no row has two answers, so that nothing can be compared.
+    """
+    meta, answers = read_answers(path, None if data is None else read_rows(data))
+    if max(Counter(answer.row.index for answer in answers).values()) < 2:
+        raise AnswersError(
+            f"{path} has one answer for each row, and advantages compare several: "
+            "run medgrpo generate --n 8 --temperature 1"
+        )
+    return meta, [Answered(answer, 0, answer.row.index) for answer in answers]
+
+
+def of_rollouts(
+    folder: Path,
+    rows: Sequence[Row],
+    count_tokens: Callable[[str], int],
+    max_tokens: int,
+    steps: set[int] | None = None,
+) -> list[Answered]:
+    """The answers that a run sampled in training, one batch for each step.
+
+    verl writes prompts and answers as text. Rows are found again by question and reference, and tokens are counted
+    anew: the sampled ones may have been cut differently.
+
+    Args:
+        folder: of ``<step>.jsonl``.
+        rows: that the run was trained on.
+        count_tokens: of an answer's text, without the token that ends it.
+        max_tokens: the run's limit; an answer that fills it counts as cut.
+        steps: to read; None: all.
+
+    Raises:
+        RunDirError: there are none, or a line cannot be read.
+        AnswersError: a line belongs to no row, or to rows of several sources.
+    """
+    files = {int(file.stem): file for file in folder.glob("*.jsonl") if file.stem.isdecimal()}
+    if missing := sorted(set(steps or ()) - files.keys()):
+        raise RunDirError(f"{folder} lacks the steps {', '.join(map(str, missing))}")
+    chosen = sorted(files.keys() & steps if steps else files)
+    if not chosen:
+        raise RunDirError(f"{folder} holds no <step>.jsonl: these are written by {WRITER}")
+    find, found = _finder(rows), []
+    for step in chosen:
+        for number, line in enumerate(read_jsonl(files[step], WRITER), start=1):
+            try:
+                prompt, text, truth, score, uid = (line[key] for key in ("input", "output", "gts", "score", "uid"))
+            except KeyError as error:
+                raise RunDirError(f"{files[step]}, line {number}: lacks the key {error}") from None
+            row = find(prompt, truth, f"{files[step]}, line {number}")
+            tokens = count_tokens(text) + 1
+            reason = "length" if tokens > max_tokens else "stop"
+            group, sample, _ = uid.rsplit("_", 2)
+            answer = Answer(row, int(sample), text, min(tokens, max_tokens), reason)
+            found.append(Answered(answer, step, group, float(score)))
+    return found
+
+
+def _finder(rows: Sequence[Row]) -> Callable[[str, str, str], Row]:
+    by_truth: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_truth[row.ground_truth].append(row)
+
+    def find(prompt: str, truth: str, where: str) -> Row:
+        asked = [row for row in by_truth[truth] if row.extra_info["question"] in prompt]
+        # A question may lie within a longer one.
+        longest = max((len(row.extra_info["question"]) for row in asked), default=0)
+        asked = [row for row in asked if len(row.extra_info["question"]) == longest]
+        if len({row.data_source for row in asked}) != 1:
+            what = "rows of several sources" if asked else "no row"
+            raise AnswersError(
+                f"{where}: {what} of the data have this question and reference: "
+                "give the file that was trained on (--data)"
+            )
+        return asked[0]
+
+    return find
