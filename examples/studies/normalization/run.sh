@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The study of cross-dataset normalization, on two processor cores: runs the cells that have no result, then writes
+# docs/evidence.md's part about it. What it consists of, and what was predicted, stands in study.yaml.
+#   bash examples/studies/normalization/run.sh [--hours 8] [--only SETTING...]
+# A second call goes on. OUT=... chooses another folder for the runs; results go to examples/studies/normalization/results.
+set -euo pipefail
+
+REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+cd "$REPOSITORY"
+OUT=${OUT:-$REPOSITORY/outputs/study_normalization}
+# shellcheck source=requirements/setup_cpu.sh
+source requirements/setup_cpu.sh
+
+status=0
+python -m recipe.medgrpo.study run --study examples/studies/normalization --out "$OUT" "$@" || status=$?
+python -m recipe.medgrpo.study page --study examples/studies/normalization --page docs/evidence.md
+exit "$status"

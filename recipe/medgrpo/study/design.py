@@ -1,0 +1,142 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a study consists of, read from one YAML file: worlds, settings, seeds, and predictions with their bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class StudyError(ValueError):
+    """A study or its results cannot be used; the message names file, place and remedy."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class World(_Strict):
+    """What the settings of one seed share: drawn clips, the SFT model, the artifact.
+
+    Args:
+        sources: of the drawn world.
+        clips: per source.
+        twins: whether every TAG question has its twin.
+        tasks: of SFT and of validation.
+        position_fps: one fps for all clips, or None for each clip's own.
+        sft_steps: of the warm start.
+    """
+
+    sources: tuple[str, ...]
+    clips: Annotated[int, Field(ge=1)]
+    twins: bool = False
+    tasks: tuple[str, ...]
+    position_fps: Positive | None = None
+    sft_steps: Annotated[int, Field(ge=1)]
+
+
+class Setting(_Strict):
+    """One arm: RL in a world under some overrides.
+
+    Args:
+        world: its name.
+        tasks: that RL trains on; validation always covers the world's.
+        overrides: of the configuration, in Hydra's form.
+        scale, shift: by source, for arms whose raw rewards are made unlike: with ``normalization=scale`` a source's raw
+            score is multiplied by its scale, with ``shift`` its shift is added. Nothing of the SFT model's own
+            percentiles is used then.
+    """
+
+    world: str
+    tasks: tuple[str, ...]
+    overrides: tuple[str, ...] = ()
+    scale: dict[str, Positive] = {}
+    shift: dict[str, float] = {}
+
+
+class Term(_Strict):
+    """Part of an outcome: the greedy validation mean of one key of one (source, task), with a weight."""
+
+    pair: str
+    key: str
+    weight: float = 1.0
+
+
+class Prediction(_Strict):
+    """One line of the table: what was expected before the first run.
+
+    Args:
+        question: its name.
+        claim: in words.
+        setting, against: the two arms; their difference is taken within each seed.
+        outcome: name of what is compared.
+        expect: of the difference.
+        bound: a difference within it counts as none.
+    """
+
+    question: str
+    claim: str
+    setting: str
+    against: str
+    outcome: str
+    expect: Literal["equal", "higher", "lower"]
+    bound: Positive
+
+
+class Cell(NamedTuple):
+    """One run."""
+
+    setting: str
+    seed: int
+
+    @property
+    def file(self) -> str:
+        """Name of its result file."""
+        return f"{self.setting}.{self.seed}.json"
+
+
+class Study(_Strict):
+    """The whole design; ``load`` reads it."""
+
+    seeds: tuple[int, ...]
+    rl_steps: Annotated[int, Field(ge=1)]
+    worlds: dict[str, World]
+    settings: dict[str, Setting]
+    outcomes: dict[str, tuple[Term, ...]]
+    questions: dict[str, str]
+    predictions: tuple[Prediction, ...]
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Study:
+        used = [(one.world, self.worlds) for one in self.settings.values()]
+        for one in self.predictions:
+            used += [(name, self.settings) for name in (one.setting, one.against)]
+            used += [(one.outcome, self.outcomes), (one.question, self.questions)]
+        if missing := [name for name, known in used if name not in known]:
+            raise ValueError(f"names that nothing has: {', '.join(missing)}")
+        return self
+
+    @classmethod
+    def load(cls, path: Path) -> Study:
+        """Read the YAML file.
+
+        Raises:
+            StudyError: it is missing, or says what makes no sense.
+        """
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except (OSError, yaml.YAMLError, ValidationError) as error:
+            raise StudyError(f"{path}: {error}") from None
+
+    def cells(self) -> Iterator[Cell]:
+        """All runs: every setting of one seed before the next seed, so that what is there is paired at any time."""
+        for seed in self.seeds:
+            for setting in self.settings:
+                yield Cell(setting, seed)

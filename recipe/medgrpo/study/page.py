@@ -1,0 +1,74 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The study's part of a page: predictions, effects and verdicts, made from the design and the result files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from recipe.medgrpo.study.design import Cell, Prediction, Study, StudyError
+from recipe.medgrpo.study.intervals import Effect, verdict
+from recipe.medgrpo.study.results import effect_of
+
+BEGIN, END = "<!-- begin: made by python -m recipe.medgrpo.study page -->", "<!-- end -->"
+
+
+def write_page(page: Path, study: Study, results: Mapping[Cell, Mapping[str, Any]]) -> None:
+    """Replace what stands between the page's two marks.
+
+    Raises:
+        StudyError: the page lacks them.
+    """
+    text = page.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or END not in text.split(BEGIN)[1]:
+        raise StudyError(f"{page} needs the line {BEGIN}, and {END} below it")
+    head, rest = text.split(BEGIN)
+    body = "\n".join(section(study, results))
+    page.write_text(f"{head}{BEGIN}\n\n{body}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+
+
+def section(study: Study, results: Mapping[Cell, Mapping[str, Any]]) -> Iterator[str]:
+    """Lines of Markdown."""
+    cells = list(study.cells())
+    yield f"{len(results)} of {len(cells)} cells have run ({len(study.settings)} settings, {len(study.seeds)} seeds)."
+    yield ""
+    for question, text in study.questions.items():
+        yield f"**{question}: {text}**"
+        yield ""
+        yield "| prediction | outcome, difference of | bound | effect, 95% interval | verdict |"
+        yield "| --- | --- | --- | --- | --- |"
+        for one in study.predictions:
+            if one.question == question:
+                yield _line(one, effect_of(study, results, one))
+        yield ""
+    if missing := [cell for cell in cells if cell not in results]:
+        yield f"Missing: {_ranges(study, missing)}."
+        yield ""
+    if results:
+        commits = sorted({result["commit"] for result in results.values()})
+        machines = sorted({result["machine"] for result in results.values()})
+        hours = sum(result["seconds"] for result in results.values()) / 3600
+        yield f"Commits {', '.join(commits)}; {'; '.join(machines)}; {hours:.1f} hours."
+        yield ""
+
+
+def _line(prediction: Prediction, found: Effect | None) -> str:
+    number = "-"
+    if found is not None:
+        number = f"{found.point:+.3f} ({found.wide[0]:+.3f} to {found.wide[1]:+.3f}), {found.seeds} seeds"
+    compared = f"{prediction.outcome}: `{prediction.setting}` - `{prediction.against}`"
+    claim = f"{prediction.claim} ({prediction.expect})"
+    return f"| {claim} | {compared} | {prediction.bound:g} | {number} | {verdict(prediction, found)} |"
+
+
+def _ranges(study: Study, cells: list[Cell]) -> str:
+    parts = []
+    for setting in study.settings:
+        seeds = [str(cell.seed) for cell in cells if cell.setting == setting]
+        if seeds:
+            parts.append(
+                f"`{setting}` ({'all seeds' if len(seeds) == len(study.seeds) else 'seeds ' + ', '.join(seeds)})"
+            )
+    return "; ".join(parts)

@@ -1,0 +1,83 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The result of a cell: what verl's own validation, greedy, said before and after RL. One small file each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from recipe.medgrpo.common.run_folder import read_json, read_jsonl
+from recipe.medgrpo.study.design import Cell, Prediction, Study, StudyError
+from recipe.medgrpo.study.intervals import Effect, effect
+
+RUNNER = "python -m recipe.medgrpo.study run"
+#: Keys of the reward that a result keeps.
+KEPT = ("raw", "parsed", "similarity", "judge", "cut")
+_VALIDATION = re.compile(rf"val-(?:core|aux)/[^/]+/([^/]+/[^/]+)/({'|'.join(KEPT)})/mean@1")
+_TRAINING = ("medgrpo/parse_rate", "medgrpo/zero_std_groups", "medgrpo/sampled_entropy", "actor/grad_norm")
+
+Validation = dict[str, dict[str, float]]
+
+
+def collect(folder: Path, steps: int) -> dict[str, Any]:
+    """Validation before and after, and some figures of the last step, from a run's metrics files.
+
+    Raises:
+        StudyError: the run has no validation at its first or last step.
+    """
+    records = [
+        record
+        for file in sorted(folder.glob("metrics*.jsonl"))
+        for record in read_jsonl(file, RUNNER, cut_tail_allowed=True)
+    ]
+    by_step = {record["step"]: record["data"] for record in records}
+    before, after = (_validation(by_step.get(step, {})) for step in (0, steps))
+    if not before or not after:
+        raise StudyError(
+            f"{folder}: no validation at step {0 if not before else steps}; remove the folder and run again"
+        )
+    last = {name: by_step[steps][name] for name in _TRAINING if by_step[steps].get(name) is not None}
+    return {"before": before, "after": after, "last_step": last}
+
+
+def _validation(data: Mapping[str, float | None]) -> Validation:
+    found: Validation = {}
+    for name, value in data.items():
+        # A key that a task lacks is NaN, which is logged as null.
+        if (match := _VALIDATION.fullmatch(name)) and value is not None:
+            found.setdefault(match[1], {})[match[2]] = round(value, 6)
+    return found
+
+
+def read_results(study: Study, folder: Path) -> dict[Cell, dict[str, Any]]:
+    """The results that are there."""
+    return {cell: read_json(folder / cell.file, RUNNER) for cell in study.cells() if (folder / cell.file).exists()}
+
+
+def outcome(study: Study, name: str, validation: Validation) -> float:
+    """An outcome's value.
+
+    Raises:
+        StudyError: the validation lacks one of its terms.
+    """
+    total = 0.0
+    for term in study.outcomes[name]:
+        try:
+            total += term.weight * validation[term.pair][term.key]
+        except KeyError:
+            raise StudyError(f"outcome {name}: the validation has no {term.key} of {term.pair}") from None
+    return total
+
+
+def effect_of(study: Study, results: Mapping[Cell, Mapping[str, Any]], prediction: Prediction) -> Effect | None:
+    """The difference of a prediction's two arms over the seeds that both have; None without any."""
+    differences = []
+    for seed in study.seeds:
+        arms = [results.get(Cell(name, seed)) for name in (prediction.setting, prediction.against)]
+        if None not in arms:
+            one, other = (outcome(study, prediction.outcome, arm["after"]) for arm in arms)
+            differences.append(one - other)
+    return effect(differences) if differences else None
