@@ -56,6 +56,7 @@ ARROWS = {
         "browse": {"common"},
         "export": {"common"},
         "lmms_eval": {"export"},
+        "study": {"common"},
         "replay": {*low, "evaluation"},
         "report": {*low, "cpu", "trainer", "evaluation", "preflight"},
     },

@@ -25,7 +25,7 @@ class Figures:
 
     Args:
         method, estimator: which.
-        share: of the gradient, by pair (``source/task``): sum of \|A\| times the answer's weight in the loss.
+        share: of the gradient, by pair (``source/task``): sum of |A| times the answer's weight in the loss.
         mean: mean advantage of the pair's answers. A group's mean makes it 0, a batch's mean does not.
         tied: share of the pair's groups whose answers all have the same advantage.
         unparsable: mean advantage of answers that cannot be parsed.
