@@ -4,7 +4,7 @@
 # Stages (STAGES="calibrate rl" runs these alone): a second call skips what is done and resumes what was interrupted.
 # A stage whose settings changed is refused; ACCEPT_CHANGE=1 goes on from its checkpoints all the same.
 # MODEL=... starts from an SFT checkpoint you have, NORMALIZATION=... takes an artifact you have: their stages are left out.
-# DRY_RUN=1 prints the composed configuration and stops.
+# DRY_RUN=1 prints the composed configuration and stops. Settings for fewer and smaller GPUs: docs/install.md.
 set -euo pipefail
 
 DATA=${DATA:-data/medvidbench}                    # folder with train.parquet and val.parquet (data_preprocess.medvidbench)
