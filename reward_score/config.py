@@ -5,13 +5,13 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from reward_score.errors import BadOption
 from reward_score.judge import read_judge
 from reward_score.judge.config import complaints
 from reward_score.normalization.normalizer import Method
-from reward_score.tasks.registry import TASKS
+from reward_score.tasks.registry import TASKS, add_task
 from reward_score.tasks.tag import TagRaw
 from reward_score.tasks.vqa_reward import Share, VQAOptions
 
@@ -19,11 +19,17 @@ FormatOrder = Literal["after", "before", "added"]
 PAPER_TASKS = ("tag", "stg", "vs", "rc")
 
 
-def _task_names(value: Any) -> tuple[str, ...]:
+def _names(value: Any) -> tuple[str, ...]:
     # Lists from a Hydra configuration are sequences of their own type.
-    names = tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(value)
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(value)
+
+
+def _task_names(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    # `extra_tasks` comes before this field, and is missing here if it was refused.
+    extra, names = [*map(add_task, info.data.get("extra_tasks", ()))], _names(value)
     if names == ("all",):
         return tuple(TASKS)
+    names = tuple(dict.fromkeys([*names, *extra]))
     if unknown := set(names) - set(TASKS):
         raise ValueError(f"unknown {sorted(unknown)}; known: {', '.join(TASKS)}, or all")
     return names
@@ -44,6 +50,7 @@ class ScoreConfig(BaseModel):
             encoder.
         judge_norm: ``logistic`` normalizes the judge as every other component, by `normalization`; ``linear`` takes its
             (mean - 1) / 4 as it is.
+        extra_tasks: names of modules that are tasks (docs/write_a_reward.md), rewarded in addition to `reward_tasks`.
         reward_tasks: tasks that rows may have in training, or ``all``; others raise. Default: the paper's.
         format_order: where the format factor f acts. ``after``: f norm(x), so that an unparsable answer is 0 for every
             source; ``before``: norm(f x); ``added``: norm(x) + f. An artifact's percentiles are those of x in any case.
@@ -64,7 +71,8 @@ class ScoreConfig(BaseModel):
     k: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3.0
     caption_mix: Share = 0.5
     judge_norm: Literal["logistic", "linear"] = "logistic"
-    reward_tasks: Annotated[tuple[str, ...], BeforeValidator(_task_names)] = PAPER_TASKS
+    extra_tasks: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    reward_tasks: Annotated[tuple[str, ...], BeforeValidator(_task_names), Field(validate_default=True)] = PAPER_TASKS
     format_order: FormatOrder = "after"
     format_fallback: Share = 0.5
     tag_raw: TagRaw = "union"

@@ -105,6 +105,11 @@ class Rating:
     claim: CaptionPair | None = None
     concise: float = 1.0
 
+    @property
+    def in_range(self) -> bool:
+        """Whether format and raw are in [0, 1] up to rounding; NaN is not."""
+        return all(-1e-6 <= value <= 1 + 1e-6 for value in (self.format, self.raw or 0.0))
+
     def failed(self) -> "Rating":
         """The same answer as one that could not be parsed."""
         parts = dict.fromkeys(self.parts if self.claim is None else (*self.parts, "alignment"), 0.0)

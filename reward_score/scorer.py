@@ -149,6 +149,8 @@ class Scorer:
             rating = task_module(sample.task).rate(sample, self.config.format_fallback, *options.get(sample.task, ()))
         except BadGroundTruth as error:
             raise BadGroundTruth(f"{sample.row}: {error}") from None
+        if not isinstance(rating, Rating) or not rating.in_range:
+            raise RewardError(f"{sample.row}: `rate` of {sample.task} must give a Rating within [0, 1], gave {rating}")
         if rating.raw is not None:
             return rating.failed() if sample.cut else rating
         factor = sample.overlong_factor(self.config.overlong_buffer)

@@ -15,8 +15,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +27,7 @@ from reward_score.errors import BadGroundTruth
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
 PAGES = [*DOCS, REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "recipe/medgrpo/README.md"]
+WRITE_A_REWARD = REPOSITORY / "docs/write_a_reward.md"
 CONFIG = REPOSITORY / "recipe/medgrpo/config"
 OWN = ("data_preprocess", "recipe")
 
@@ -216,8 +217,18 @@ def with_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def own_task(with_files, tmp_path, monkeypatch):
+    """The file of write_a_reward.md in the working folder, as a module that no other test knows."""
+    (tmp_path / "tools.py").write_text(blocks_of(WRITE_A_REWARD)[0])
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    reward_score.TASKS.pop("tools", None)
+    sys.modules.pop("tools", None)
+
+
 @pytest.mark.parametrize("page", [page for page in DOCS if blocks_of(page)], ids=name_of)
-def test_python_runs(page, with_files):
+def test_python_runs(page, own_task):
     """All Python blocks of a page, one after another; a line that ends with `# 0.93...` has that value."""
     names = {"__name__": page.stem}
     for source in blocks_of(page):
@@ -232,19 +243,18 @@ def test_python_runs(page, with_files):
                 assert str(value).startswith(number) if cut else value == pytest.approx(float(number)), node.lineno
 
 
-def test_a_task_is_one_file_and_one_line(monkeypatch):
-    """write_a_reward.md's task scores, resists its own exploits, and can be rewarded like the others."""
-    page = blocks_of(REPOSITORY / "docs/write_a_reward.md")
-    tools = types.ModuleType("my_tools")
-    for block in page:
-        exec(block, tools.__dict__)
-    monkeypatch.setitem(reward_score.TASKS, "tools", tools)
+def test_a_task_is_one_file_and_one_line(own_task):
+    """write_a_reward.md's task scores, and resists its own exploits."""
+    tools = importlib.import_module("tools")
 
     def score(task, answer, reference):
-        return reward_score.compute_score(f"my_set/ward/{task}", answer, reference, reward_tasks=["tag", task])
+        return reward_score.compute_score(f"my_set/ward/{task}", answer, reference, extra_tasks=[task])
 
-    tools.test_tools(score)
-    assert len(tools.EXPLOITS) > 3
+    tests: dict[str, Any] = {}
+    exec(blocks_of(WRITE_A_REWARD)[-1], tests)
+    tests["test_tools"](score)
+    assert len(tests["EXPLOITS"]) > 3
+    assert tools.parse("Hook and grasper") == ["hook", "grasper"]
     assert score("tools", "hook, grasper.", "grasper, hook")["score"] == 1
     assert score("tools", "Grasper and hook", "grasper, hook")["score"] == 0.5
     with pytest.raises(BadGroundTruth, match="my_set/ward/tools: the reference names no instrument"):

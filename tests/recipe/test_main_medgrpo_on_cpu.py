@@ -4,6 +4,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import yaml
 from configuration import composed
 
 import reward_score
-from recipe.medgrpo.main_medgrpo import check_plugin, keep_logs_together
+from recipe.medgrpo.main_medgrpo import check_plugin, keep_logs_together, read_extra_tasks
 from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.normalization import check_normalization
 from recipe.medgrpo.scoring.artifact_check import weights_fingerprint
@@ -58,6 +59,19 @@ def artifact_of(pairs, path, shift=0.0, **more):
             observed[source, task, component] = values
     provenance = reward_score.Provenance(model="m", split="train", decoding="greedy", **more)
     return reward_score.Artifact.from_observations(observed, provenance).save(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "tasks"), [([], ["tag", "stg", "vs", "rc", "ties"]), (["data.tasks=[tag]"], ["tag"])]
+)
+def test_a_task_of_the_users_own_is_read_from_the_data(given, tasks, tmp_path, monkeypatch, request):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    request.addfinalizer(lambda: (reward_score.TASKS.pop("ties"), sys.modules.pop("ties")))
+    (tmp_path / "ties.py").write_text("COMPONENTS = ('raw',)\ndef rate(sample, fallback): ...\n")
+    config = configuration("medgrpo.reward.extra_tasks=[ties]", "medgrpo.reward.artifact=a", *given)
+    read_extra_tasks(config)
+    assert list(config.data.tasks) == tasks
 
 
 @pytest.fixture
