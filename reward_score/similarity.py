@@ -156,7 +156,9 @@ class SentenceEncoder:
             request.vectors.set_result(({}, {}))
             return request.vectors
         with self._lock:
-            if self._worker is None:
+            # A forked process does not have its parent's thread.
+            if self._worker is None or not self._worker.is_alive():
+                self._queue = queue.SimpleQueue()
                 self._worker = threading.Thread(target=self._work, name="encoder", daemon=True)
                 self._worker.start()
         self._queue.put(request)

@@ -4,25 +4,39 @@
 
 import asyncio
 import email.utils
+import json
 import os
+import re
 import time
+import zlib
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
-
-from pydantic import AliasPath, BaseModel, Field, ValidationError
 
 from reward_score.errors import BadOption, JudgeUnavailable
 from reward_score.judge.config import JudgeConfig, check_address
 
 #: Bytes of a reply; a verdict has some hundreds, and memory is not the endpoint's to fill.
 MAX_REPLY = 1 << 20
+#: Bytes that are read of a failure's text.
+_MAX_FAILURE = 1 << 14
 
+_ADDRESS = "check OPENAI_BASE_URL (or `base_url`), the address of the API, which ends in /v1"
 _REMEDIES = {
     401: "the endpoint does not accept the key: set OPENAI_API_KEY",
+    402: "the account has nothing left to pay with: top it up, or set another OPENAI_API_KEY",
     403: "the key may not use this model or endpoint: check its permissions, or set another OPENAI_API_KEY",
-    404: "the endpoint does not know this model or address: check `model`, and OPENAI_BASE_URL (ends in /v1)",
+    404: f"the endpoint does not know this model or address: check `model`, and {_ADDRESS}",
+    405: f"the address takes no such request: {_ADDRESS}",
 }
+# What a refusal of the request is about, and the judge's option that helps. The first that fits counts.
+_OPTIONS = (
+    (r"context (?:length|window|size)|too many tokens|prompt is too long", None),
+    (r"response_format|json_?schema|json_object|guided|structured|grammar", "structured=false"),
+    (r"system['\"\s]*(?:role|message|prompt|turn)|roles? must alternate|role['\"\s:]*system", "system_role=false"),
+    (r"temperature", "temperature to what the model takes, e.g. temperature=1"),
+    (r"max_(?:completion_|new_|output_)?tokens", "max_tokens to what the endpoint takes, e.g. max_tokens=1024"),
+)
 
 
 class Transient(JudgeUnavailable):
@@ -37,25 +51,22 @@ class Refused(JudgeUnavailable):
     """The endpoint will not serve this job until its setup is fixed: wrong key, model or address, no quota."""
 
 
+class NoCompletion(Refused):
+    """A reply with status 200 that is no chat completion."""
+
+
 class Unusable(JudgeUnavailable):
     """The endpoint works, but not for this request."""
 
 
-def _message(name: str) -> Any:
-    return Field(None, validation_alias=AliasPath("choices", 0, "message", name))
+class Completion(NamedTuple):
+    """What counts of a reply's body; `cut` if the model stopped at its token limit."""
 
-
-def _usage(name: str) -> Any:
-    return Field(0, validation_alias=AliasPath("usage", name))
-
-
-class Completion(BaseModel):
-    """What counts of a reply's body; content None if it was no chat completion."""
-
-    content: str | None = _message("content")
-    refusal: str | None = _message("refusal")
-    input_tokens: int = _usage("prompt_tokens")
-    output_tokens: int = _usage("completion_tokens")
+    content: str | None
+    refusal: str | None
+    cut: bool
+    input_tokens: int
+    output_tokens: int
 
 
 def import_openai() -> ModuleType:
@@ -104,65 +115,86 @@ class ChatClient:
                 # LLMJudge tries again, within its deadline and the job's limits.
                 max_retries=0,
                 timeout=config.request_timeout,
-                http_client=openai.DefaultAioHttpClient(limits=limits),
+                http_client=_bounded(openai.DefaultAioHttpClient)(limits=limits),
+                default_headers={"Accept-Encoding": "identity"},
             )
         except httpx2.InvalidURL as error:
             raise BadOption(f"address of the judge (base_url, OPENAI_BASE_URL): {error}") from None
         parts = urlsplit(str(self._client.base_url))
         self.address = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        # Models that reason have another name for the limit; the first refusal tells.
+        self._limit = "max_tokens"
 
     async def complete(self, messages: list[dict[str, str]], extra: dict[str, Any]) -> Completion:
-        """One request, one reply.
+        """One reply, by one request, or by two where the endpoint wants `max_completion_tokens`.
 
         Raises:
             Transient, Refused, Unusable: there is no reply.
         """
-        seconds = self.config.request_timeout
+        limit = self._limit
         try:
-            body = await asyncio.wait_for(self._read_body(messages, extra), seconds)
+            return await self._complete(messages, limit, extra)
+        except Refused as error:
+            if limit == "max_completion_tokens" or "max_completion_tokens" not in str(error):
+                raise
+        self._limit = "max_completion_tokens"
+        return await self._complete(messages, self._limit, extra)
+
+    async def _complete(self, messages: list[dict[str, str]], limit: str, extra: dict[str, Any]) -> Completion:
+        config = self.config
+        try:
+            request = self._client.chat.completions.with_raw_response.create(
+                model=config.model,
+                messages=messages,
+                temperature=config.temperature,
+                **{limit: config.max_tokens},
+                **extra,
+            )
+            reply = await asyncio.wait_for(request, config.request_timeout)
         except self._openai.APIStatusError as error:
             raise self._sorted(error) from None
-        except JudgeUnavailable:
-            raise
         except (TimeoutError, asyncio.TimeoutError):
-            raise Transient(f"{self.address}: no reply within {seconds:g} s") from None
+            raise Transient(f"{self.address}: no reply within {config.request_timeout:g} s") from None
         except Exception as error:
             # All that a transport can raise before and inside a body. Its layers rename a refused
             # connection to a time-out, so the first cause is what counts.
             while error.__cause__ is not None:
                 error = error.__cause__
+            if isinstance(error, Unusable):
+                raise Unusable(f"{self.address}: {error}") from None
             raise Transient(self._clean(f"{self.address}: {type(error).__name__}: {error}")) from None
-        try:
-            return Completion.model_validate_json(body)
-        except ValidationError:
-            return Completion()
+        return self._read(reply.content)
 
-    async def _read_body(self, messages: list[dict[str, str]], extra: dict[str, Any]) -> bytes:
-        config, body = self.config, bytearray()
-        # Streamed, so that an endless body can be cut off.
-        async with self._client.chat.completions.with_streaming_response.create(
-            model=config.model,
-            messages=messages,
-            temperature=config.temperature,
-            max_tokens=config.max_tokens,
-            **extra,
-        ) as response:
-            async for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > MAX_REPLY:
-                    raise Unusable(f"{self.address}: a reply of more than {MAX_REPLY >> 20} MiB")
-        return bytes(body)
+    def _read(self, body: bytes) -> Completion:
+        try:
+            # Bytes, of which json knows the encoding, marked or not.
+            reply = json.loads(body)
+            choice = reply["choices"][0]
+            message = choice["message"]
+            content, refusal = _text(message.get("content")), message.get("refusal")
+        except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+            shown = self._clean(body[:200].decode("utf-8", "replace"))
+            raise NoCompletion(f"{self.address}: the reply is no chat completion: {shown!r}; {_ADDRESS}") from None
+        usage, cut = reply.get("usage"), choice.get("finish_reason") == "length"
+        return Completion(content, refusal, cut, _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
 
     def _sorted(self, error: Any) -> JudgeUnavailable:
-        status = error.status_code
-        text = f"{self.address}: HTTP {status}: {self._clean(str(error))[:300]}"
+        status, headers = error.status_code, error.response.headers
+        said = self._clean(" ".join(error.response.text.split()))
+        text = f"{self.address}: HTTP {status}: {said[:300]}"
+        option = next((option for pattern, option in _OPTIONS if re.search(pattern, said, re.IGNORECASE)), None)
+        if option:
+            text += f"; set the judge's option {option}"
+        if 300 <= status < 400:
+            target = urlsplit(headers.get("location", "")).hostname or "another address"
+            return Refused(f"{text}; it points to {target}, which is not followed: {_ADDRESS}")
         if status == 429 and getattr(error, "code", None) == "insufficient_quota":
-            return Refused(f"{text}. The account has no quota left")
+            return Refused(f"{text}; the account has no quota left")
         if status in (408, 409, 425, 429) or status >= 500:
-            return Transient(text, _retry_after(error.response.headers))
+            return Transient(text, _retry_after(headers))
         if status in _REMEDIES:
-            return Refused(f"{text}. {_REMEDIES[status]}; model {self.config.model!r}")
-        return Unusable(text)
+            return Refused(f"{text}; {_REMEDIES[status]}; model {self.config.model!r}")
+        return Refused(text) if option else Unusable(text)
 
     def _clean(self, text: str) -> str:
         # Endpoints like to quote the key that they refuse.
@@ -170,6 +202,63 @@ class ChatClient:
 
     async def close(self) -> None:
         await self._client.close()
+
+
+def _bounded(client: type) -> type:
+    """An HTTP client that reads no more of any reply than may be needed, and goes where it is told alone."""
+    import httpx2
+
+    class Bounded(client):
+        async def send(self, request: Any, **options: Any) -> Any:
+            response = await super().send(request, **{**options, "stream": True, "follow_redirects": False})
+            try:
+                body = await _read_body(response)
+            finally:
+                await response.aclose()
+            # The body is as it was before any encoding and cutting.
+            dropped = ("content-encoding", "content-length", "transfer-encoding")
+            headers = [(name, value) for name, value in response.headers.items() if name not in dropped]
+            return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
+
+    return Bounded
+
+
+async def _read_body(response: Any) -> bytes:
+    """A reply's body; of a failure the first bytes.
+
+    Raises:
+        Unusable: the reply has more than MAX_REPLY bytes, or an encoding that nobody asked for.
+    """
+    limit = MAX_REPLY if response.is_success else _MAX_FAILURE
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    unpack = zlib.decompressobj(wbits=47) if encoding in ("gzip", "x-gzip", "deflate") else None
+    body = bytearray()
+    try:
+        if unpack is None and encoding not in ("", "identity"):
+            raise Unusable(f"a reply in the encoding {encoding[:40]!r}, which was not asked for")
+        async for chunk in response.aiter_raw():
+            body += unpack.decompress(chunk, limit + 1 - len(body)) if unpack else chunk
+            if len(body) > limit:
+                raise Unusable(f"a reply of more than {MAX_REPLY >> 20} MiB")
+    except (Unusable, zlib.error) as error:
+        if response.is_success:
+            raise Unusable(str(error)) from None
+    return bytes(body[:limit])
+
+
+def _text(content: Any) -> str | None:
+    """A message's text; some endpoints give it in parts, of which those of another type are reasoning."""
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content if part["type"] == "text")
+    if content is not None and not isinstance(content, str):
+        raise TypeError
+    return content
+
+
+def _count(usage: Any, name: str) -> int:
+    """A figure of `usage`, which is for the log alone: 0 where it is none."""
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return value if type(value) is int and 0 <= value < 1 << 32 else 0
 
 
 def _environment_address() -> str | None:
@@ -199,8 +288,14 @@ def _retry_after(headers: Any) -> float:
         try:
             seconds = float(text) * scale
         except ValueError:
-            date = email.utils.parsedate_tz(text)
-            seconds = email.utils.mktime_tz(date) - time.time() if date else -1.0
+            seconds = _seconds_until(text)
         if 0 <= seconds < float("inf"):
             return seconds
     return 0.0
+
+
+def _seconds_until(date: str) -> float:
+    try:
+        return email.utils.parsedate_to_datetime(date).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return -1.0

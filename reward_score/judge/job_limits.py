@@ -55,6 +55,11 @@ class Coordinator:
 
     def __init__(self, config: JudgeConfig) -> None:
         self.config = config
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget what runs, waits and was counted: at the beginning, and in a forked process."""
+        config = self.config
         self._free = config.concurrency
         self._queue: list[_Turn] = []
         self._wake: asyncio.TimerHandle | None = None

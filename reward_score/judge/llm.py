@@ -4,6 +4,7 @@
 
 import asyncio
 import logging
+import os
 import random
 import threading
 import time
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reward_score.errors import BadOption, JudgeUnavailable
 from reward_score.judge import prompt
 from reward_score.judge.cache import VerdictCache, make_key
-from reward_score.judge.client import ChatClient, Completion, Refused, Transient, Unusable, import_openai
+from reward_score.judge.client import ChatClient, Completion, NoCompletion, Refused, Transient, Unusable, import_openai
 from reward_score.judge.config import JudgeConfig
 from reward_score.judge.job_limits import Coordinator, Limiter, NoPermission
 from reward_score.judge.usage import Tally
@@ -35,6 +36,9 @@ PROBE = CaptionPair("The grasper retracts the gallbladder.", "A grasper lifts th
 
 # Reentrant: garbage that is collected in the call closes clients, and that needs the loop too.
 _starting = threading.RLock()
+_judges: "weakref.WeakSet[LLMJudge]" = weakref.WeakSet()
+# What a forked process must neither use nor close: connections that are its parent's.
+_inherited: list[Any] = []
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -50,6 +54,20 @@ def _start_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name=_THREAD, daemon=True).start()
     return loop
+
+
+def _after_fork() -> None:
+    """In a forked process: its parent's threads are not there, and who waited for them would wait for ever."""
+    global _starting
+    _starting = threading.RLock()
+    if _start_loop.cache_info().currsize:
+        _inherited.append(_start_loop())
+        _start_loop.cache_clear()
+    for judge in list(_judges):
+        judge.start_anew()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _submit(work: Coroutine[Any, Any, _T]) -> "Future[_T]":
@@ -91,14 +109,29 @@ class LLMJudge:
     def __init__(self, config: JudgeConfig, limiter: Limiter | None = None) -> None:
         self.config, self.name = config, config.name
         self.prompt = prompt.version(config.rubric, config.system_role)
-        self.cache = VerdictCache(config.cache)
         self.limiter = limiter if limiter is not None else Coordinator(config)
         self._parameters = {"temperature": config.temperature, "max_tokens": config.max_tokens}
         self._extra = {"response_format": prompt.RESPONSE_FORMAT} if config.structured else {}
+        self._start()
+        _judges.add(self)
+
+    def _start(self) -> None:
+        """All that belongs to one process alone, and to the loop in it."""
+        self.cache = VerdictCache(self.config.cache)
         self._client: ChatClient | None = None
+        self._closing: weakref.finalize | None = None
         # Both belong to the judge's loop. Who waits for a slot does not yet wait for the limiter, where time runs out.
         self._running: dict[bytes, asyncio.Task[Verdict | JudgeUnavailable]] = {}
-        self._slots = asyncio.Semaphore(4 * config.concurrency)
+        self._slots = asyncio.Semaphore(4 * self.config.concurrency)
+
+    def start_anew(self) -> None:
+        """Begin again in a forked process, with connections of its own."""
+        if self._closing is not None:
+            self._closing.detach()
+        _inherited.append((self._client, self.cache, self._running))
+        if isinstance(self.limiter, Coordinator):
+            self.limiter.start_anew()
+        self._start()
 
     def judge(self, pairs: Sequence[CaptionPair]) -> list[Verdict]:
         """One verdict per pair, in order.
@@ -192,7 +225,7 @@ class LLMJudge:
         await asyncio.to_thread(import_openai)
         if self._client is None:
             self._client = ChatClient(self.config)
-            weakref.finalize(self, _close, self._client)
+            self._closing = weakref.finalize(self, _close, self._client)
 
     def _messages(self, pair: CaptionPair, again: bool = False) -> list[dict[str, str]]:
         return prompt.messages(pair, self.config.rubric, self.config.system_role, again)
@@ -201,13 +234,15 @@ class LLMJudge:
         """Ask, and ask once more if the reply cannot be used."""
         reason = None
         for again in (False, True):
-            completion = await self._request(self._messages(pair, again), question)
-            question.tally.input_tokens += completion.input_tokens
-            question.tally.output_tokens += completion.output_tokens
             try:
-                return prompt.read_reply(completion.content, completion.refusal)
-            except prompt.BadReply as error:
+                reply = await self._request(self._messages(pair, again), question)
+                question.tally.input_tokens += reply.input_tokens
+                question.tally.output_tokens += reply.output_tokens
+                return prompt.read_reply(reply.content, reply.refusal, reply.cut, pair)
+            except (prompt.BadReply, NoCompletion) as error:
                 reason = error
+        if isinstance(reason, NoCompletion):
+            raise reason
         raise Unusable(f"no usable reply, asked twice: {reason}")
 
     async def _request(self, messages: list[dict[str, str]], question: _Question) -> Completion:

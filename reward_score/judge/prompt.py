@@ -14,8 +14,9 @@ object of five whole numbers, never by searching a text that might quote the can
 
 import hashlib
 import json
+import re
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
@@ -55,6 +56,12 @@ _AGAIN = (
 )
 
 
+# Where the reasoning ends that a model puts before its verdict, if its server leaves it in the text.
+_REASONING_ENDS = ("</think>", "</thinking>", "</thought>", "</reasoning>", "[/THINK]", "<|channel|>final<|message|>")
+_FENCE = re.compile(r"```\w*\s*(.*?)\s*```", re.DOTALL)
+_NO_CAPTIONS = CaptionPair("", "")
+
+
 class BadReply(ValueError):
     """The judge's reply is no verdict; the message says why, without quoting captions."""
 
@@ -81,8 +88,16 @@ def messages(pair: CaptionPair, rubric: Rubric, system_role: bool = True, again:
     return [{"role": "system", "content": instructions}, {"role": "user", "content": data}]
 
 
-def read_reply(content: str | None, refusal: str | None = None) -> Verdict:
+def read_reply(
+    content: str | None, refusal: str | None = None, cut: bool = False, pair: CaptionPair = _NO_CAPTIONS
+) -> Verdict:
     """The verdict in a judge's reply.
+
+    Args:
+        content, refusal: of the reply.
+        cut: whether the model stopped at its token limit.
+        pair: what was asked about. Reasoning before the verdict is left out, unless a caption holds its end mark: a
+            model that repeats such a caption would seem to have given the verdict in it.
 
     Raises:
         BadReply: a refusal, no text, or anything but the JSON object that was asked for.
@@ -90,15 +105,29 @@ def read_reply(content: str | None, refusal: str | None = None) -> Verdict:
     if refusal:
         raise BadReply("the judge refused to answer")
     text = (content or "").strip()
-    if not text:
-        raise BadReply("the reply is empty")
+    for mark in _REASONING_ENDS:
+        if not cut and not any(mark in caption for caption in pair):
+            text = text.rpartition(mark)[2].strip()
     # Open models without structured output wrap JSON in a code fence, which carries no content of its own.
-    if text.startswith("```") and text.endswith("```"):
-        text = text.strip("`").removeprefix("json").strip()
+    if fenced := _FENCE.fullmatch(text):
+        text = fenced[1]
     try:
-        reply = Reply.model_validate_json(text)
+        return Verdict(**Reply.model_validate(json.loads(text, object_pairs_hook=_distinct)).model_dump())
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"]))[:40]
-        raise BadReply(f"the reply is no verdict ({place + ': ' if place else ''}{first['msg'][:80]})") from None
-    return Verdict(**reply.model_dump())
+        reason = f"the reply is no verdict ({place + ': ' if place else ''}{first['msg'][:80]})"
+    except (ValueError, RecursionError) as error:
+        reason = f"the reply is no verdict ({str(error)[:80]})" if text else "the reply is empty"
+    if cut:
+        reason = (
+            "the model stopped at its token limit before its verdict was complete: raise the judge's option max_tokens "
+            "(a model that reasons needs some thousands, or its reasoning switched off)"
+        )
+    raise BadReply(reason)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(content := dict(pairs)) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return content

@@ -91,6 +91,8 @@ def test_a_fault_that_passes_costs_a_request_and_no_verdict(name, server, make):
 
 LASTING = {
     "401": (status(401), "OPENAI_API_KEY", 1),
+    "402": (status(402, message="Insufficient Balance"), "Insufficient Balance.*nothing left to pay", 1),
+    "405": (status(405), "OPENAI_BASE_URL", 1),
     "403": (status(403), "permissions", 1),
     "404 model": (status(404, message="The model does not exist"), "does not exist.*`model`", 1),
     "400": (status(400, message="content filter"), "content filter", 1),
@@ -126,7 +128,7 @@ def test_a_fault_that_lasts_is_an_error_within_the_deadline(name, server, make, 
 def test_connection_refused(make):
     with JudgeServer() as gone:
         url = gone.url
-    result, seconds = ask(make(base_url=url))
+    result, seconds = ask(make(base_url=url, deadline=1.0))
     assert isinstance(result, JudgeUnavailable) and "connect" in str(result).lower()
     assert seconds < 1 + SLACK
 
@@ -156,8 +158,10 @@ def test_retry_after_is_honoured(server, make):
 
 
 def test_nonsense_in_retry_after_is_ignored(server, make):
-    server.script = [status(429, {"Retry-After": text}) for text in ("soon", "-5", "nan", "")] + [verdict(3)]
-    assert ask(make())[0].mean == 3
+    dates = ("Sat, 01 Jan 99999 00:00:00 GMT", "Mon, 31 Dec 9999 23:59:59 -2359", "Sat, 99 Jan 2026 00:00:00 GMT")
+    texts = ("soon", "-5", "nan", "inf", "1e999", "", "0" * 4000, *dates)
+    server.script = [status(429, {"Retry-After": text}) for text in texts] + [verdict(3)]
+    assert ask(make(max_backoff=0.05))[0].mean == 3
 
 
 def test_the_key_is_in_no_message_log_or_cache(server, make, key, tmp_path, caplog):
