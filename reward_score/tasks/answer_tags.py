@@ -17,6 +17,7 @@ _FORMS = {
     "nothink": (re.compile(r"\s*<answer>.*?</answer>", re.DOTALL), "</answer>"),
     "think_after": (re.compile(r"\s*<answer>.*?</answer>\s*<think>.*?</think>", re.DOTALL), "</think>"),
 }
+_TAG = re.compile(r"<\s{0,3}(/?)\s{0,3}(answer|think)\s{0,3}>", re.IGNORECASE)
 _WORD = re.compile(r"<answer>\s*(\w+)\s*</answer>")
 
 
@@ -62,15 +63,16 @@ def answer_word(text: str) -> str | None:
 
 def offered(text: str) -> list[str]:
     """The answers that a lenient reader finds: what all answer tags hold, empty ones left out, otherwise all but the
-    reasoning. Several are a hedge unless they agree."""
+    reasoning. Several are a hedge unless they agree. Tags may be in capitals, and the first one may be missing."""
+    text = _TAG.sub(lambda tag: f"<{tag[1]}{tag[2].lower()}>", text)
     if OPEN in text:
         contents = (part.partition(CLOSE)[0].strip() for part in text.split(OPEN)[1:])
         return [content for content in contents if content]
     head, opened, rest = text.partition("<think>")
-    if not opened:
-        return [text.rpartition("</think>")[2].strip()]
     # Reasoning that never ends holds no answer.
-    return [(head + (rest.rpartition("</think>")[2] if "</think>" in rest else "")).strip()]
+    after = rest.rpartition("</think>")[2] if "</think>" in rest else ""
+    answer = head + after if opened else text.rpartition("</think>")[2]
+    return [next((part.strip() for part in answer.split(CLOSE) if part.strip()), "")]
 
 
 def reasoning(text: str) -> str:

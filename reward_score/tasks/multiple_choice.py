@@ -3,8 +3,9 @@
 """MCQ, multiple choice: which letter?
 
 Accuracy, strict: Med-R1's reward to the letter. The first pair of answer tags on one line holds exactly the right
-letter, capital; without such tags the whole answer is that letter. Lenient, for evaluation: also "C) CT", "(c)", "the
-answer is C", or the text of exactly one option; an answer that marks several letters has chosen none.
+letter, capital; without such tags the whole answer is that letter. Lenient, for evaluation: also "C) CT", "(c)", "[C]",
+a formula's box, "the answer is C", "I choose C", or the text of exactly one option; an answer that marks several
+letters has chosen none.
 """
 
 import json
@@ -14,13 +15,19 @@ from functools import lru_cache
 from reward_score.errors import BadGroundTruth
 from reward_score.sample import Rating, Sample
 from reward_score.tasks import answer_tags
+from reward_score.tasks.open_answer import one_form
 from reward_score.tasks.vqa_reward import DEFAULT, VQAOptions, gold, rate_tagged
 
 COMPONENTS = ()
 
 _LETTER = re.compile(r"[A-Z]")
 _EMPHASIS = re.compile(r"[*`]")
-_LEADING = re.compile(r"\(?([A-Za-z])(?:$|\)|[.:](?:\s|$|(?=[A-Za-z])))")
+# What formulas and vision models put around an answer: its content is what counts.
+_COMMAND = re.compile(r"\\([A-Za-z]{2,9})\s{0,3}\{([^{}]*)\}")
+_BOX = re.compile(r"<\|(?:begin|end)_of_box\|>|\$|\\(?=[()\[\]])")
+_WRAPPED = re.compile(r"(?<!\w)[\[{<\"'“‘«【「_]{1,3}\s{0,3}([A-Za-z])[.)]?\s{0,3}[\]}>\"'”’»】」_]{1,3}(?!\w)")
+_BULLET = re.compile(r"[\s#>•-]*")
+_LEADING = re.compile(r"\(?([A-Za-z])(?:$|\)|[!。]|\s{1,3}-\s|[.:](?:\s|$|(?=[A-Za-z])))")
 # A letter that stands as an item: at the start, after a separator or a conjunction, and followed by ")", "." or ":", or
 # by the next separator, conjunction or the end. Or one of a pair: "both A and C".
 _MARKED = re.compile(
@@ -30,9 +37,14 @@ _MARKED = re.compile(
 )
 # "A", "I" and small letters may be words: "the answer is a scan".
 _CHOSEN = r"\(?([B-HJ-Z]\b(?!-)|[A-Za-z]\b(?!-)(?!\s(?!because\b|as\b|since\b|due\b|or\b|and\b)[A-Za-z]))"
+_NAMED = r"(?i:answer|choice|option)"
 _STATED = re.compile(
-    rf"\b(?i:answer|choice|option)(?:(?i:\s+is)?\s*:|(?i:\s+is))\s{{0,3}}{_CHOSEN}"
-    r"|\b(?i:answer|choice|option)\s{1,3}\(?([A-Za-z])\b(?!-)(?!\s[A-Za-z])"
+    rf"\b{_NAMED}[\"']?\s{{0,3}}(?:(?i:is|(?:would|should|must) be)\b\s{{0,3}}[:=]?|[:=→]|->?\s)\s{{0,3}}"
+    rf"(?:(?i:(?:the )?(?:option|choice|letter)):?\s{{1,3}})?{_CHOSEN}"
+    rf"|\b{_NAMED}\s{{1,3}}\(?([A-Za-z])\b(?!-)(?!\s[A-Za-z])"
+    rf"|\b(?i:choose|select|pick|go with)\s{{1,3}}(?:{_NAMED}\s{{1,3}})?{_CHOSEN}"
+    rf"|(?:^|[.,;:\n]\s{{0,3}}|\b{_NAMED}\s{{1,3}})"
+    rf"\(?([A-Z])\)?\s{{1,3}}is\s{{1,3}}(?:the\s)?(?i:correct|right|best)\b"
 )
 _MANY = 26
 
@@ -54,18 +66,33 @@ def read_options(text: str) -> tuple[str, ...]:
 def lenient(text: str, options: tuple[str, ...] = ()) -> str | None:
     """The letter that a reader of good will takes from an answer, in capitals; None if there is none, or several."""
     texts = [_bare(option) for option in options]
-    read = {_read(answer, texts) for answer in answer_tags.offered(text)}
+    read = {_read(answer, texts) for answer in answer_tags.offered(one_form(text))}
     return read.pop() if len(read) == 1 else None
 
 
+def _undressed(text: str) -> str:
+    """A text without emphasis and formulas; a letter within marks of any kind stands in parentheses."""
+    text = _BOX.sub(lambda found: "" if found[0] == "\\" else " ", _EMPHASIS.sub("", text))
+    # Twice, for a command within a box.
+    for _ in range(2):
+        text = _COMMAND.sub(_content, text)
+    return _WRAPPED.sub(r"(\1)", text).strip()
+
+
+def _content(command: re.Match) -> str:
+    content = command[2].strip(" ()")
+    # On a line of its own, so that two boxes are two answers.
+    return f"\n({content})\n" if command[1] == "boxed" and len(content) == 1 else command[2]
+
+
 def _bare(text: str) -> str:
-    return _EMPHASIS.sub("", text).strip().rstrip(".").lower()
+    return _undressed(one_form(text)).rstrip(".").lower()
 
 
 def _read(answer: str, texts: list[str]) -> str | None:
     """The letter that one answer means, given the options' bare texts."""
-    answer = _EMPHASIS.sub("", answer).strip()
-    leading = _LEADING.match(answer)
+    answer = _undressed(answer)
+    leading = _LEADING.match(answer, _BULLET.match(answer).end())
     letter = leading[1].upper() if leading else None
     place = ord(letter) - ord("A") if letter else _MANY
     # Before marks are counted, since an option's text may hold what looks like one: "B. C. difficile".
@@ -77,7 +104,7 @@ def _read(answer: str, texts: list[str]) -> str | None:
     if stated := _STATED.search(answer):
         # What comes before the statement weighs the options.
         answer = answer[stated.start() :]
-        marked = {(one or other).upper() for one, other in _STATED.findall(answer)}
+        marked = {letter.upper() for found in _STATED.findall(answer) for letter in found if letter}
     marked |= {mark[-1].upper() for mark in _MARKED.findall(answer)}
     if marked:
         return marked.pop() if len(marked) == 1 else None

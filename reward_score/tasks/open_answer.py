@@ -4,11 +4,13 @@
 
 What counts is the content of the first answer tags on one line, otherwise the whole answer. Yes/no: right only if
 exactly one of the two words occurs and is the reference (MedEvalKit's rule). Other texts: equal to the reference apart
-from case, punctuation and spaces; signs next to a number count. Lenient, for evaluation: all answer tags that are not
-empty, which must agree, otherwise all but the reasoning; a text is right if it holds the reference as whole words.
+from case, punctuation, spaces and Unicode form; signs next to a number count. Lenient, for evaluation: all answer tags
+that are not empty, which must agree, otherwise all but the reasoning; a text is right if it holds the reference as
+whole words.
 """
 
 import re
+import unicodedata
 
 from reward_score.errors import BadGroundTruth
 from reward_score.sample import Rating, Sample
@@ -17,12 +19,24 @@ from reward_score.tasks.vqa_reward import DEFAULT, VQAOptions, gold, rate_tagged
 
 COMPONENTS = ()
 
+# Above a digit a figure is a power, which its plain form would not be: 10³ is not 103.
+_RAISED = re.compile(r"(?<=[^\W\d_])[⁰¹²³⁴⁵⁶⁷⁸⁹]+|[₀-₉]+|[^⁰¹²³⁴⁵⁶⁷⁸⁹₀-₉½⅓⅔¼¾⅛⅜⅝⅞]+")
+_SIGNS = str.maketrans({"≤": "<=", "≥": ">=", **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")})
 # ">50%" is neither "50%" nor "<50%"; a hyphen within a word or between numbers is no sign.
-_WORDS = re.compile(r"(?:[<>≤≥]=?\s{0,3}|(?<![\w)%])[+-])?\d\w*(?:\.\d+)*(?:\s{0,3}%|\+(?!\w))?|\w+")
+_WORDS = re.compile(r"(?:[<>]=?\s{0,3}|(?<![\w)%])[+-])?\d\w*(?:\.\d+)*(?:\s{0,3}%|\+(?!\w))?|\w+")
+
+
+def one_form(text: str) -> str:
+    """A text in one of the ways in which Unicode can spell it: accents, wide letters, dashes, minus signs, invisible
+    marks."""
+    if text.isascii():
+        return text
+    text = "".join(character for character in text if unicodedata.category(character) != "Cf")
+    return _RAISED.sub(lambda part: unicodedata.normalize("NFKC", part[0]), text).translate(_SIGNS)
 
 
 def _words(text: str) -> list[str]:
-    return [re.sub(r"\s+", "", word) for word in _WORDS.findall(text.lower())]
+    return [re.sub(r"\s+", "", word) for word in _WORDS.findall(one_form(text).casefold())]
 
 
 def right(answer: str, reference: str, lenient: bool = False) -> bool:

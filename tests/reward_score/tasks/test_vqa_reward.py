@@ -4,6 +4,7 @@
 
 import json
 import math
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -191,6 +192,37 @@ def test_alignment_by_an_llm_has_its_own_question_and_the_jobs_limits():
         ("A) MRI would be darker. The answer is C) CT.", "C"),
         ("<answer></answer><answer>C</answer>", "C"),
         ("<answer>C</answer><answer>c) CT</answer>", "C"),
+        ("\\boxed{C}", "C"),
+        ("<answer>\\boxed{C}</answer>", "C"),
+        ("The answer is $\\boxed{\\text{C}}$.", "C"),
+        ("\\boxed{CT}", "C"),
+        ("\\boxed{C) CT}", "C"),
+        ("\\(C\\)", "C"),
+        ("<|begin_of_box|>C<|end_of_box|>", "C"),
+        ("[C]", "C"),
+        ("{C}", "C"),
+        ('"C"', "C"),
+        ("“C”", "C"),
+        ("__C__", "C"),
+        ("Ｃ）CT", "C"),
+        ("C</answer>", "C"),
+        ("</answer>C", "C"),
+        ("<Answer>C</Answer>", "C"),
+        ("<THINK>A)</THINK>< ANSWER >C</ ANSWER >", "C"),
+        ("<think>A)</think>C</answer>", "C"),
+        ("C - CT", "C"),
+        ("### C", "C"),
+        ("C!", "C"),
+        ('{"answer": "C"}', "C"),
+        ("Answer - C", "C"),
+        ("The answer should be option C.", "C"),
+        ("I would go with option C.", "C"),
+        ("C is the correct answer.", "C"),
+        ("A is incorrect; C is correct", "C"),
+        ("Vitamin C is best", None),
+        ("I choose a scan", None),
+        ('type "A" influenza', None),
+        ("Crohn's 'C' disease's", None),
         # Several letters are no choice.
         ("<answer>C</answer><answer>A</answer>", None),
         ("<answer>A</answer><answer>C</answer>", None),
@@ -202,6 +234,10 @@ def test_alignment_by_an_llm_has_its_own_question_and_the_jobs_limits():
         ("a) or c)", None),
         ("A or C", None),
         ("A/C", None),
+        ("\\boxed{A} \\boxed{C}", None),
+        ("[A] or [C]", None),
+        ('"A", "C"', None),
+        ("I choose A or C", None),
         ("Both A and C", None),
         ("It could be A) or C)", None),
         ("(A), (C)", None),
@@ -229,6 +265,8 @@ def test_lenient_extraction(text, letter):
         ("B. C. difficile", ("E. coli", "C. difficile"), "B"),
         ("B) vitamins A and D", ("vitamin K", "Vitamins A and D"), "B"),
         ("vitamins A and D", ("vitamin K", "Vitamins A and D"), "B"),
+        (unicodedata.normalize("NFD", "Ménétrier disease"), ("Crohn disease", "Ménétrier disease"), "B"),
+        ("It is \\text{T}_{2} weighted", ("\\text{T}_{1} weighted", "\\text{T}_{2} weighted"), "B"),
         ("It is **HLA-B*27**", ("HLA-A*02", "HLA-B*27"), "B"),
     ],
 )
@@ -273,6 +311,37 @@ def test_a_hedge_is_leniently_wrong_whatever_the_reward_says(answer, accuracy):
 def test_short_answers(answer, truth, accuracy, more, task):
     found = vqa(answer, truth, task, extra=None)
     assert (found["accuracy"], found["accuracy_lenient"]) == (accuracy, more)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (unicodedata.normalize("NFC", "Ménétrier disease"), unicodedata.normalize("NFD", "Ménétrier disease")),
+        ("\ufb01broma", "fibroma"),
+        ("left\u00a0kidney", "left kidney"),
+        ("co\u00adlon", "colon"),
+        ("\ufeffcolon", "colon"),
+        ("\u22125", "-5"),
+        ("\u22655", ">=5"),
+        ("\uff1e50\uff05", ">50%"),
+        ("5\u201310", "5-10"),
+        ("3 \u00b5g", "3 \u03bcg"),
+        ("cm\u00b2", "cm2"),
+        ("H\u2082O", "H2O"),
+        ("STRASSE", "stra\u00dfe"),
+    ],
+)
+def test_an_open_answer_is_right_in_any_unicode_form(one, other):
+    for answer, truth in ((one, other), (other, one)):
+        found = vqa(f"<answer>{answer}</answer>", truth, "open", extra=None)
+        assert (found["accuracy"], found["accuracy_lenient"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth"), [("10\u00b3", "103"), ("1\u00bd", "11/2"), ("\u22125", "5"), ("<5", "\u22655")]
+)
+def test_forms_that_mean_something_else_stay_apart(answer, truth):
+    assert vqa(answer, truth, "open", extra=None)["score"] == vqa(truth, answer, "open", extra=None)["score"] == 0
 
 
 @given(st.text(max_size=60))
