@@ -13,5 +13,11 @@ def write_json(path: str | os.PathLike, content: Any) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    return partial.replace(path)
+    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    try:
+        # What UTF-8 cannot hold is half a surrogate pair, and its escape is JSON's too.
+        partial.write_bytes(text.encode("utf-8", "backslashreplace"))
+        return partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

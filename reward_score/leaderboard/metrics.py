@@ -10,17 +10,24 @@ judge's VS and RC are plain means over the judged captions, which those with an 
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reward_score.errors import BadGroundTruth, JudgeUnavailable
 from reward_score.ground_truth import read_fps
 from reward_score.judge import DIMENSIONS, Judge, Verdict
-from reward_score.leaderboard.submission import Record, merge, predictions_of, qa_type_mismatches, read_json
-from reward_score.sample import CaptionPair
+from reward_score.leaderboard.submission import (
+    Record,
+    id_mismatches,
+    merge,
+    predictions_of,
+    qa_type_mismatches,
+    read_json,
+)
+from reward_score.sample import CaptionPair, make_sample
 from reward_score.similarity import Encoder, SentenceEncoder
 from reward_score.tasks import dvc, nap, stg, tag
-from reward_score.tasks.registry import TASKS
+from reward_score.tasks.registry import TASKS, add_task
 
 METRIC_NAMES = ("TAG_mIoU@0.3", "TAG_mIoU@0.5", "STG_mIoU", "DVC_F1", "NAP_acc", "SA_acc", "CVS_acc")
 JUDGED_TASKS = ("dvc", "vs", "rc")
@@ -39,6 +46,7 @@ class LeaderboardResult:
         unjudged: task to the number of captions that the judge gave no verdict on, which are left out.
         ignored: indices of records whose qa_type is none of the benchmark's.
         mismatched: indices at which the predictions file names another qa_type, which is only a warning.
+        misplaced: likewise another id, with the file's id and the record's.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -48,6 +56,7 @@ class LeaderboardResult:
     unjudged: dict[str, int] = field(default_factory=dict)
     ignored: list[int] = field(default_factory=list)
     mismatched: list[int] = field(default_factory=list)
+    misplaced: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -67,6 +76,7 @@ def score_files(
     ground_truth_path: str | os.PathLike,
     judge: Judge | None = None,
     encoder: Encoder | None = None,
+    extra_tasks: Sequence[str] = (),
 ) -> LeaderboardResult:
     """Score a submission or results file against a MedVidBench ground-truth file; merged by position.
 
@@ -75,19 +85,45 @@ def score_files(
         ground_truth_path: JSON array of records with answers and ``struc_info``.
         judge: if given, captions are judged too.
         encoder: for NAP's nearest label; default all-MiniLM-L6-v2, loaded only when needed.
+        extra_tasks: modules as in `ScoreConfig`; a qa_type that is a task's name gets the mean of its raw score.
 
     Raises:
         BadSubmission: a file cannot be read, or the files do not fit together.
         BadGroundTruth: a record's reference breaks the official code; the message names file and record.
     """
     content, ground_truth = read_json(predictions_path), read_json(ground_truth_path)
-    records = merge(predictions_of(content, str(predictions_path)), ground_truth, str(ground_truth_path))
+    own = {add_task(name) for name in extra_tasks}
+    records = merge(predictions_of(content, str(predictions_path)), ground_truth, str(ground_truth_path), own)
     try:
         result = score_records(records, judge, encoder)
+        for task in sorted(own):
+            _score_extra(task, records, result)
     except BadGroundTruth as error:
         raise BadGroundTruth(f"{ground_truth_path}: {error}") from None
     result.mismatched = qa_type_mismatches(content, ground_truth)
+    result.misplaced = id_mismatches(content, ground_truth)
     return result
+
+
+def _score_extra(task: str, records: Sequence[Record], result: LeaderboardResult) -> None:
+    """Add the mean raw score of a task of the user's own; a task of captions alone has none."""
+    values = []
+    for position, record in enumerate(records):
+        if record.task == task:
+            where = f"record {record.index} ({record.source}, {task})"
+            extra = {"struc_info": record.struc_info or None, "fps": record.fps, "question": record.question}
+            sample = make_sample(f"benchmark/source/{task}", record.prediction, record.answer, extra)
+            try:
+                raw = TASKS[task].rate(replace(sample, source=record.source, row=where), 0.5).raw
+            except BadGroundTruth as error:
+                raise BadGroundTruth(f"{where}: {error}") from None
+            result.records[position]["raw"] = raw
+            values.append(raw)
+    scored = [value for value in values if value is not None]
+    if scored:
+        result.metrics[f"{task.upper()}_raw"] = _mean(scored)
+    if values:
+        result.counts[task] = {"records": len(values), "scored": len(scored)}
 
 
 def score_records(

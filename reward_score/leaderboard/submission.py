@@ -4,7 +4,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,13 +66,15 @@ class Record:
     fps: Any
 
 
-def task_of_qa_type(qa_type: Any) -> str | None:
-    """Task of a qa_type, e.g. ``dense_captioning_gpt`` to ``dvc``; None if unknown.
+def task_of_qa_type(qa_type: Any, extra_tasks: Collection[str] = ()) -> str | None:
+    """Task of a qa_type, e.g. ``dense_captioning_gpt`` to ``dvc``; None if unknown. Extra tasks have their own name.
 
     Names are compared without regard to case. Like in the official evaluators, a name that is none of the benchmark's
     but contains ``tal`` is TAG and one that contains ``stg`` is STG; the other tasks have no such aliases.
     """
     name = qa_type.lower() if isinstance(qa_type, str) else ""
+    if name in extra_tasks:
+        return name
     known = _QA_TASKS.get(name) or _QA_TASKS.get(name.removesuffix("_gpt").removesuffix("_gemini"))
     return known or next((_QA_TASKS[alias] for alias in ("tal", "stg") if alias in name), None)
 
@@ -103,14 +105,33 @@ class _Item(BaseModel):
             raise BadSubmission(f"{where}: {complaints(error)}") from None
 
 
+# First bytes of files that are often taken for a JSON file, and what to do.
+_NO_JSON = (
+    (b"\x1f\x8b", "it is packed by gzip; unpack it"),
+    (b"PK\x03\x04", "it is a zip archive; unpack it"),
+    (b"version https://git-lfs", "it is the pointer of Git LFS in place of the file; fetch it with git lfs pull"),
+    (b"<", "it is a web page in place of the file; download it again"),
+    (b"PAR1", "it is a Parquet file"),
+)
+
+
 def read_json(path: str | os.PathLike) -> Any:
-    """Content of a JSON file."""
+    """Content of a JSON file in any encoding that JSON has, marked or not; one value a line is read as their list."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        content = Path(path).read_bytes()
     except OSError as error:
         raise BadSubmission(f"cannot read {path}: {error.strerror}") from None
+    try:
+        return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise BadSubmission(f"{path} is no JSON file: {error}") from None
+        reason = next((said for start, said in _NO_JSON if content.lstrip().startswith(start)), str(error))
+    lines = [line for line in content.splitlines() if line.strip()]
+    try:
+        if len(lines) > 1 and all(line.startswith((b"{", b"\xef\xbb\xbf{")) for line in lines):
+            return list(map(json.loads, lines))
+    except (ValueError, RecursionError) as error:
+        reason = f"as lines of JSON: {error}"
+    raise BadSubmission(f"{path} is no JSON file: {reason}")
 
 
 def _rows(content: Any, name: str) -> list[Any]:
@@ -154,6 +175,16 @@ def qa_type_mismatches(content: Any, ground_truth: Sequence[Mapping[str, Any]]) 
     return [i for i, (row, item) in enumerate(pairs) if row.get("qa_type", item.get("qa_type")) != item.get("qa_type")]
 
 
+def id_mismatches(content: Any, ground_truth: Sequence[Mapping[str, Any]]) -> dict[int, tuple[str, str]]:
+    """Position to the predictions' id and the record's, where they differ and both have one."""
+    found = {}
+    for i, (row, item) in enumerate(zip(_rows(content, "predictions"), ground_truth, strict=False)):
+        said, known = row.get("id"), _ids(_Item.read(item, f"record {i}"))
+        if said not in (None, "") and known and str(said) not in known:
+            found[i] = str(said), known[0]
+    return found
+
+
 def require_records(content: Any, name: str = "the ground truth") -> list[dict[str, Any]]:
     """A ground-truth or test file's records; `name` is the file's."""
     if not isinstance(content, list):
@@ -164,7 +195,9 @@ def require_records(content: Any, name: str = "the ground truth") -> list[dict[s
     return content
 
 
-def merge(predictions: Sequence[str], ground_truth: Any, name: str = "the ground truth") -> list[Record]:
+def merge(
+    predictions: Sequence[str], ground_truth: Any, name: str = "the ground truth", extra_tasks: Collection[str] = ()
+) -> list[Record]:
     """Records by array position, as the leaderboard merges them; ids are not used. `name` is the ground truth's file.
 
     Raises:
@@ -177,10 +210,11 @@ def merge(predictions: Sequence[str], ground_truth: Any, name: str = "the ground
             f"{len(predictions)} predictions for {len(items)} records of {name}; both files must have the same items "
             "in the same order"
         )
-    return [_record(i, text, _Item.read(items[i], f"{name}: record {i}")) for i, text in enumerate(predictions)]
+    read = (_Item.read(item, f"{name}: record {i}") for i, item in enumerate(items))
+    return [_record(i, text, item, extra_tasks) for i, (text, item) in enumerate(zip(predictions, read, strict=True))]
 
 
-def _record(index: int, prediction: str, item: _Item) -> Record:
+def _record(index: int, prediction: str, item: _Item, extra_tasks: Collection[str]) -> Record:
     question, answer = item.question or "", item.answer or ""
     for turn in item.conversations or ():
         if turn.role in ("human", "user"):
@@ -190,7 +224,7 @@ def _record(index: int, prediction: str, item: _Item) -> Record:
     named = item.data_source if item.data_source != "Unknown" else None
     return Record(
         index=index,
-        task=task_of_qa_type(item.qa_type),
+        task=task_of_qa_type(item.qa_type, extra_tasks),
         source=named or item.dataset_name or "Unknown",
         prediction=prediction,
         question=question,
@@ -200,17 +234,24 @@ def _record(index: int, prediction: str, item: _Item) -> Record:
     )
 
 
-def sample_id(item: Mapping[str, Any], where: str = "record") -> str:
-    """A record's own ``id``, otherwise ``video_id&&start&&end&&fps`` from its metadata (frames before times)."""
-    read = _Item.read(item, where)
-    if read.id:
-        return str(read.id)
-    metadata = read.metadata or {}
+def _ids(item: _Item) -> list[str]:
+    """A record's own ``id``, and ``video_id&&start&&end&&fps`` from its metadata (frames before times), if any."""
+    own = [] if item.id in (None, "") else [str(item.id)]
+    metadata = item.metadata or {}
     for start, end in _EXTENTS:
         if start in metadata and end in metadata:
             parts = (metadata.get("video_id"), metadata[start], metadata[end], metadata.get("fps"))
-            return "&&".join(map(str, parts))
-    raise BadSubmission(f"{where} of video {metadata.get('video_id')!r} has neither an id nor a start and an end")
+            return [*own, "&&".join(map(str, parts))]
+    return own
+
+
+def sample_id(item: Mapping[str, Any], where: str = "record") -> str:
+    """A record's own ``id``, otherwise ``video_id&&start&&end&&fps`` from its metadata."""
+    read = _Item.read(item, where)
+    if ids := _ids(read):
+        return ids[0]
+    video = (read.metadata or {}).get("video_id")
+    raise BadSubmission(f"{where} of video {video!r} has neither an id nor a start and an end")
 
 
 def write_submission(
@@ -266,7 +307,7 @@ def check_submission(path: str | os.PathLike, test_file: str | os.PathLike | Non
         merge(texts, items, str(test_file))
         for i, (row, item) in enumerate(zip(rows, items, strict=True)):
             for field, value in _identity(item, f"{test_file}: record {i}").items():
-                if row[field] != value:
+                if row[field] != value and not (field == "id" and str(row[field]) == value):
                     raise BadSubmission(
                         f"{path}: item {i} has {field} {row[field]!r}, {test_file} has {value!r} there; "
                         "the order must be that of the test file"

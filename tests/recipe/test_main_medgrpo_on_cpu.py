@@ -67,7 +67,7 @@ def artifact_of(pairs, path, shift=0.0, **more):
 def test_a_task_of_the_users_own_is_read_from_the_data(given, tasks, tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    request.addfinalizer(lambda: (reward_score.TASKS.pop("ties"), sys.modules.pop("ties")))
+    request.addfinalizer(lambda: (reward_score.TASKS.pop("ties", None), sys.modules.pop("ties", None)))
     (tmp_path / "ties.py").write_text("COMPONENTS = ('raw',)\ndef rate(sample, fallback): ...\n")
     config = configuration("medgrpo.reward.extra_tasks=[ties]", "medgrpo.reward.artifact=a", *given)
     read_extra_tasks(config)

@@ -112,7 +112,7 @@ def read_jsonl(path: Path, written_by: str, *, cut_tail_allowed: bool = False) -
     """
     try:
         # Not splitlines(): that also splits at U+2028 and the like, which JSON strings may hold.
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
         raise RunDirError(f"{path} does not exist: it is written by {written_by}") from None
     records = []

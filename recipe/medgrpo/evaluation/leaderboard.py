@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from recipe.medgrpo.common.run_folder import RunDirError, write_json
 from recipe.medgrpo.common.tables import compact_table
+from reward_score.errors import BadOption
 from reward_score.judge import JudgeConfig, make_judge
 from reward_score.leaderboard import LeaderboardResult, score_files
 
@@ -25,15 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--judge", choices=["lexical", "openai"], help="also judge captions (VS_lexical or VS_llm, ...); default: none"
     )
     parser.add_argument("--judge-model", default="gpt-4.1", help="of the judge openai; the leaderboard's is gpt-4.1")
+    parser.add_argument(
+        "overrides", nargs="*", help="of the training's configuration; only medgrpo.reward.extra_tasks counts here"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
+    extra_tasks = _extra_tasks(args.overrides)
     judge = None
     if args.judge:
         # The leaderboard's judge rates captions by themselves; the training judge compares.
         llm = JudgeConfig(model=args.judge_model, rubric="absolute")
         judge = make_judge(llm if args.judge == "openai" else args.judge)
-    result = score_files(args.predictions, args.ground_truth, judge=judge)
+    result = score_files(args.predictions, args.ground_truth, judge=judge, extra_tasks=extra_tasks)
     print_result(result, Console())
     if args.json:
         try:
@@ -41,6 +48,17 @@ def run(args: argparse.Namespace) -> int:
         except OSError as error:
             raise RunDirError(f"cannot write {args.json}: {error.strerror}") from None
     return 0
+
+
+def _extra_tasks(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Modules of the user's own tasks.
+
+    Raises:
+        BadOption: an override is about something else, which would be ignored.
+    """
+    if foreign := [one for one in overrides if one.lstrip("+").partition("=")[0] != "medgrpo.reward.extra_tasks"]:
+        raise BadOption(f"{foreign[0]}: only medgrpo.reward.extra_tasks counts here; the judge is --judge")
+    return tuple(name for one in overrides for name in re.findall(r"[\w.]+", one.partition("=")[2]))
 
 
 def print_result(result: LeaderboardResult, console: Console) -> None:
@@ -55,6 +73,15 @@ def print_result(result: LeaderboardResult, console: Console) -> None:
             f"[yellow]warning:[/yellow] {len(result.mismatched)} predictions name another qa_type than their record "
             f"(first: item {result.mismatched[0]}); are both files in the same order?",
             soft_wrap=True,
+        )
+    if result.misplaced:
+        index, (said, known) = next(iter(result.misplaced.items()))
+        console.print("[yellow]warning:[/yellow] ", end="")
+        console.print(
+            f"{len(result.misplaced)} predictions name another id than their record (first: item {index} has {said}, "
+            f"its record {known}); are both files in the same order? Predictions count by position, not by id.",
+            soft_wrap=True,
+            markup=False,
         )
     for task, count in result.unjudged.items():
         console.print(f"{task.upper()}: the judge gave no verdict on {count} captions, left out of its metric")

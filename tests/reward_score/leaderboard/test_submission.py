@@ -53,6 +53,22 @@ def test_a_full_submission_has_no_warnings(tmp_path):
 def test_ids_from_metadata(metadata, expected):
     assert sample_id({"metadata": {"video_id": "v", "fps": "0.5", **metadata}}) == expected
     assert sample_id({"id": "own", "metadata": metadata}) == "own"
+    assert sample_id({"id": 0, "metadata": metadata}) == "0"
+
+
+def test_a_number_is_an_id(tmp_path):
+    path = write_json(tmp_path / "s.json", [{"id": 0, "qa_type": "tal", "prediction": ""}])
+    truth = write_json(tmp_path / "t.json", [{"id": 0, "qa_type": "tal"}])
+    assert len(check_submission(path, truth)) == 2
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_nothing(tmp_path):
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "s.json", object())
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(BadSubmission, match="cannot write"):
+        write_submission(RECORDS, ["a"] * 3, tmp_path / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_a_record_without_any_id_is_refused():
