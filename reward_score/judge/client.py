@@ -284,18 +284,17 @@ def _environment_key() -> str:
 def _retry_after(headers: Any) -> float:
     """Seconds that the endpoint asks to wait, 0 if it does not say or says nonsense."""
     for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        text = headers.get(name, "")
         try:
-            seconds = float(text) * scale
-        except ValueError:
-            seconds = _seconds_until(text)
+            seconds = _seconds(headers.get(name, "")) * scale
+        except (ValueError, TypeError, OverflowError):
+            continue
         if 0 <= seconds < float("inf"):
             return seconds
     return 0.0
 
 
-def _seconds_until(date: str) -> float:
-    try:
-        return email.utils.parsedate_to_datetime(date).timestamp() - time.time()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return -1.0
+def _seconds(text: str) -> float:
+    """Seconds as a number, or until a date."""
+    if date := email.utils.parsedate_tz(text):
+        return email.utils.mktime_tz(date) - time.time()
+    return float(text)
