@@ -31,7 +31,8 @@ from reward_score.judge import JudgeConfig, LLMJudge, read_judge
 from reward_score.sample import CaptionPair
 
 PAIR = CaptionPair("A grasper lifts the gallbladder.", "The grasper retracts the gallbladder.")
-SLACK = 3.0
+#: A busy machine may take its time; a hang takes an hour.
+SLACK = 10.0
 
 
 def patience(name):
