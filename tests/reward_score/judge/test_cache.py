@@ -78,7 +78,7 @@ assert store.pop_errors() == 0
 def test_two_processes_write_and_nothing_is_lost(file):
     writers = [writer(file, 0, 300), writer(file, 200, 500)]
     for one in writers:
-        one.communicate(timeout=30)
+        one.communicate(timeout=300)
         assert one.returncode == 0
     check(file, range(500))
 
@@ -89,7 +89,7 @@ def test_kill_9_while_writing_loses_nothing_that_was_put(file):
         if int(line) == 200:
             process.send_signal(signal.SIGKILL)
             break
-    rest = process.communicate(timeout=30)[0].split()
+    rest = process.communicate(timeout=300)[0].split()
     last = int(rest[-1]) if rest else 200
     check(file, range(last + 1))
     fill(file, 10)
@@ -123,7 +123,7 @@ def works_without_the_file(make, file, caplog, message, errors_at_least=1):
     judge = make(cache=str(file))
     began = time.monotonic()
     assert judge.judge([pair(1)])[0].mean == 4 == judge.judge([pair(1)])[0].mean
-    assert time.monotonic() - began < 2 * cache.BUSY_TIMEOUT + 0.5
+    assert time.monotonic() - began < 2 * cache.BUSY_TIMEOUT + 3
     assert message in caplog.text and "Verdicts go on without it" in caplog.text
     tally = judge.limiter._tally
     for _ in range(50):
