@@ -29,7 +29,7 @@ setup(
     package_data={
         "recipe.medgrpo": ["config/**/*.yaml", "*/templates/*", "lmms_eval/tasks/*"],
         "reward_score": ["**/*.json", "**/*.txt", "**/*.yaml"],
-        "data_preprocess": ["*.json"],
+        "data_preprocess": ["**/*.json"],
     },
     install_requires=core,
     extras_require={

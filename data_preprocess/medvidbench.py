@@ -51,7 +51,7 @@ class Contents:
     """What the survey found: stretches of the file, and of each record its unit (a number) and whether it repeats."""
 
     stretches: list[np.ndarray] = field(default_factory=list)
-    units: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    units: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     unit_of: array = field(default_factory=lambda: array("i"))
     repeated: set[int] = field(default_factory=set)
     _seen: set[bytes] = field(default_factory=set)
@@ -134,9 +134,9 @@ def _survey(options: Options, workers: _Workers, bar: tqdm) -> Contents:
 def _fates(options: Options, contents: Contents, splits: Sequence[str]) -> array:
     """Of each record the place of its split, NOT_CHOSEN or REPEATED. One without a unit goes first, and fails there."""
     units = list(contents.units)
-    held_out = validation_videos(((source, video) for source, _, video in units), options.val_ratio, options.seed)
+    held_out = validation_videos((unit[2:] for unit in units), options.val_ratio, options.seed)
     last = len(splits) - 1
-    place = [last if (source, video) in held_out else 0 for source, _, video in units]
+    place = [last if unit[2:] in held_out else 0 for unit in units]
     fates = array("b", (place[unit] if unit >= 0 else 0 for unit in contents.unit_of))
     if not options.questions_only:
         for number in contents.repeated:

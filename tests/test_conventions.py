@@ -30,6 +30,7 @@ ARROWS = {
         "images": {"common", "media", "parquet_writer", "schema"},
         "video": {"common", "media", "schema"},
         "synthetic": {"common", "images", "media"},
+        "build": {"common", "media", "video"},
     },
     "reward_score": {
         "errors": set(),
@@ -49,6 +50,7 @@ ARROWS = {
         "scoring": {"common"},
         "model_inputs": {"common"},
         "data_audit": {"common"},
+        "captions": {"common"},
         "cpu": (low := {"common", "model_inputs", "scoring"}),
         "trainer": low,
         "preflight": {*low, "cpu", "trainer"},

@@ -8,6 +8,9 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 
+#: Members of families that several sources share: operations by their number in Cholec80 and Cholec120.
+MEMBERS = {"cholec": {str(number) for number in (*range(1, 81), 92, 96, 103, 110, 111)}}
+
 
 def validation_videos(videos: Iterable[tuple[str, str]], ratio: float, seed: int = 0) -> set[tuple[str, str]]:
     """Choose whole source videos for validation, so that no clip of a training video is ever evaluated.
@@ -16,8 +19,11 @@ def validation_videos(videos: Iterable[tuple[str, str]], ratio: float, seed: int
     taken, at least one and never all where a source has two or more. The order of the records has no influence.
     MedGRPO splits 0.85/0.15 by source video.
 
+    Of a family whose members are known (the patients of the three Cholec sets), all of them are ordered: a patient is
+    on the same side in every file, whichever of them it holds.
+
     Args:
-        videos: pairs (source, video id), repeated at will.
+        videos: pairs (source, video id) or (family, member), repeated at will.
         ratio: share of each source's videos, 0 to 1; 0 takes none, 1 all.
 
     Returns:
@@ -28,6 +34,7 @@ def validation_videos(videos: Iterable[tuple[str, str]], ratio: float, seed: int
         of_source[source].add(video)
     chosen = set()
     for source, names in of_source.items():
+        names = names | MEMBERS.get(source, set())
         count = round(ratio * len(names))
         if 0 < ratio < 1 and len(names) >= 2:
             count = min(max(count, 1), len(names) - 1)

@@ -141,6 +141,19 @@ def video_name(raw: dict) -> str:
     return str(value)
 
 
+def split_unit(raw: dict) -> tuple[str, str]:
+    """What stays on one side of the split: (source, video), or the two parts of ``metadata.split_group``.
+
+    `data_preprocess.build` writes a group where several videos, or several sources, show one patient or surgeon.
+    """
+    group = _metadata(raw).get("split_group")
+    if group is None:
+        return source_name(raw), video_name(raw)
+    usable = isinstance(group, str) and group.count("/") == 1
+    _need(usable, "metadata.split_group", group, "Write family/member, for example cholec/12")
+    return tuple(group.split("/"))
+
+
 def _metadata(raw: dict) -> dict:
     metadata = raw.get("metadata")
     _need(isinstance(metadata, dict), "metadata", metadata, "It must be an object that holds fps and video_id")

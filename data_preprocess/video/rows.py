@@ -30,7 +30,7 @@ from data_preprocess.media.token_count import PATCH, fit_clip, pixel_budget
 from data_preprocess.schema import ROW_SCHEMA, TASKS, Clip, build_row
 from data_preprocess.video.medvidbench_names import SOURCES
 from data_preprocess.video.one_shot_prompt import system_message
-from data_preprocess.video.record import Record, fingerprint, parse_record, qa_task, source_name, video_name
+from data_preprocess.video.record import Record, fingerprint, parse_record, qa_task, source_name, split_unit
 from data_preprocess.video.region_box import draw_region, has_area, place_region, region_copy
 
 BENCHMARK = "medvidbench"
@@ -104,8 +104,8 @@ def _texts(path: Path, entries: Sequence[Entry]) -> Iterator[bytes]:
     yield from (data[start - first : end - first] for start, end in entries)
 
 
-def survey(options: Options, entries: Sequence[Entry]) -> list[tuple[tuple[str, str, str] | None, bytes]]:
-    """Of each record its (source, task, video), None where :func:`build` will fail; and what repetitions share."""
+def survey(options: Options, entries: Sequence[Entry]) -> list[tuple[tuple[str, str, str, str] | None, bytes]]:
+    """Of each record source, task and split unit, None where :func:`build` will fail; and what repetitions share."""
     found = []
     head = msgspec.json.Decoder(_Head)
     for text in _texts(options.json, entries):
@@ -119,7 +119,7 @@ def survey(options: Options, entries: Sequence[Entry]) -> list[tuple[tuple[str, 
                 check_characters(raw)
                 frames = json.dumps(raw.get("video"), separators=(",", ":")).encode() if isinstance(raw, dict) else b""
             if isinstance(raw, dict):
-                unit = source_name(raw), qa_task(raw), video_name(raw)
+                unit = source_name(raw), qa_task(raw), *split_unit(raw)
                 digest = fingerprint(raw, frames, options.questions_only)
         found.append((unit, digest or hashlib.blake2b(text, digest_size=16).digest()))
     return found

@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks Parquet files before a run: can every row be trained on (check), do two files share anything (overlap)."""
+"""Builds records (build, balance), checks Parquet files before a run (check) and what two of them share (overlap)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from data_preprocess.build import __main__ as build_command
+from data_preprocess.build import balance as balance_command
 from data_preprocess.common.atomic_file import write_whole
 from data_preprocess.common.errors import InputError, write_failures
 from recipe.medgrpo.common.tables import compact_table
@@ -32,10 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     comparing.add_argument("first", type=Path, help="Parquet file of data_preprocess, e.g. the training rows")
     comparing.add_argument("second", type=Path, help="Parquet file of data_preprocess, e.g. the test rows")
     comparing.add_argument("--out", type=Path, default=Path("overlap.jsonl"), help="the list (overlap.jsonl)")
+    building = actions.add_parser("build", help="a public source's files -> MedVidBench records")
+    build_command.add_arguments(building)
+    balancing = actions.add_parser("balance", help="a task-balanced subset of records, and how they are distributed")
+    balance_command.add_arguments(balancing)
     comparing.add_argument("--max-shared", type=int, default=0, help="images in common to put up with (0)")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.action in ("build", "balance"):
+        return (build_command if args.action == "build" else balance_command).run(args)
     # Names come from the data, and may look like markup.
     console = Console(markup=False, emoji=False)
     return _check(args, console) if args.action == "check" else _overlap(args, console)

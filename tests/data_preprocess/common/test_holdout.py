@@ -41,3 +41,11 @@ def test_share_and_seed():
     assert validation_videos(pairs, 0.0) == set()
     assert validation_videos(pairs, 1.0) == set(pairs)
     assert validation_videos([("A", "only")], 0.15) == set()
+
+
+def test_a_patient_of_the_cholec_sets_is_held_out_whoever_else_is_in_the_file():
+    everybody = {("cholec", str(number)) for number in (*range(1, 81), 92, 96, 103, 110, 111)}
+    chosen = validation_videos(everybody, 0.15)
+    assert len(chosen) == 13
+    for some in (sorted(everybody)[:20], sorted(everybody)[40:45]):
+        assert validation_videos(some, 0.15) & set(some) == chosen & set(some)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from data_preprocess.common.errors import RecordError
-from data_preprocess.video.record import parse_record
+from data_preprocess.video.record import parse_record, split_unit
 
 BOX = [8, 8, 40, 32]
 
@@ -189,3 +189,14 @@ def test_bad_regions(bench, info, field, reason):
 def test_no_object(raw, shown):
     with pytest.raises(RecordError, match=f"record: is {shown}. Every entry of the array is an object"):
         parse_record(raw)
+
+
+def test_the_split_goes_by_the_group_where_there_is_one():
+    raw = {"data_source": "CholecT50", "metadata": {"video_id": "VID12"}}
+    assert split_unit(raw) == ("CholecT50", "VID12")
+    raw["metadata"]["split_group"] = "cholec/12"
+    assert split_unit(raw) == ("cholec", "12")
+    for wrong in ("cholec", "a/b/c", 12):
+        raw["metadata"]["split_group"] = wrong
+        with pytest.raises(RecordError, match="split_group"):
+            split_unit(raw)

@@ -1,0 +1,73 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""A public source's files -> MedVidBench records.
+
+    python -m data_preprocess.build SOURCE --root DIR --out DIR
+
+TAG, STG, NAP, SA and CVS follow from the annotations and go to OUT/SOURCE.json, which
+data_preprocess.medvidbench takes. Captions need models: what they are to be asked goes to
+OUT/SOURCE_captions.jsonl (`medgrpo captions`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from data_preprocess.build.annotated import Settings
+from data_preprocess.build.sources import SOURCES
+from data_preprocess.build.writer import Built, build
+from data_preprocess.common.errors import InputError
+
+
+def add_arguments(cli: argparse.ArgumentParser) -> None:
+    names = ", ".join(source.name for source in SOURCES.values())
+    cli.add_argument("source", type=str.lower, choices=sorted(SOURCES), metavar="SOURCE", help=names)
+    cli.add_argument("--root", type=Path, required=True, help="folder of the publishers' files")
+    cli.add_argument("--out", type=Path, required=True, help="folder for records, and for frames taken from videos")
+    cli.add_argument("--seed", type=int, default=0, help="chooses wordings and grids (0)")
+    cli.add_argument("--overlap", type=float, default=0.5, help="share of a clip that is in the next one too (0.5)")
+    cli.add_argument("--labels", type=Path, help="your own names: rules for CoPESD, phases for CholecTrack20 (JSON)")
+    cli.add_argument("--transcripts", type=Path, help="folder with <video id>.json of Whisper, for captions")
+    cli.add_argument("--skip-frames", action="store_true", help="write the records, take no frame from a video yet")
+
+
+def run(args: argparse.Namespace) -> int:
+    if not 0 <= args.overlap < 1:
+        raise InputError(f"--overlap {args.overlap} is not between 0 and 1 (below 1)")
+    settings = Settings(args.labels, args.skip_frames, args.transcripts)
+    _tell(build(SOURCES[args.source], args.root, args.out, settings, seed=args.seed, overlap=args.overlap), args.out)
+    return 0
+
+
+def _tell(built: Built, out: Path) -> None:
+    console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    counts = ", ".join(f"{count:,} {task}" for task, count in sorted(built.records.items()))
+    console.print(f"{built.source}: {built.videos} videos; {counts}")
+    for what, count in sorted(built.notes.items()):
+        console.print(f"note: {count} {what}")
+    console.print(f"written: {built.answered}, {built.requests}")
+    paths = f"--json {shlex.quote(str(built.answered))} --frames-root {shlex.quote(str(out))}"
+    console.print(f"next: python -m data_preprocess.medvidbench {paths} --out PARQUET")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    cli = argparse.ArgumentParser(prog="python -m data_preprocess.build", description=__doc__.split("\n")[0])
+    add_arguments(cli)
+    try:
+        return run(cli.parse_args(argv))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error.strerror or error}: {error.filename}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

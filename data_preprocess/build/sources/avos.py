@@ -1,0 +1,127 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""AVOS: open surgery from the web; actions in segments of five seconds, boxes on single frames.
+
+Read are the files of the authors' laboratory: a CSV of segments with three labelers, a JSON of boxes, and frames at
+15 per second (or the videos). A dropped segment is a hole: there nothing is known, not even that it is background.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source
+from data_preprocess.build.extract import probe
+from data_preprocess.build.published import (
+    corners,
+    found_files,
+    need,
+    numbered_pictures,
+    read_json,
+    read_table,
+    unexpected,
+    whole,
+)
+from data_preprocess.common.find_files import find
+from data_preprocess.media.frames import FrameStore
+
+RATE = 15
+LABELS = ("cutting", "tying", "suturing")
+_COLUMNS = ("video_id", "start_seconds", "end_seconds", "labeler_1", "labeler_2", "labeler_3")
+_SIDES = ("left", "top", "width", "height")
+
+
+def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
+    """Videos of which there are segments, and frames or a file."""
+    [actions] = found_files(root, "*anns-5sec*.csv", "the segments of the lab's release")[:1]
+    segments: dict[str, list[Run]] = defaultdict(list)
+    for row in read_table(actions, _COLUMNS):
+        second, third = row["labeler_2"].strip(), row["labeler_3"].strip()
+        if not second or third not in ("", second):
+            settings.note("AVOS segments on which the labelers do not agree")
+            continue
+        if second not in (*LABELS, "background"):
+            raise unexpected(actions, "labeler_2", second, f"one of {', '.join(LABELS)}, background")
+        span = (whole(float(row[key]) // 1, actions, key) for key in ("start_seconds", "end_seconds"))
+        segments[row["video_id"]].append(Run(*span, second))
+    labelled = _labelled_frames(root)
+    folders = {path.name: path for name in ("images-fps_15", "frames_15fps") for top in find(root, name)
+               for path in top.iterdir()}  # fmt: skip
+    files = {path.stem: path for path in find(root, "*.mp4")}
+    for video in sorted(segments):
+        runs = _merged(sorted(segments[video]))
+        pictures = numbered_pictures(folders[video]) if video in folders else {}
+        if pictures:
+            numbers = sorted(pictures)
+            step = min((after - before for before, after in pairwise(numbers)), default=1)
+            frames = Frames(numbers, RATE, step=step, paths=pictures)
+            height, width = FrameStore("/").size(next(iter(pictures.values())))
+        elif video in files:
+            frames = Frames(range(int(max(run.end for run in runs) * RATE) + 1), RATE, video=files[video])
+            size = None if settings.skip_frames else probe(files[video], settings.note)
+            height, width = (size.height, size.width) if size else (0, 0)
+        else:
+            settings.note("AVOS videos without frames or file")
+            continue
+        boxes = _boxes(labelled.get(video, []), height, width) if height else {}
+        yield AnnotatedVideo(
+            video,
+            frames,
+            "an open surgical procedure",
+            runs,
+            LABELS,
+            "background",
+            [(run.start, run.end) for run in _merged([run._replace(label="") for run in runs])],
+            boxes,
+        )
+
+
+def _merged(runs: list[Run]) -> list[Run]:
+    """Adjacent segments of one label as one run."""
+    merged: list[Run] = []
+    for run in runs:
+        if merged and merged[-1].label == run.label and run.start <= merged[-1].end:
+            merged[-1] = merged[-1]._replace(end=max(run.end, merged[-1].end))
+        else:
+            merged.append(run)
+    return merged
+
+
+def _labelled_frames(root: Path) -> dict[str, list[tuple[int, str, list[float]]]]:
+    """Of each video (frame number, object, left/top/width/height as fractions)."""
+    found = defaultdict(list)
+    for path in find(root, "*annotator*export*.json"):
+        content = read_json(path, dict, "an object of exports")
+        parts = [content] if "data" in content else [part for key, part in content.items() if key != "index"]
+        for item in (item for part in parts for item in need(part.get("data"), path, "data", list, "a list")):
+            if item.get("object_type") != "image":
+                continue
+            name = need(item.get("name"), path, "name", str, "the image's file name")
+            number = whole(Path(name).stem.rsplit("-", 1)[-1], path, f"name {name}")
+            for label in [*(item.get("tool_labels") or ()), *(item.get("hand_labels") or ())]:
+                key = f"bounding_box_position of {name}"
+                position = need(label.get("bounding_box_position"), path, key, dict, ", ".join(_SIDES))
+                box = corners([position.get(side) for side in _SIDES], path, key)
+                what = label.get("category") or f"{label.get('chirality') or ''} hand".strip()
+                found[item.get("video_id")].append((number, str(what).lower(), box))
+    return found
+
+
+def _boxes(labels: list[tuple[int, str, list[float]]], height: int, width: int) -> dict[str, dict[int, list[float]]]:
+    """In pixels, where a frame has one object of the name."""
+    boxes: dict[str, dict[int, list[float]]] = defaultdict(dict)
+    counts: dict[tuple[int, str], int] = defaultdict(int)
+    for number, name, (left, top, wide, high) in labels:
+        counts[number, name] += 1
+        sides = (left * width, top * height, (left + wide) * width, (top + high) * height)
+        boxes[name][number] = [int(side + 1e-6) for side in sides]
+    for (number, name), count in counts.items():
+        if count > 1:
+            del boxes[name][number]
+    return boxes
+
+
+SOURCE = Source("AVOS", read, (60, 180, 600), RATE, ("tag", "nap", "stg", "vs"))

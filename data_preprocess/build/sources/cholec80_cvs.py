@@ -1,0 +1,52 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Cholec80-CVS: stretches of the Cholec80 videos, scored for the critical view of safety.
+
+One workbook (or its CSV export), columns chosen by name, next to the videos of Cholec80.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_preprocess.build.annotated import AnnotatedVideo, Frames, Rating, Settings, Source
+from data_preprocess.build.published import found_files, named_rows, read_table, unexpected, whole
+from data_preprocess.build.xlsx import read_sheet
+from data_preprocess.common.find_files import find
+
+RATE = 25
+CRITERIA = ("two_structures", "cystic_plate", "hepatocystic_triangle")
+_TIMES = ("initial_minute", "initial_second", "final_minute", "final_second")
+
+
+def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
+    """Videos that have scored rows and a file."""
+    books = [*find(root, "*annotations*.xlsx"), *find(root, "*CVS*.xlsx"), *find(root, "*CVS*.csv")]
+    path = books[0] if books else found_files(root, "*CVS*.xlsx", "the workbook of scores")[0]
+    columns = ("video", *_TIMES, *CRITERIA)
+    rows = read_table(path, columns) if path.suffix == ".csv" else named_rows(read_sheet(path), path, columns)
+    ratings: dict[int, list[Rating]] = defaultdict(list)
+    for line, row in enumerate(rows, 2):
+        video, *times = (whole(row[key], path, f"row {line}, {key}") for key in ("video", *_TIMES))
+        scores = {name: whole(row[name], path, f"row {line}, {name}") for name in CRITERIA}
+        if bad := next((name for name, score in scores.items() if score not in (0, 1, 2)), None):
+            raise unexpected(path, f"row {line}, {bad}", scores[bad], "0, 1 or 2")
+        start, end = 60 * times[0] + times[1], 60 * times[2] + times[3]
+        if end < start:
+            settings.note("Cholec80-CVS rows that end before they start")
+            continue
+        answer = ", ".join(f"{name.replace('_', ' ').capitalize()}: {score}" for name, score in scores.items())
+        ratings[video].append(Rating(start, end, "cvs", answer, {"cvs_scores": scores}))
+    files = {file.stem: file for file in find(root, "video*.mp4")}
+    for video, own in sorted(ratings.items()):
+        name = f"video{video:02d}"
+        if name not in files:
+            settings.note("Cholec80-CVS videos without a file")
+            continue
+        frames = Frames(range(max(rating.end for rating in own) * RATE + 1), RATE, video=files[name])
+        yield AnnotatedVideo(name, frames, "laparoscopic cholecystectomy", ratings=own, split_group=f"cholec/{video}")
+
+
+SOURCE = Source("Cholec80-CVS", read, (20, 40), RATE, ("cvs",), "{}_frame")

@@ -1,0 +1,109 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""CholecTrack20: boxes and tracks of the tools in twenty cholecystectomies, at one frame a second.
+
+``VIDnn/VIDnn.json`` with its frames (``Frames/000001.png``) or, in the test split, its video. Seconds without tools are
+absent, so clips end at gaps. Numbers are 1-based at 25 per second.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source, runs_of
+from data_preprocess.build.published import (
+    corners,
+    found_files,
+    need,
+    numbered_pictures,
+    read_json,
+    unexpected,
+    whole,
+)
+from data_preprocess.common.find_files import find
+
+RATE = STEP = 25
+#: Publishers' order; a third party has another one. Settings.labels overrides it: {"0": "preparation", ...}.
+PHASES = ("preparation", "calot triangle dissection", "clipping and cutting", "gallbladder dissection", "packaging",
+          "cleaning and coagulation", "retraction")  # fmt: skip
+OPERATORS = {1: "the main surgeon's left hand", 2: "the assistant's right hand", 3: "the main surgeon's right hand"}
+#: The publishers ask to leave them out: VID31.json belongs to the frames of VID30.
+MISLABELLED = (30, 31)
+
+
+def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
+    """One video for each JSON file that has frames or a video."""
+    phases = dict(enumerate(PHASES))
+    if settings.labels:
+        table = read_json(settings.labels, dict, "phase number -> name")
+        phases = {whole(key, settings.labels, "phase number"): str(name) for key, name in table.items()}
+    for path in found_files(root, "[vV][iI][dD]*.json", "VID01/VID01.json and so on"):
+        number = whole(path.stem[3:], path, "file name")
+        if number in MISLABELLED:
+            settings.note("CholecTrack20 videos with labels of another one (VID30, VID31)")
+            continue
+        content = read_json(path, dict, "an object")
+        annotations = need(content.get("annotations"), path, "annotations", dict, "frame -> instances")
+        size = [need((content.get("video") or {}).get(key), path, f"video.{key}", int, "pixels") for key in
+                ("width", "height")]  # fmt: skip
+        tools = content.get("categories") or {}
+        tools = {tool.get("id"): tool.get("name") for tool in need(tools.get("tools"), path, "categories.tools", list,
+                                                                   "a list of id and name")}  # fmt: skip
+        pictures = numbered_pictures(path.parent / "Frames") or numbered_pictures(path.parent / "frames")
+        numbers = sorted(whole(key, path, "annotations") for key in annotations)
+        videos = find(path.parent, "*.mp4")
+        if not pictures and not videos:
+            settings.note("CholecTrack20 videos without frames or file")
+            continue
+        if pictures:
+            numbers = [each for each in numbers if each in pictures]
+        frames = Frames(numbers, RATE, 1, STEP, pictures or None, None if pictures else videos[0])
+        boxes: dict[str, dict[int, list[float]]] = defaultdict(dict)
+        tracks: dict[str, dict[int, int]] = defaultdict(dict)
+        labels = []
+        for each in numbers:
+            instances = need(annotations[str(each)], path, f"annotations.{each}", list, "a list of instances")
+            for name, instance in _named(instances, tools, path, each):
+                if box := _pixels(instance, size, path, each):
+                    boxes[name][each] = box
+                    tracks[name][each] = instance.get("visibility_track", -1)
+            if instances and (phase := instances[0].get("phase")) is not None:
+                if phase not in phases:
+                    raise unexpected(path, f"annotations.{each}.phase", phase, f"one of {sorted(phases)}")
+                labels.append((each, phases[phase]))
+        # Phases tell the author of a caption where the operation stands; questions are asked about boxes alone.
+        facts: list[Run] = [run._replace(label=f"phase: {run.label}") for run in runs_of(labels, frames)]
+        yield AnnotatedVideo(
+            path.stem.upper(), frames, "laparoscopic cholecystectomy", boxes=boxes, tracks=tracks, facts=facts,
+            split_group=f"cholec/{number}",
+        )  # fmt: skip
+
+
+def _named(instances: list[dict], tools: dict, path: Path, number: int) -> Iterator[tuple[str, dict]]:
+    """(object, instance) where the name means one of them: the tool, or the tool and whose hand holds it."""
+    kinds = Counter(instance.get("instrument") for instance in instances)
+    held = Counter((instance.get("instrument"), instance.get("operator")) for instance in instances)
+    for instance in instances:
+        tool, hand = instance.get("instrument"), instance.get("operator")
+        if tool not in tools:
+            raise unexpected(path, f"annotations.{number}.instrument", tool, f"one of {sorted(tools)}")
+        if kinds[tool] == 1:
+            yield tools[tool], instance
+        elif held[tool, hand] == 1 and hand in OPERATORS:
+            yield f"{tools[tool]} in {OPERATORS[hand]}", instance
+
+
+def _pixels(instance: dict, size: list[int], path: Path, number: int) -> list[float]:
+    """[x1, y1, x2, y2] within the frame; on disk it is x, y, w, h as shares of the frame."""
+    key = f"annotations.{number}.tool_bbox"
+    x, y, w, h = corners(instance.get("tool_bbox"), path, key)
+    if max(x, y, w, h) > 1.5:
+        raise unexpected(path, key, instance["tool_bbox"], "shares of the frame, 0 to 1")
+    width, height = size
+    box = [max(0, x) * width, max(0, y) * height, min(1, x + w) * width, min(1, y + h) * height]
+    return [round(side, 1) for side in box] if box[0] < box[2] and box[1] < box[3] else []
+
+
+SOURCE = Source("CholecTrack20", read, (30, 90, 180), STEP, ("stg", "rc", "vs"))

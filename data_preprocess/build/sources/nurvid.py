@@ -1,0 +1,76 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""NurViD: nursing procedures from the web, actions in segments of seconds.
+
+``NurViD_annotations.json``, ``Procedure&Action_ID.xlsx`` and the original videos ``<YouTube id>.mp4``. Videos that the
+publishers' preprocess_videos.py re-timed do not fit the annotations and are refused by their length.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source
+from data_preprocess.build.published import corners, found_files, need, read_json, unexpected, whole
+from data_preprocess.build.xlsx import read_sheet
+from data_preprocess.common.find_files import find
+
+RATE = 2
+
+
+def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
+    """Videos of which the file is there; many have left the web."""
+    [path] = found_files(root, "NurViD_annotations.json", "the annotations of the repository")[:1]
+    [book] = found_files(root, "*Action_ID.xlsx", "the names of procedures and actions")[:1]
+    procedures, actions = _names(book)
+    files = {file.stem: file for file in find(root, "*.mp4")}
+    videos: dict[str, tuple[str, float, list[Run]]] = {}
+    allowed: dict[str, set[str]] = defaultdict(set)
+    for video, entry in read_json(path, dict, "YouTube id -> video").items():
+        entry = need(entry, path, video, dict, "an object")
+        procedure = _name(procedures, entry.get("operationID"), path, f"{video}.operationID")
+        duration = float(need(entry.get("duration"), path, f"{video}.duration", (int, float), "seconds"))
+        runs = []
+        for place, segment in enumerate(need(entry.get("annotations"), path, f"{video}.annotations", list, "a list")):
+            key = f"{video}.annotations[{place}]"
+            times = need(segment.get("segment"), path, f"{key}.segment", list, "[start, end] in seconds")
+            start, end = corners([*times, 0, 0][:4], path, f"{key}.segment")[:2]
+            label = _name(actions, segment.get("actionID"), path, f"{key}.actionID")
+            allowed[procedure].add(label)
+            settings.note("NurViD segments that end after their video", end > duration)
+            if start < min(end, duration):
+                runs.append(Run(start, min(end, duration), label))
+        videos[video] = procedure, duration, sorted(runs)
+    for video, (procedure, duration, runs) in sorted(videos.items()):
+        if video not in files:
+            settings.note("NurViD videos without a file")
+            continue
+        frames = Frames(range(int(duration * RATE)), RATE, video=files[video], seconds=duration)
+        yield AnnotatedVideo(video, frames, procedure, runs, tuple(sorted(allowed[procedure])))
+
+
+def _names(book: Path) -> tuple[dict[int, str], dict[int, str]]:
+    """Names by the number that the JSON file uses, which is the workbook's plus one."""
+    tables: tuple[dict[int, str], dict[int, str]] = {}, {}
+    for line, row in enumerate(read_sheet(book), 1):
+        cells = row + [""] * 10
+        # A-E hold procedures, G-J actions: number, Chinese name, English name.
+        for table, column in zip(tables, (0, 6), strict=True):
+            if line > 2 and cells[column]:
+                name = cells[column + 2].strip()
+                table[whole(cells[column], book, f"row {line}") + 1] = need(name or None, book, f"row {line}", str,
+                                                                            "an English name")  # fmt: skip
+    if not all(tables):
+        raise unexpected(book, "rows", None, "numbers in column A (procedures) and G (actions) from row 3 on")
+    return tables
+
+
+def _name(names: dict[int, str], number: object, path: Path, key: str) -> str:
+    if number not in names:
+        raise unexpected(path, key, number, f"a number from {min(names)} to {max(names)}")
+    return names[number]
+
+
+SOURCE = Source("NurViD", read, (30, 90, 300), 1, ("tag", "nap", "dvc", "vs"), "input_video_{}_time")

@@ -1,0 +1,84 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""500,000 records from annotations alone: time and memory of ``python -m data_preprocess.build NurViD --skip-frames``.
+
+    python tests/benchmarks/bench_build.py [--videos 3000] [--folder DIR]
+
+The generated source has NurViD's files: a JSON of segments, a workbook of names, and empty video files that are not
+opened. Exit status 1 when a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+from published_sources import text, workbook  # noqa: E402
+
+RECORDS, MINUTES, GIB = 500_000, 5, 1.0
+PROCEDURES, ACTIONS, SECONDS = 50, 170, 600
+
+
+def write_source(root: Path, videos: int, seed: int = 0) -> None:
+    """NurViD's files, made up."""
+    draw = random.Random(seed)
+    content = {}
+    for number in range(videos):
+        start, annotations = 0.0, []
+        while start < SECONDS - 30:
+            length = round(draw.uniform(4, 40), 2)
+            annotations.append({"actionID": draw.randint(1, 12), "segment": [start, start + length]})
+            start += length + round(draw.uniform(0, 30), 2)
+        name = f"video{number:06d}"
+        content[name] = {"operationID": 1 + number % PROCEDURES, "duration": SECONDS, "annotations": annotations}
+        (root / f"{name}.mp4").touch()
+    text(root / "NurViD_annotations.json", content)
+    rows = [
+        [k, "", f"Procedure {k}" if k < PROCEDURES else "", "", "", "", k, "", f"Action {k}"] for k in range(ACTIONS)
+    ]
+    for row in rows[PROCEDURES:]:
+        row[0] = ""
+    workbook(root / "Procedure&Action_ID.xlsx", [["x"], ["ID"], *rows])
+
+
+def main() -> int:
+    cli = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    cli.add_argument("--videos", type=int, default=3000)
+    cli.add_argument("--folder", type=Path, default=None, help="default: a temporary one")
+    args = cli.parse_args()
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        root, out = Path(folder) / "raw", Path(folder) / "out"
+        root.mkdir()
+        write_source(root, args.videos)
+        command = [
+            sys.executable,
+            "-m",
+            "data_preprocess.build",
+            "NurViD",
+            "--root",
+            root,
+            "--out",
+            out,
+            "--skip-frames",
+        ]
+        begin = time.monotonic()
+        subprocess.run([*map(str, command)], check=True)
+        seconds = time.monotonic() - begin
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        records = sum(json.loads((out / "NurViD_summary.json").read_text())["records"].values())
+        size = sum(path.stat().st_size for path in out.glob("NurViD*")) / 2**30
+    cpu, memory = used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
+    print(f"{records:,} records ({size:.1f} GiB) in {seconds:.0f} s, {cpu:.0f} s of processor time, {memory:.2f} GiB")
+    return int(not (records >= RECORDS and cpu <= 60 * MINUTES and memory <= GIB))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
