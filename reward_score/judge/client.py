@@ -92,19 +92,19 @@ class ChatClient:
             can be in no request, which no waiting would fix.
     """
 
-    def __init__(self, config: JudgeConfig) -> None:
+    def __init__(self, config: JudgeConfig, key_variable: str = "OPENAI_API_KEY") -> None:
         openai = import_openai()
         import httpx2
 
         self._openai, self.config = openai, config
         base_url = config.base_url or _environment_address()
         # A key for OpenAI must not reach a server that this run itself started.
-        self._key = "" if config.backend == "local" else _environment_key()
+        self._key = "" if config.backend == "local" else _environment_key(key_variable)
         if config.backend == "local" and not config.base_url:
             raise BadOption("judge backend local: verl serves no reward model here (reward.reward_model.enable=true)")
         if not self._key and base_url is None:
             raise BadOption(
-                "the judge has no key: set OPENAI_API_KEY (and OPENAI_BASE_URL for another endpoint than OpenAI's), "
+                f"the judge has no key: set {key_variable} (and OPENAI_BASE_URL for another endpoint than OpenAI's), "
                 "or choose the judge without a network: lexical"
             )
         limits = httpx2.Limits(max_connections=config.concurrency, max_keepalive_connections=config.concurrency)
@@ -112,7 +112,7 @@ class ChatClient:
             self._client = openai.AsyncOpenAI(
                 api_key=self._key or "none",
                 base_url=base_url,
-                # LLMJudge tries again, within its deadline and the job's limits.
+                # Asker tries again, within its deadline and the job's limits.
                 max_retries=0,
                 timeout=config.request_timeout,
                 http_client=_bounded(openai.DefaultAioHttpClient)(limits=limits),
@@ -125,7 +125,7 @@ class ChatClient:
         # Models that reason have another name for the limit; the first refusal tells.
         self._limit = "max_tokens"
 
-    async def complete(self, messages: list[dict[str, str]], extra: dict[str, Any]) -> Completion:
+    async def complete(self, messages: list[dict[str, Any]], extra: dict[str, Any]) -> Completion:
         """One reply, by one request, or by two where the endpoint wants `max_completion_tokens`.
 
         Raises:
@@ -140,7 +140,7 @@ class ChatClient:
         self._limit = "max_completion_tokens"
         return await self._complete(messages, self._limit, extra)
 
-    async def _complete(self, messages: list[dict[str, str]], limit: str, extra: dict[str, Any]) -> Completion:
+    async def _complete(self, messages: list[dict[str, Any]], limit: str, extra: dict[str, Any]) -> Completion:
         config = self.config
         try:
             request = self._client.chat.completions.with_raw_response.create(
@@ -269,13 +269,13 @@ def _environment_address() -> str | None:
         raise BadOption(f"OPENAI_BASE_URL {error}") from None
 
 
-def _environment_key() -> str:
+def _environment_key(variable: str) -> str:
     # A file's last line break is no part of the key in it; an endpoint that quotes the key would quote it without.
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    key = os.environ.get(variable, "").strip()
     for i, sign in enumerate(key, 1):
         if not (sign.isascii() and sign.isprintable()):
             raise BadOption(
-                f"OPENAI_API_KEY: its character {i} of {len(key)} can be in no HTTP request (a line break, or none of "
+                f"{variable}: its character {i} of {len(key)} can be in no HTTP request (a line break, or none of "
                 "ASCII): set it again, the key alone"
             )
     return key

@@ -1,32 +1,27 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""The LLM judge: cache, limiter, retries and deadline around one question to a chat model."""
+"""The LLM judge: a cache around the verdicts of a chat model, each asked for once."""
 
 import asyncio
 import logging
 import os
-import random
 import threading
-import time
 import weakref
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from reward_score.errors import BadOption, JudgeUnavailable
 from reward_score.judge import prompt
+from reward_score.judge.asker import Asker
 from reward_score.judge.cache import VerdictCache, make_key
-from reward_score.judge.client import ChatClient, Completion, NoCompletion, Refused, Transient, Unusable, import_openai
+from reward_score.judge.client import Completion, Refused, Transient
 from reward_score.judge.config import JudgeConfig
-from reward_score.judge.job_limits import Coordinator, Limiter, NoPermission
+from reward_score.judge.job_limits import Coordinator, Limiter
 from reward_score.judge.usage import Tally
 from reward_score.judge.verdict import Verdict
 from reward_score.sample import CaptionPair
-
-if TYPE_CHECKING:
-    import tenacity
 
 logger = logging.getLogger(__name__)
 
@@ -74,28 +69,14 @@ def _submit(work: Coroutine[Any, Any, _T]) -> "Future[_T]":
     return asyncio.run_coroutine_threadsafe(work, _loop())
 
 
-def _close(client: ChatClient) -> None:
+def _close(asker: Asker) -> None:
     """Close connections, or aiohttp complains at the end of every command."""
-    closing = _submit(client.close())
+    if not asker.connected:
+        return
+    closing = _submit(asker.close())
     # Garbage may be collected on the loop's own thread, which must not wait for itself.
     if threading.current_thread().name != _THREAD:
         closing.result(2)
-
-
-@dataclass(slots=True)
-class _Question:
-    """A verdict on its way: estimated tokens per request, its counts, the lease of its first request until that begins,
-    and when it must be there."""
-
-    tokens: int
-    tally: Tally
-    lease: int | None
-    deadline: float
-    last_failure: JudgeUnavailable | None = None
-
-    @property
-    def seconds_left(self) -> float:
-        return max(0.0, self.deadline - time.monotonic())
 
 
 class LLMJudge:
@@ -118,17 +99,16 @@ class LLMJudge:
     def _start(self) -> None:
         """All that belongs to one process alone, and to the loop in it."""
         self.cache = VerdictCache(self.config.cache)
-        self._client: ChatClient | None = None
-        self._closing: weakref.finalize | None = None
+        self._asker = Asker(self.config, self.limiter, self._extra)
+        self._closing = weakref.finalize(self, _close, self._asker)
         # Both belong to the judge's loop. Who waits for a slot does not yet wait for the limiter, where time runs out.
         self._running: dict[bytes, asyncio.Task[Verdict | JudgeUnavailable]] = {}
         self._slots = asyncio.Semaphore(4 * self.config.concurrency)
 
     def start_anew(self) -> None:
         """Begin again in a forked process, with connections of its own."""
-        if self._closing is not None:
-            self._closing.detach()
-        _inherited.append((self._client, self.cache, self._running))
+        self._closing.detach()
+        _inherited.append((self._asker, self.cache, self._running))
         if isinstance(self.limiter, Coordinator):
             self.limiter.start_anew()
         self._start()
@@ -205,77 +185,16 @@ class LLMJudge:
 
     async def _verdict(self, pair: CaptionPair, tally: Tally) -> Verdict:
         """One verdict, past the cache."""
-        config = self.config
-        if self._client is None:
-            await self._connect()
+
+        def messages(again: bool) -> list[dict[str, str]]:
+            return prompt.messages(pair, self.config.rubric, self.config.system_role, again)
+
+        def read(reply: Completion) -> Verdict:
+            return prompt.read_reply(reply.content, reply.refusal, reply.cut, pair)
+
         # Three characters of English make less than a token; the estimate only paces `tpm`.
-        tokens = sum(len(message["content"]) for message in self._messages(pair)) // 3 + config.max_tokens
-        lease = await self.limiter.acquire(tokens, config.queue_limit)
-        question = _Question(tokens, tally, lease, time.monotonic() + config.deadline)
-        try:
-            verdict = await asyncio.wait_for(self._ask(pair, question), config.deadline)
-        except (TimeoutError, asyncio.TimeoutError, NoPermission):
-            last = f"; before that: {question.last_failure}" if question.last_failure else ""
-            raise Transient(f"no verdict within the deadline of {config.deadline:g} s{last}") from None
-        tally.latencies.append(time.monotonic() - question.deadline + config.deadline)
-        return verdict
-
-    async def _connect(self) -> None:
-        # The import takes a second or more, in which other verdicts' clocks run.
-        await asyncio.to_thread(import_openai)
-        if self._client is None:
-            self._client = ChatClient(self.config)
-            self._closing = weakref.finalize(self, _close, self._client)
-
-    def _messages(self, pair: CaptionPair, again: bool = False) -> list[dict[str, str]]:
-        return prompt.messages(pair, self.config.rubric, self.config.system_role, again)
-
-    async def _ask(self, pair: CaptionPair, question: _Question) -> Verdict:
-        """Ask, and ask once more if the reply cannot be used."""
-        reason = None
-        for again in (False, True):
-            try:
-                reply = await self._request(self._messages(pair, again), question)
-                question.tally.input_tokens += reply.input_tokens
-                question.tally.output_tokens += reply.output_tokens
-                return prompt.read_reply(reply.content, reply.refusal, reply.cut, pair)
-            except (prompt.BadReply, NoCompletion) as error:
-                reason = error
-        if isinstance(reason, NoCompletion):
-            raise reason
-        raise Unusable(f"no usable reply, asked twice: {reason}")
-
-    async def _request(self, messages: list[dict[str, str]], question: _Question) -> Completion:
-        """One reply, however many attempts it takes within the deadline."""
-        import tenacity
-
-        attempts = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(Transient),
-            wait=self._pause,
-            stop=lambda state: state.upcoming_sleep >= question.seconds_left,
-            reraise=True,
-        )
-        return await attempts(self._attempt, messages, question)
-
-    async def _attempt(self, messages: list[dict[str, str]], question: _Question) -> Completion:
-        lease, question.lease = question.lease, None
-        if lease is None:
-            lease = await self.limiter.acquire(question.tokens, question.seconds_left, retry=True)
-        question.tally.requests += 1
-        try:
-            return await self._client.complete(messages, self._extra)
-        except JudgeUnavailable as error:
-            question.last_failure = error
-            raise
-        finally:
-            await self.limiter.release(lease)
-
-    def _pause(self, state: "tenacity.RetryCallState") -> float:
-        """Seconds before the next attempt: doubling with jitter, and never before the endpoint's Retry-After."""
-        backoff = min(self.config.max_backoff, self.config.backoff * 2 ** (state.attempt_number - 1))
-        asked = state.outcome.exception().retry_after
-        # Jitter, so that hundreds of refused requests do not come back at one moment.
-        return max(backoff * random.uniform(0.5, 1.0), asked and asked + random.uniform(0, 0.1 * self.config.backoff))
+        tokens = sum(len(message["content"]) for message in messages(False)) // 3 + self.config.max_tokens
+        return await self._asker.ask(messages, read, tokens, tally)
 
 
 def _all(results: Sequence[Verdict | JudgeUnavailable]) -> list[Verdict]:

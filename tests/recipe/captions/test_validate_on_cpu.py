@@ -1,0 +1,55 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Two models, MiniLM and a reviewer: from requests to rows that pass the check."""
+
+import json
+
+import pytest
+from judge_server import answer
+
+from data_preprocess import medvidbench
+from recipe.medgrpo.data_audit.check import check
+
+pytest.importorskip("sentence_transformers")
+GPT = "The hook dissects the gallbladder while a grasper retracts it to the left side."
+
+
+def test_from_requests_to_checked_rows(desk, capsys):
+    requests = desk.write(*(desk.record(id=str(number), video=desk.paths[: 20 + number], sampled_video_frames=None)
+                            for number in range(4)))  # fmt: skip
+    desk.servers["gpt"].default = answer(GPT)
+    desk.servers["gemini"].default = answer("A grasper retracts the gallbladder to the left as the hook dissects it.")
+    assert desk.run("--concurrency", "1") == 0
+    lines = desk.lines()
+    for line in lines:
+        if line["key"] == requests[1].key and line["slot"] == "gemini":
+            line["captions"] = ["The hook dissects until 99 seconds have passed, and it dissects the gallbladder."]
+        if line["key"] == requests[2].key and line["slot"] == "gemini":
+            line["captions"] = ["Quarterly revenue rose sharply in the northern sales region, said the hook company."]
+    desk.captions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    review = {requests[3].key + "/gpt": {"verdict": "reject", "note": "left is right"}}
+    (desk.root / "r1.json").write_text(
+        json.dumps({"captions": review | {requests[0].key + "/gpt": {"verdict": "accept"}}})
+    )
+    (desk.root / "r2.json").write_text(
+        json.dumps({"captions": review | {requests[0].key + "/gpt": {"verdict": "accept"}}})
+    )
+    reviewed = ["--reviewed", str(desk.root / "r1.json"), str(desk.root / "r2.json"), "--review", "2"]
+    assert desk.validate(*reviewed) == 0
+    out = capsys.readouterr().out
+    assert "2 captions in common: 100% agreement, Cohen's kappa 1.00" in out and "2 clips to review" in out
+    rejected = {(entry["key"], entry["slot"]): entry for entry in map(json.loads, open(desk.out / "rejected.jsonl"))}
+    reasons = {place: entry["reason"] for place, entry in rejected.items()}
+    assert reasons.pop((requests[3].key, "gpt")) == "rejected by a reviewer: left is right"
+    assert "names 99 s" in reasons.pop((requests[1].key, "gemini"))
+    for slot in ("gpt", "gemini"):
+        assert "is below 0.3" in reasons.pop((requests[2].key, slot))
+        assert rejected[requests[2].key, slot]["similarity"] < 0.3
+    assert reasons == {}
+    records = json.loads((desk.out / "captioned.json").read_text())
+    kinds = sorted(record["qa_type"] for record in records)
+    assert kinds == ["video_summary_gemini"] * 2 + ["video_summary_gpt"] * 2
+    paths = ["--json", desk.out / "captioned.json", "--frames-root", desk.root, "--out", desk.out / "parquet"]
+    assert medvidbench.main([*map(str, paths), "--val-ratio", "0"]) == 0
+    checked = check(desk.out / "parquet/train.parquet", max_tokens=32_768, read_files=True)
+    assert checked.failures == [] and checked.rows.total() == 4
