@@ -95,9 +95,10 @@ def write(requests: Iterable[Request], authors: Sequence[Author], path: Path) ->
         Refused: an endpoint will serve none of the requests (key, model, address, quota).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not path.read_bytes().endswith(b"\n"):
-        with path.open("a") as file:
-            file.write("\n")  # the line that was being written when a job was killed
+    with path.open("ab+") as file:
+        file.seek(max(0, file.tell() - 1))
+        if file.read() not in (b"", b"\n"):
+            file.write(b"\n")  # behind the line that was being written when a job was killed
     return asyncio.run(_write(requests, authors, path))
 
 
