@@ -29,7 +29,7 @@ _GREEN, _LINE = (0, 255, 0), 3
 
 @cache
 def _prompts() -> dict[str, Any]:
-    return json.loads(Path(__file__).with_name("prompts.json").read_text(encoding="utf-8"))
+    return json.loads(Path(__file__).with_name("templates").joinpath("prompts.json").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)

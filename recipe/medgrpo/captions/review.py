@@ -38,7 +38,7 @@ def write_page(pairs: Iterable[Pair], path: Path, sample: int, seed: int = 0) ->
     """
     kept = sorted((pair for pair in pairs if len(pair.reasons) < len(pair.captions)), key=lambda pair: pair.request.key)
     chosen = random.Random(seed).sample(kept, min(sample, len(kept)))
-    page = Template(Path(__file__).with_name("review.html").read_text(encoding="utf-8"))
+    page = Template(Path(__file__).with_name("templates").joinpath("review.html").read_text(encoding="utf-8"))
     write_whole(path, page.substitute(items="\n".join(map(_item, chosen)), count=len(chosen)))
     return len(chosen)
 
