@@ -99,8 +99,9 @@ class Request:
             BadReply: no text, or not as many captions as events.
         """
         text = (completion.content or "").strip()
-        if completion.refusal or not text:
-            raise BadReply("the model refused" if completion.refusal else "the reply is empty")
+        if completion.refusal or completion.cut or not text:
+            why = "the model refused" if completion.refusal else "the reply is cut" if completion.cut else "no text"
+            raise BadReply(why)
         if self.task != "dvc":
             return [" ".join(text.split())]
         try:

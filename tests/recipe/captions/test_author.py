@@ -123,3 +123,9 @@ def test_a_line_that_is_no_request_is_named(desk, capsys):
     desk.file.write_text(json.dumps(desk.record()) + "\n{}\n")
     assert desk.run() == 2
     assert "requests.jsonl, line 2: is no request" in capsys.readouterr().err
+
+
+def test_a_reply_that_was_cut_is_asked_for_again(desk):
+    desk.servers["gpt"].script = [answer("The hook dissects the", finish_reason="length")]
+    desk.write(desk.record())
+    assert desk.run() == 0 and desk.asked() == {"gpt": 2, "gemini": 1}
