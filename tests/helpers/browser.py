@@ -83,14 +83,14 @@ class Browser:
         return done["result"].get("value")
 
     def open(self, page: Path) -> float:
-        """Open a page from disk; returns the seconds of processor time that its thread took until it was loaded."""
+        """Open a page from disk; returns the seconds of processor time that its thread has taken when it is loaded."""
         self._send("Performance.enable", timeDomain="threadTicks")
-        before = self._task_time()
         self._send("Page.navigate", url=page.resolve().as_uri())
         self.wait("document.readyState === 'complete' && location.protocol === 'file:'")
-        return self._task_time() - before
+        return self.task_time()
 
-    def _task_time(self) -> float:
+    def task_time(self) -> float:
+        """Seconds of processor time of the page's thread since the page was opened."""
         metrics = {entry["name"]: entry["value"] for entry in self._send("Performance.getMetrics")["metrics"]}
         return metrics["TaskDuration"]
 
