@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -37,14 +38,15 @@ class Browser:
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         # Its port and the path of its socket, once both lines are written.
         port, path = self._wait(self._address)
-        self._socket = connect(f"ws://127.0.0.1:{port}{path}", max_size=None)
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(connect(f"ws://127.0.0.1:{port}{path}", max_size=None))
         tab = self._send("Target.createTarget", url="about:blank")["targetId"]
         self._session = None
         self._session = self._send("Target.attachToTarget", targetId=tab, flatten=True)["sessionId"]
         return self
 
     def __exit__(self, *_) -> None:
-        self._socket.close()
+        self._open.close()
         self._process.terminate()
         self._process.wait()
 
