@@ -22,7 +22,7 @@ from recipe.medgrpo.preflight.longest_prompt import check_longest
 from recipe.medgrpo.preflight.normalization import check_normalization
 from recipe.medgrpo.preflight.parallel import check_parallel
 from recipe.medgrpo.preflight.positions import check_before_training
-from recipe.medgrpo.scoring.training_options import resolved
+from recipe.medgrpo.scoring.training_options import read_extra_tasks
 
 
 def check_plugin() -> None:
@@ -36,12 +36,6 @@ def _absolute(value):
     if isinstance(value, ListConfig):
         return [_absolute(one) for one in value]
     return os.path.abspath(value) if value is not None and os.path.exists(value) else value
-
-
-def read_extra_tasks(config: DictConfig) -> None:
-    """Let rows of ``medgrpo.reward.extra_tasks`` into the data, unless ``data.tasks`` was set by itself."""
-    if config.medgrpo.reward.extra_tasks and OmegaConf.is_interpolation(config.data, "tasks"):
-        config.data.tasks = list(resolved(config.medgrpo.reward).reward_tasks)
 
 
 def keep_logs_together(config: DictConfig) -> None:

@@ -12,10 +12,11 @@ import yaml
 from configuration import composed
 
 import reward_score
-from recipe.medgrpo.main_medgrpo import check_plugin, keep_logs_together, read_extra_tasks
+from recipe.medgrpo.main_medgrpo import check_plugin, keep_logs_together
 from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.normalization import check_normalization
 from recipe.medgrpo.scoring.artifact_check import weights_fingerprint
+from recipe.medgrpo.scoring.training_options import read_extra_tasks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NEEDED = ("data.val_files=v", "actor_rollout_ref.model.path=m")

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from recipe.medgrpo.preflight.doctor import GIB, nvidia_smi
 from recipe.medgrpo.preflight.errors import SetupError
+from recipe.medgrpo.scoring.training_options import read_extra_tasks
 
 #: GiB of CUDA's contexts, NCCL's buffers and what sleeping vLLM leaves: assumed until a run on GPUs tells.
 ASSUMED = 4.0
@@ -186,6 +187,7 @@ def run(args: argparse.Namespace) -> int:
     options = config.actor_rollout_ref.model
     path = args.base if args.base and not (Path(options.path) / "config.json").exists() else options.path
     check_parallel(config, path)
+    read_extra_tasks(config)
     gpu_gib, model = args.gpu_memory or _gpu_memory(), load_architecture(path)
     phases = memory(model, config, gpu_gib)
     _print_memory(phases, gpu_gib)

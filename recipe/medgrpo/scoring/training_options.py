@@ -68,6 +68,12 @@ def resolved(reward: DictConfig) -> ScoreConfig:
     return config
 
 
+def read_extra_tasks(config: DictConfig) -> None:
+    """Let rows of ``medgrpo.reward.extra_tasks`` into the data, unless ``data.tasks`` was set by itself."""
+    if config.medgrpo.reward.extra_tasks and OmegaConf.is_interpolation(config.data, "tasks"):
+        config.data.tasks = list(resolved(config.medgrpo.reward).reward_tasks)
+
+
 def reward_options(overrides: Sequence[str]) -> ScoreConfig:
     """The resolved ``medgrpo.reward`` of the training with these overrides.
 
