@@ -178,7 +178,9 @@ def _print(summary: dict[str, Any], console: Console) -> None:
     )
     for estimator in dict.fromkeys(one["estimator"] for one in figures):
         own = [one for one in figures if one["estimator"] == estimator]
-        table = compact_table(f"{estimator}: share of the gradient, in %", ("pair",), [one["method"] for one in own])
+        # Not the table's title, which would wrap at the width of a narrow table.
+        console.print(f"\n{estimator}: share of the gradient, in %", highlight=False)
+        table = compact_table("", ("pair",), [one["method"] for one in own])
         for pair in own[0]["share"]:
             table.add_row(pair, *(f"{100 * one['share'][pair]:.1f}" for one in own))
         table.add_section()

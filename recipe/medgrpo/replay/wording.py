@@ -43,7 +43,7 @@ def _level(raw: Figures, own: Figures, method: str) -> str:
     up, down = (choose(raw.mean, key=raw.mean.__getitem__) for choose in (max, min))
     left = own.mean[_largest(own.mean)]
     return (
-        f"Against a batch mean, raw rewards push {up} up ({raw.mean[up]:+.2f} a token) and {down} down "
+        f"Against a batch mean, raw rewards push {up} up (mean advantage {raw.mean[up]:+.2f}) and {down} down "
         f"({raw.mean[down]:+.2f}), whatever the answer is; {method} leaves at most {abs(left):.2f}."
     )
 
