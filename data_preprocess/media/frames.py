@@ -6,16 +6,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import stat
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as Late
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from data_preprocess.common.file_kind import known_kind
 
 # Frame paths in the released JSON files begin with the authors' own folder (MedVidBench card).
 OFFICIAL_PREFIX = "/root/data/"
 # EXIF tag, and its values that turn a picture by a quarter.
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+#: Seconds that reading one picture may take: a share of the network that hangs must not hang a run.
+DEADLINE_S = 60.0
 
 
 class FrameError(ValueError):
@@ -38,6 +45,7 @@ class FrameStore:
 
     def resolve(self, path: str) -> str:
         """Absolute path of a frame: prefix replaced; a relative path lies under the root; any other one is kept."""
+        path = path.removeprefix("file://")
         if self.prefix and path.startswith(self.prefix):
             path = path.removeprefix(self.prefix).lstrip("/")
         return os.path.normpath(os.path.join(self.root, path))
@@ -46,7 +54,8 @@ class FrameStore:
         """:meth:`resolve` of each, fast where all begin with the prefix and hold no ``//``, ``/./`` or ``/../``."""
         text = "\n".join(paths)
         prefix = self.prefix
-        plain = prefix.endswith("/") and text.startswith(prefix) and text.count("\n" + prefix) == len(paths) - 1
+        plain = prefix.endswith("/") and text.startswith(prefix)
+        plain = plain and text.count("\n" + prefix) == text.count("\n") == len(paths) - 1
         if plain and "//" not in text and "/." not in text and not text.endswith("/") and "/\n" not in text:
             return text.replace("\n" + prefix, f"\n{self.root}/").replace(prefix, f"{self.root}/", 1).split("\n")
         return [self.resolve(path) for path in paths]
@@ -55,8 +64,7 @@ class FrameStore:
         """(height, width) in pixels of the frames next to ``path``; one file is opened for each folder."""
         folder = os.path.dirname(path)
         if folder not in self._size_of_folder:
-            with _opened(path) as picture:
-                self._size_of_folder[folder] = _upright_size(picture)
+            self._size_of_folder[folder] = _within(DEADLINE_S, _size, path)
         return self._size_of_folder[folder]
 
     def verify(self, paths: Sequence[str], pool: ThreadPoolExecutor) -> tuple[int, int]:
@@ -66,7 +74,9 @@ class FrameStore:
             FrameError: naming the first file that is missing, broken, or of another size than the clip's first.
         """
         todo = [path for path in dict.fromkeys(paths) if path not in self._verified]
-        self._verified.update(zip(todo, pool.map(_read_through, todo), strict=True))
+        self._verified.update(
+            zip(todo, pool.map(lambda path: _within(DEADLINE_S, _read_through, path), todo), strict=True)
+        )
         height, width = self._verified[paths[0]]
         for path in paths:
             if self._verified[path] != (height, width):
@@ -75,10 +85,31 @@ class FrameStore:
         return height, width
 
 
+def _within(deadline_s: float, read: Callable, path: str):
+    """``read(path)``; a thread that is not done in time is left behind, and does not keep the process alive."""
+    done: Future = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(read(path))
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return done.result(deadline_s)
+    except Late:
+        raise FrameError(f"{path} was not read within {deadline_s:g} s. Is its disk or share at hand?") from None
+
+
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[Image.Image]:
     """A picture; what goes wrong while it is open is the file's fault."""
+    path = path.removeprefix("file://")
     with _blamed(path, "cannot be opened as a picture"):
+        # Opening a pipe would wait for someone to write into it.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ValueError("it is no regular file")
         picture = Image.open(path)
     with picture, _blamed(path, "is broken"):
         yield picture
@@ -94,7 +125,16 @@ def _blamed(path: str, reason: str) -> Iterator[None]:
         raise
     # Of a broken file Pillow's readers raise ValueError, SyntaxError, RuntimeError, struct.error, IndexError and more.
     except Exception as error:
-        raise FrameError(f"{path} {reason} ({str(error) or type(error).__name__})") from error
+        found = known_kind(path, otherwise="") if isinstance(error, UnidentifiedImageError) else ""
+        raise FrameError(f"{path} {reason} ({str(error) or type(error).__name__}){found}") from error
+
+
+def _size(path: str) -> tuple[int, int]:
+    with _opened(path) as picture:
+        size = _upright_size(picture)
+        if _is_deep(picture):
+            _in_eight_bits(picture)
+        return size
 
 
 def _upright_size(picture: Image.Image) -> tuple[int, int]:
@@ -103,20 +143,57 @@ def _upright_size(picture: Image.Image) -> tuple[int, int]:
     return (picture.width, picture.height) if turned else (picture.height, picture.width)
 
 
-def read_frame(path: str) -> Image.Image:
+def _is_deep(picture: Image.Image) -> bool:
+    """Whether the file has more than 8 bits for each value; of colours, Pillow reads the upper 8."""
+    return picture.mode.startswith(("I", "F")) or ";16" in str(picture.tile)
+
+
+def _in_eight_bits(picture: Image.Image) -> Image.Image:
+    """A deep picture in 8 bits, where it is plain which of its values are black and white.
+
+    Grey values up to 255 stay; 16-bit ones are divided by 256; broken numbers from 0 to 1 are multiplied by 255.
+
+    Raises:
+        ValueError: any other range, such as 12 bits in a file of 16: it would come out black, or white.
+    """
+    if not picture.mode.startswith(("I", "F")):
+        if np.asarray(picture.convert("RGB")).max() < 64:
+            raise ValueError("its 16 bits are used up to a quarter at most, and it would be dark: convert it to 8 bits")
+        return picture
+    values = np.asarray(picture)
+    least, most = float(values.min()), float(values.max())
+    if picture.mode == "F" and 0 <= least <= most <= 1:
+        values = values * 255
+    elif picture.mode != "F" and 0 <= least and 1 << 14 <= most < 1 << 16:
+        values = values // 256
+    elif not 0 <= least <= most <= 255:
+        raise ValueError(
+            f"its values go from {least:g} to {most:g}, and which of them are black and white is not known: convert it "
+            "to 8 bits"
+        )
+    return Image.fromarray(values.astype(np.uint8))
+
+
+def read_frame(path: str, deadline_s: float = DEADLINE_S) -> Image.Image:
     """A frame as upright 8-bit RGB, read to its end.
 
     Repaired: the orientation that a camera noted (EXIF) is carried out; CMYK, grey and palette pictures are converted;
     16-bit grey is divided by 256; transparency is laid on white, as qwen_vl_utils does.
 
     Raises:
-        FrameError: the file is missing, empty, cut short, no picture, or too large to be one.
+        FrameError: the file is missing, empty, cut short, no picture, too large to be one, of more than 8 bits in a
+            range that is not plain, or not read within ``deadline_s`` seconds.
     """
+    return _within(deadline_s, _read_frame, path)
+
+
+def _read_frame(path: str) -> Image.Image:
     with _opened(path) as picture:
+        deep = _is_deep(picture)
         picture.load()
         picture = ImageOps.exif_transpose(picture)
-        if picture.mode.startswith("I"):
-            picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 256).astype(np.uint8))
+        if deep:
+            picture = _in_eight_bits(picture)
         if picture.mode == "PA" or "transparency" in picture.info:
             picture = picture.convert("RGBA")
         if picture.mode in ("RGBA", "LA"):
@@ -129,6 +206,8 @@ def read_frame(path: str) -> Image.Image:
 def _read_through(path: str) -> tuple[int, int]:
     with _opened(path) as picture:
         size = _upright_size(picture)
+        if _is_deep(picture):
+            _in_eight_bits(picture)
         # JPEG at one eighth: all of the file is still read, most of the arithmetic is not done.
         picture.draft("L", (1, 1))
         picture.load()

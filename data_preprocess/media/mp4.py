@@ -20,20 +20,21 @@ from data_preprocess.media.frames import FrameError
 
 
 def frame_indices(
-    num_frames: int, raw_fps: float, fps: float, start: float = 0.0, end: float | None = None
+    shown: np.ndarray, duration: float, fps: float, start: float = 0.0, end: float | None = None
 ) -> list[int]:
-    """Indices of the frames shown at ``start``, ``start + 1 / fps``, ... seconds, before ``end``.
+    """Indices of the frames on show at ``start``, ``start + 1 / fps``, ... seconds, before ``end``.
 
     Args:
-        num_frames, raw_fps: of the file.
-        fps: frames per second to take; above ``raw_fps`` frames repeat.
+        shown: when each frame of the file begins to be shown, in seconds; their distances may differ.
+        duration: seconds of the file.
+        fps: frames per second to take; above the file's own rate frames repeat.
         start, end: seconds from the file's beginning; ``end`` None is the file's.
     """
-    duration = num_frames / raw_fps
     end = duration if end is None else min(end, duration)
     count = max(0, math.ceil((end - start) * fps - 1e-6))
-    # The tiny addend keeps a time that falls on a frame from rounding down to the one before.
-    return [min(int((start + i / fps) * raw_fps + 1e-6), num_frames - 1) for i in range(count)]
+    # The tiny addend keeps a time that falls on a frame from going to the one before: decord's times have 24 bits.
+    times = start + np.arange(count) / fps + max(1e-3, duration * 1e-6)
+    return np.maximum(np.searchsorted(shown, times, side="right") - 1, 0).tolist()
 
 
 def decode(
@@ -45,7 +46,9 @@ def decode(
         FrameError: missing, not decodable, nothing within ``start`` to ``end``, or not done within ``deadline_s``.
     """
     if not Path(path).is_file():
-        raise FrameError(f"{path} does not exist")
+        raise FrameError(f"{path} is no regular file" if Path(path).exists() else f"{path} does not exist")
+    if not (0 <= start < math.inf) or (end is not None and not end > start):
+        raise FrameError(f"{path} has no clip from {start:g} to {end} s: times count from the beginning of the file")
     with tempfile.TemporaryDirectory(prefix="medgrpo_mp4_") as folder:
         out = Path(folder) / "frames.npy"
         command = [sys.executable, "-m", "data_preprocess.media.mp4", path, str(out), repr(fps), repr(start)]
@@ -66,10 +69,14 @@ def main(path: str, out: str, fps: str, start: str, end: str | None = None) -> N
     import decord
 
     reader = decord.VideoReader(path, num_threads=1)
-    raw_fps = reader.get_avg_fps()
+    count, raw_fps = len(reader), reader.get_avg_fps()
     if not raw_fps > 0:
         raise SystemExit("it states no frame rate")
-    indices = frame_indices(len(reader), raw_fps, float(fps), float(start), None if end is None else float(end))
+    begins, ends = reader.get_frame_timestamp(range(count)).astype(float).T
+    shown, duration = begins - begins[0], max(ends[-1] - begins[0], begins[-1] - begins[0] + 1 / raw_fps)
+    if not (np.isfinite(shown).all() and (np.diff(shown) >= 0).all()):  # no times in the file
+        shown, duration = np.arange(count) / raw_fps, count / raw_fps
+    indices = frame_indices(shown, duration, float(fps), float(start), None if end is None else float(end))
     if not indices:
         raise SystemExit(f"no frame lies between {start} and {end or 'its end'} s")
     np.save(out, reader.get_batch(indices).asnumpy())

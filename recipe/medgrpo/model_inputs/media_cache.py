@@ -44,7 +44,7 @@ class MediaOptions:
     Args:
         memory_gb: bound of the cache in each process that decodes (GiB). 0 keeps nothing.
         disk: folder of decoded clips that outlives the run, or None.
-        deadline_s: seconds that decoding one video file may take.
+        deadline_s: seconds that decoding one video file, or one picture, may take.
     """
 
     memory_gb: float = 2.0
@@ -181,12 +181,15 @@ class MediaCache:
         # Whole numbers from 0 to 255, which qwen_vl_utils hands out as float32.
         return frames.to(torch.uint8), metadata
 
+    def _read(self, path: str) -> Image.Image:
+        return read_frame(path, self.options.deadline_s)
+
     def _read_frames(self, paths: list[str]) -> list[Image.Image]:
         if not len(paths):
             raise FrameError("a clip without frames")
         # A path may stand several times in a list; it is read once.
         distinct = list(dict.fromkeys(paths))
-        pictures = dict(zip(distinct, self._frames.map(read_frame, distinct), strict=True))
+        pictures = dict(zip(distinct, self._frames.map(self._read, distinct), strict=True))
         size = pictures[paths[0]].size
         for path, picture in pictures.items():
             if picture.size != size:
@@ -202,6 +205,8 @@ class MediaCache:
         try:
             with np.load(self._file(key)) as saved:
                 frames, fps, total = torch.from_numpy(saved["frames"]), float(saved["fps"]), float(saved["total"])
+                if str(saved["digest"]) != _digest(frames, fps, total):
+                    raise ValueError("its digest is of something else")
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -216,9 +221,17 @@ class MediaCache:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(file) as part, part.open("wb") as out:
-                np.savez(out, frames=frames.numpy(), fps=metadata["fps"], total=metadata["total_num_frames"])
+                fps, total = float(metadata["fps"]), float(metadata["total_num_frames"])
+                np.savez(out, frames=frames.numpy(), fps=fps, total=total, digest=_digest(frames, fps, total))
         except OSError as error:
             logger.warning("%s could not be written (%s); going on without it", file, error)
+
+
+def _digest(frames: torch.Tensor, fps: float, total: float) -> str:
+    """Of a clip on disk: a ZIP's own checksum is not looked at where the shape says that less is to be read."""
+    found = hashlib.sha256(repr((frames.shape, frames.dtype, fps, total)).encode())
+    found.update(frames.numpy())
+    return found.hexdigest()
 
 
 def decode_image(item: Mapping, patch_size: int) -> Image.Image:

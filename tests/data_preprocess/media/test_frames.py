@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frame paths, sizes and verification."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -119,6 +120,70 @@ def test_a_lack_of_memory_is_not_the_pictures_fault(frames, monkeypatch):
     monkeypatch.setattr(Image, "open", full)
     with pytest.raises(MemoryError):
         read_frame(frames[0])
+
+
+def test_a_pipe_in_the_place_of_a_frame(tmp_path, pool):
+    os.mkfifo(tmp_path / "a.jpg")
+    for read in (read_frame, FrameStore("/").size, lambda path: FrameStore("/").verify([path], pool)):
+        with pytest.raises(FrameError, match="a.jpg cannot be opened as a picture .it is no regular file"):
+            read(str(tmp_path / "a.jpg"))
+
+
+def test_a_picture_that_takes_too_long(tmp_path):
+    """A large one, and next to no time; the process is not kept alive by it."""
+    Image.new("RGB", (8000, 8000)).save(tmp_path / "a.png", compress_level=1)
+    with pytest.raises(FrameError, match="a.png was not read within 0.001 s"):
+        read_frame(str(tmp_path / "a.png"), deadline_s=0.001)
+
+
+def test_addresses_of_files(frames):
+    assert read_frame(f"file://{frames[0]}").size == (80, 60)
+
+
+RAMP = np.tile(np.linspace(0, 1, 40), (30, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "plain"),
+    [
+        ("16 bits.png", (RAMP * 65535).astype(np.uint16), True),
+        ("16 bits.tif", (RAMP * 65535).astype(np.uint16), True),
+        ("8 bits in 16.png", (RAMP * 255).astype(np.uint16), True),
+        ("8 bits in 32.tif", (RAMP * 255).astype(np.int32), True),
+        ("0 to 1.tif", RAMP.astype(np.float32), True),
+        ("0 to 255.tif", (RAMP * 255).astype(np.float32), True),
+        ("12 bits in 16.png", (RAMP * 4095).astype(np.uint16), False),
+        ("12 bits in 32.tif", (RAMP * 4095).astype(np.int32), False),
+        ("Hounsfield.tif", (RAMP * 4095 - 1024).astype(np.int32), False),
+        ("-1 to 1.tif", (RAMP * 2 - 1).astype(np.float32), False),
+        ("0 to 65535.tif", (RAMP * 65535).astype(np.float32), False),
+        ("no number.tif", np.full((30, 40), np.nan, np.float32), False),
+    ],
+)
+def test_more_than_8_bits(tmp_path, pool, name, values, plain):
+    """What would come out black or white is refused, also where only the size or the whole file is read."""
+    path = str(tmp_path / name)
+    Image.fromarray(values).save(path)
+    if plain:
+        assert np.abs(np.asarray(read_frame(path))[..., 0] - RAMP * 255).max() <= 1
+    for read in (read_frame, FrameStore("/").size, lambda path: FrameStore("/").verify([path], pool)):
+        if plain:
+            read(path)
+        else:
+            with pytest.raises(FrameError, match="its values go from .* convert it to 8 bits"):
+                read(path)
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_colours_of_more_than_8_bits(tmp_path, pool, kind):
+    cv2 = pytest.importorskip("cv2")
+    path = str(tmp_path / f"a.{kind}")
+    cv2.imwrite(path, np.dstack([RAMP * 65535] * 3).astype(np.uint16))
+    assert np.abs(np.asarray(read_frame(path))[..., 0] - RAMP * 255).max() <= 1
+    cv2.imwrite(path, np.dstack([RAMP * 4095] * 3 + [RAMP * 0 + 65535]).astype(np.uint16))
+    for read in (read_frame, FrameStore("/").size, lambda path: FrameStore("/").verify([path], pool)):
+        with pytest.raises(FrameError, match="it would be dark: convert it to 8 bits"):
+            read(path)
 
 
 GRADIENT = np.tile(np.linspace(0, 255, 40).astype(np.uint8), (30, 1))

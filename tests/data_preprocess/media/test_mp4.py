@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Video files: which frames, and that no broken file hangs or passes."""
 
+import os
 import time
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -37,13 +39,57 @@ def video(tmp_path_factory):
     ],
 )
 def test_indices(fps, start, end, expected):
-    assert mp4.frame_indices(30, 10.0, fps, start, end) == expected
+    assert mp4.frame_indices(np.arange(30) / 10, 3.0, fps, start, end) == expected
 
 
 def test_frames_are_those_of_their_times(video):
     frames = mp4.decode(str(video), 2.0)
     assert frames.shape == (6, 48, 64, 3) and frames.dtype == np.uint8
     np.testing.assert_allclose(frames.mean(axis=(1, 2, 3)), [0, 40, 80, 120, 160, 200], atol=5)
+
+
+def write_slides(path, times):
+    """A video whose frame at ``t`` seconds has the grey value 20 * t."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for time in times:
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), round(20 * time), np.uint8), format="rgb24")
+            frame.pts, frame.time_base = round(1000 * time), Fraction(1, 1000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+
+
+FAST_THEN_SLOW = [i / 30 for i in range(60)] + [2 + i for i in range(10)]
+SLOW_THEN_FAST = [0, 4, *(8 + i / 15 for i in range(60))]
+
+
+@pytest.mark.parametrize(
+    ("times", "fps", "shown"),
+    [
+        (FAST_THEN_SLOW, 1.0, list(range(12))),
+        (SLOW_THEN_FAST, 1.0, [0, 0, 0, 0, 4, 4, 4, 4, 8, 9, 10, 11]),
+        (SLOW_THEN_FAST, 0.5, [0, 0, 4, 4, 8, 10]),
+    ],
+)
+def test_frames_at_varying_distances_are_taken_by_their_times(tmp_path, times, fps, shown):
+    write_slides(tmp_path / "a.mp4", times)
+    frames = mp4.decode(str(tmp_path / "a.mp4"), fps)
+    np.testing.assert_allclose(frames.mean(axis=(1, 2, 3)) / 20, shown, atol=0.2)
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1.0, None), (-2.0, -1.0), (2.0, 1.0), (1.0, 1.0), (float("nan"), None)])
+def test_a_clip_that_is_none(video, start, end):
+    with pytest.raises(FrameError, match=r"a\.mp4 has no clip from .* to .* s"):
+        mp4.decode(str(video), 1.0, start=start, end=end)
+
+
+def test_a_pipe_in_the_place_of_a_video(tmp_path):
+    os.mkfifo(tmp_path / "a.mp4")
+    with pytest.raises(FrameError, match="a.mp4 is no regular file"):
+        mp4.decode(str(tmp_path / "a.mp4"), 1.0)
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "text"])
