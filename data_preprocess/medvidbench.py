@@ -40,6 +40,7 @@ from data_preprocess.media.frames import OFFICIAL_PREFIX
 from data_preprocess.media.token_count import OVERLONG, pixel_budget
 from data_preprocess.parquet_writer import split_writers
 from data_preprocess.schema import TASKS
+from data_preprocess.video.medvidbench_names import nearest, task_of
 from data_preprocess.video.rows import NOT_CHOSEN, REPEATED, ROOMY, Options, build, survey
 
 # Below this many bytes one process is done before others have started.
@@ -77,10 +78,17 @@ def convert(options: Options, *, progress: bool = True) -> Summary:
     """
     if not options.frames_root.is_dir():
         raise InputError(f"{options.frames_root} is not a folder. Give the folder of the frames with --frames-root")
+    if options.json.exists() and not (options.json.is_file() or options.json.is_dir()):
+        raise InputError(f"{options.json} is no regular file, which could be read twice: write it to one first")
     size = options.json.stat().st_size
     shared = options.workers > 1 and size >= _SHARED_FROM and not options.verify_frames
     with _Workers(options.workers if shared else 0) as workers:
         contents = _survey(options, workers, _bar("reading", size, progress))
+        known = {*TASKS, *(task for _, task, _ in contents.units)}
+        if strange := [task for task in options.tasks or () if task not in known]:
+            raise InputError(
+                f"--tasks {strange[0]}{nearest(strange[0], tuple(known))}: no record of {options.json} has this task"
+            )
         options.out.mkdir(parents=True, exist_ok=True)
         return _write(options, contents, workers, _bar("writing", size, progress))
 
@@ -167,7 +175,8 @@ def _write(options: Options, contents: Contents, workers: _Workers, bar: tqdm) -
             first += len(entries)
 
     nothing = f"{options.json} holds no usable record of the tasks {', '.join(options.tasks or TASKS)}"
-    with split_writers(options.out, splits, summary, options.max_failed, nothing) as writers, bar:
+    inputs = [options.json]
+    with split_writers(options.out, splits, summary, options.max_failed, nothing, inputs) as writers, bar:
         for (_, entries, *_), built in workers.run(build, tasks()):
             for split, table in built.tables.items():
                 writers[split].write_table(table)
@@ -203,7 +212,8 @@ def parser() -> argparse.ArgumentParser:
                      f"number; {ROOMY} leave room for text within the recipe's limits)")  # fmt: skip
     cli.add_argument("--overlong", choices=OVERLONG, default="drop", help="a clip with more: leave it out, keep every "
                      "k-th frame, or lower its pixels (%(default)s)")  # fmt: skip
-    cli.add_argument("--tasks", nargs="+", choices=TASKS, help="keep these tasks only (default: all)")
+    cli.add_argument("--tasks", nargs="+", type=task_of, metavar="TASK", help="keep these tasks only, of "
+                     f"{', '.join(TASKS)} and your own (default: all)")  # fmt: skip
     cli.add_argument(
         "--per-pair", type=at_least(1), metavar="N", help="at most N training rows for each source and task"
     )

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_preprocess.common import download
-from data_preprocess.common.errors import InputError, RecordError
+from data_preprocess.common.errors import InputError, RecordError, record_id
 from data_preprocess.common.find_files import find
 from data_preprocess.common.json_stream import read_json_list
 from data_preprocess.images import convert
@@ -80,7 +80,7 @@ def _record(raw: dict, root: Path, reading: Reading) -> Item:
         answer=chosen,
         modality=short_modality(modality),
         question_type=str(raw.get("question_type") or ""),
-        id=str(raw.get("question_id") or ""),
+        id=record_id(raw, "question_id"),
         dataset=str(raw.get("dataset") or ""),
     )
 
@@ -99,7 +99,7 @@ def _read_splits(reading: Reading, root: Path, folder: Path, published: Sequence
                 try:
                     known[text(raw, "image_path"), str(raw.get("question") or "").strip()] = raw
                 except RecordError as error:
-                    reading.summary.leave_out(file, number, str(raw.get("question_id") or ""), error)
+                    reading.summary.leave_out(file, number, record_id(raw, "question_id"), error)
     for split, file in files:
         for number, raw in enumerate(read_json_list(file)):
             reading.add(_split_record, raw, file, number, root, split, file.stem.removesuffix(f"_{split}"), known)
@@ -125,7 +125,7 @@ def _split_record(raw: dict, root: Path, split: str, stem: str, known: dict) -> 
         answer=answer,
         modality=short_modality(modality),
         question_type=stem if by_type else str(published.get("question_type") or ""),
-        id=str(published.get("question_id") or ""),
+        id=record_id(published, "question_id"),
         dataset=Path(path).parts[1] if len(Path(path).parts) > 2 else "",
         split=split,
     )

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from data_preprocess.common.atomic_file import whole_file
 from data_preprocess.common.errors import InputError, write_failures
-from data_preprocess.common.run_summary import Summary
+from data_preprocess.common.run_summary import SPLITS, Summary
 from data_preprocess.schema import ROW_SCHEMA
 
 
@@ -64,22 +64,42 @@ class RowWriter(contextlib.AbstractContextManager):
             raise error
 
 
+def is_ours(path: Path) -> bool:
+    """Whether the Parquet file has rows of this project; False where it cannot be read."""
+    try:
+        return "data_source" in pq.read_schema(path).names
+    except (pa.ArrowInvalid, OSError):
+        return False
+
+
 class _TooManyFailures(Exception):
     """Leaves the writers through an exception, so that they drop what they hold."""
 
 
 @contextlib.contextmanager
 def split_writers(
-    out: Path, splits: Iterable[str], summary: Summary, max_failed: int, nothing: str, schema: pa.Schema = ROW_SCHEMA
+    out: Path,
+    splits: Iterable[str],
+    summary: Summary,
+    max_failed: int,
+    nothing: str,
+    inputs: Iterable[Path],
+    schema: pa.Schema = ROW_SCHEMA,
 ) -> Iterator[dict[str, RowWriter]]:
     """A writer for each split, and ``failed.jsonl``; on too many failures, or an exception, older Parquet files stay.
 
     Args:
         nothing: what to say, ahead of the reasons, where there is no row.
+        inputs: files that must not be written onto.
 
     Raises:
-        InputError: there is no row.
+        InputError: there is no row, or an input would be overwritten.
     """
+    own = {(out / name).resolve() for name in (*(f"{split}.parquet" for split in SPLITS), "failed.jsonl")}
+    if lost := next((path for path in inputs if path.resolve() in own), None):
+        raise InputError(f"{lost} is an input, and would be overwritten. Choose another folder with --out")
+    if alien := next((path for path in own if path.suffix == ".parquet" and path.exists() and not is_ours(path)), None):
+        raise InputError(f"{alien} was not written by these commands. Choose another folder with --out, or move it")
     with contextlib.suppress(_TooManyFailures), contextlib.ExitStack() as stack:
         writers = {split: stack.enter_context(RowWriter(out / f"{split}.parquet", schema=schema)) for split in splits}
         yield writers

@@ -26,6 +26,7 @@ from pathlib import Path
 from data_preprocess.common import download
 from data_preprocess.common.cli_types import at_least
 from data_preprocess.common.errors import InputError, KnownDefect, RecordError
+from data_preprocess.common.file_kind import known_kind
 from data_preprocess.images import convert
 from data_preprocess.images.convert import Reading, published_files
 from data_preprocess.images.question import Item, inside, right_option, same_option
@@ -91,11 +92,12 @@ def _rows(file: Path) -> Iterator[dict]:
             rows = csv.DictReader(lines)
             names = {name: "Answer" if name.strip() == "Anwser" else name.strip() for name in rows.fieldnames or ()}
             if missing := [field for field in FIELDS if field not in names.values()]:
-                raise InputError(f"{file} has no column {', '.join(missing)}. Is it PMC-VQA's, and whole?")
+                found = known_kind(file, otherwise=". Is it PMC-VQA's, and whole?")
+                raise InputError(f"{file} has no column {', '.join(missing)}{found}")
             for row in rows:
                 yield {names[key]: value for key, value in row.items() if key in names}
     except UnicodeDecodeError as error:
-        raise InputError(f"{file} is no UTF-8 text ({error.reason}). Fetch it again") from error
+        raise InputError(f"{file} is no UTF-8 text ({error.reason}){known_kind(file)}") from error
     except csv.Error as error:
         raise InputError(f"{file} is no CSV ({error}). Fetch it again") from error
 

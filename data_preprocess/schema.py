@@ -23,14 +23,20 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-# Words that verl replaces by media: text of the data must hold none of them.
-PLACEHOLDER = re.compile("<(?:video|image|audio)>")
+# What text of the data must not hold: words that verl replaces by media, and tokens of the models (``<|im_start|>``).
+RESERVED = re.compile(r"<(?:video|image|audio)>|<\|\w+\|>")
+RESERVED_REMEDY = "verl or the model's tokenizer would take it for more than text: write it in another way"
 
 IMAGE_TASKS = ("mcq", "closed", "open")
 TASKS = ("tag", "stg", "vs", "rc", "dvc", "nap", "sa", "cvs")
 
 
 _KINDS = {"text": pa.string(), "whole": pa.int64(), "number": pa.float64()}
+
+
+def plain_source(name: str) -> str:
+    """The name of a source with ``_`` for the signs that separate names in ``data_source`` and in artifacts."""
+    return re.sub(r"[/|]", "_", name)
 
 
 def _fields(names_and_kinds: str) -> list[tuple[str, pa.DataType]]:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from data_preprocess.common import download
+from data_preprocess.common.errors import record_id
 from data_preprocess.common.json_stream import read_json_list
 from data_preprocess.images import convert
 from data_preprocess.images.convert import Reading, answer_task, published_files
@@ -46,7 +47,7 @@ def _item(raw: dict, reading: Reading, split: str) -> Item:
         answer=answer,
         modality=modality,
         question_type=str(raw.get("content_type") or ""),
-        id=str(raw.get("qid") or ""),
+        id=record_id(raw, "qid"),
         split=split,
     )
 

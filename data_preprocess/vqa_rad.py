@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_preprocess.common.errors import InputError, RecordError
+from data_preprocess.common.errors import InputError, RecordError, record_id
 from data_preprocess.common.find_files import find
 from data_preprocess.common.json_stream import read_json_list
 from data_preprocess.images import convert
@@ -55,7 +55,7 @@ def _original(raw: dict, images: Path, reading: Reading) -> Item:
         question=text(raw, "question"),
         answer=answer.strip(),
         question_type=str(raw.get("question_type") or ""),
-        id=str(raw.get("qid") or ""),
+        id=record_id(raw, "qid"),
         split="test" if str(raw.get("phrase_type") or "").startswith("test") else "train",
     )
 

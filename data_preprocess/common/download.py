@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from data_preprocess.common.atomic_file import whole_file
 from data_preprocess.common.errors import InputError
+from data_preprocess.common.file_kind import known_kind
 
 
 def unpack(path: Path, folder: Path) -> None:
@@ -37,7 +38,7 @@ def unpack(path: Path, folder: Path) -> None:
                 with whole_file(target) as temporary, archive.open(member) as source, temporary.open("wb") as sink:
                     shutil.copyfileobj(source, sink, 1 << 20)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise InputError(f"{path} is no whole ZIP archive ({error}). Fetch it again") from error
+        raise InputError(f"{path} is no whole ZIP archive ({error}){known_kind(path, own=b'PK')}") from error
     except (RuntimeError, NotImplementedError) as error:  # a password, or a method that Python does not know
         raise InputError(f"{path} cannot be unpacked here ({error}). Unpack it by hand into {folder}") from error
 

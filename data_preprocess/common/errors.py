@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -64,6 +65,28 @@ class Failure:
         line = f"{self.file}, record {self.record} ({self.id or 'no id'}), {self.field}: {self.reason}. {self.remedy}"
         # It may quote half a character, which no terminal takes.
         return line.encode("utf-8", "backslashreplace").decode()
+
+
+def record_id(raw: object, *fields: str) -> str:
+    """The first of the fields that names the record, as text; 0 does. "" where none does.
+
+    Example:
+        >>> record_id({"id": None, "qid": 0}, "id", "qid"), record_id("no record", "id")
+        ('0', '')
+    """
+    values = [raw.get(field) for field in fields] if isinstance(raw, dict) else []
+    return next((str(value) for value in values if isinstance(value, str | int | float) and value != ""), "")
+
+
+def alike(failures: Sequence[Failure]) -> list[tuple[Failure, str]]:
+    """Of failures that differ in names and numbers only the first one, and a line that counts the others."""
+    groups: dict[tuple, list[Failure]] = {}
+    for failure in failures:
+        what = re.sub(r"\S*[\d/]\S*", "*", f"{failure.field} {failure.reason}")
+        groups.setdefault((failure.kind, what, failure.remedy), []).append(failure)
+    return [
+        (first, f"{first} ({len(others)} more like it)" if others else str(first)) for first, *others in groups.values()
+    ]
 
 
 def write_failures(path: Path, failures: Sequence[Failure]) -> None:

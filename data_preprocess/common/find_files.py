@@ -19,10 +19,18 @@ def _refuse(error: OSError) -> None:
 def find(root: Path, pattern: str) -> list[Path]:
     """Files and folders of that name (``*.json``) in ``root`` and below it, sorted; none where it does not exist.
 
+    Links to folders are followed, each folder once. Hidden names are passed over, and with them what macOS and the
+    hub's client leave (``._*``, ``__MACOSX``, ``.cache``).
+
     Raises:
         InputError: a folder that may not be read.
     """
-    found = []
-    for folder, folders, files in os.walk(root, onerror=_refuse):
-        found += [Path(folder, name) for name in fnmatch.filter(folders + files, pattern)]
+    found, seen = [], set()
+    for folder, folders, files in os.walk(root, onerror=_refuse, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        if real not in seen:
+            visible = [name for name in files if not name.startswith(".")]
+            found += [Path(folder, name) for name in fnmatch.filter(folders + visible, pattern)]
+        seen.add(real)
     return sorted(found)

@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""A JSON array read piece by piece, so that a file of gigabytes needs memory for a few records only.
+"""A JSON array, or JSON Lines, read piece by piece, so that a file of gigabytes needs memory for a few records only.
 
 :func:`scan` finds where each entry begins and ends, at the speed of a few passes of numpy over the bytes. Each entry is
 then parsed on its own (:func:`parse`), by whichever process holds the bytes.
@@ -18,6 +18,7 @@ import numpy as np
 import orjson
 
 from data_preprocess.common.errors import InputError, RecordError
+from data_preprocess.common.file_kind import known_kind
 
 BLOCK = 16 << 20
 _QUOTE, _BACKSLASH, _OPEN, _CLOSE = b'"\\{}'
@@ -36,10 +37,10 @@ class Entry(NamedTuple):
 
 
 def read_json_list(path: Path) -> Iterator[object]:
-    """The entries of a JSON array, one after the other.
+    """The entries of a JSON array, or of JSON Lines, one after the other.
 
     Raises:
-        InputError: no array, or an entry that is no JSON; the message names the record.
+        InputError: neither of them, or an entry that is no JSON; the message names the record.
     """
     with path.open("rb") as file:
         entries = (entry for part in scan(path) for entry in part)
@@ -91,14 +92,19 @@ def scan(path: Path, block: int = BLOCK) -> Iterator[list[Entry]]:
     """Places of the entries, a list for each ``block`` bytes of the file. Braces inside strings do not count.
 
     Raises:
-        InputError: no array, an empty one, cut off, or something other than a comma between its entries.
+        InputError: neither array nor JSON Lines, an empty one, cut off, or something else between its entries.
         OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         head = file.read(1 << 16)
         text = head.removeprefix(_BOM).lstrip(_SPACES)
+        if text.startswith(b"{"):
+            yield from _scan_lines(path, block)
+            return
         if not text.startswith(b"["):
-            raise InputError(f"{path} does not begin with [: a JSON array of records is expected")
+            raise InputError(
+                f"{path} does not begin with [: a JSON array of records is expected{known_kind(path, otherwise='')}"
+            )
         position = len(head) - len(text) + 1
         file.seek(position)
         count, depth, odd, begin = 0, 0, False, 0
@@ -141,6 +147,38 @@ def scan(path: Path, block: int = BLOCK) -> Iterator[list[Entry]]:
         if rest[:-1].strip(_SPACES) == b"," and not count:
             raise InputError(f"{path} holds an empty array: there is nothing to do")
         yield _entries_between(rest[:-1] + b",", since, path, count)
+
+
+def _scan_lines(path: Path, block: int) -> Iterator[list[Entry]]:
+    """The same for JSON Lines: each line that is not empty is an entry."""
+    with path.open("rb") as file:
+        begin = position = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
+        file.seek(begin)
+        lines = (line for line in file if line.strip(_SPACES))
+        first, more = next(lines), next(lines, None)
+        if not _is_object(first) or (more is None and path.suffix not in (".jsonl", ".ndjson")):
+            what = "one object" if more is None else "neither: its first line is no whole object"
+            raise InputError(
+                f"{path} does not begin with [: a JSON array of records is expected, or JSON Lines; it holds {what}. "
+                "Write the list of its records alone into a file"
+            )
+        file.seek(begin)
+        entries: list[Entry] = []
+        for line in file:
+            if line.strip(_SPACES):
+                entries.append(Entry(position, position + len(line)))
+            position += len(line)
+            if entries and position - entries[0].start >= block:
+                yield entries
+                entries = []
+        yield entries
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        return isinstance(parse(text), dict)
+    except RecordError:
+        return False
 
 
 def _entries_between(text: bytes, start: int, path: Path, number: int) -> list[Entry]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from data_preprocess.common.errors import Failure, InputError, RecordError
+from data_preprocess.common.errors import Failure, InputError, RecordError, alike
 
 FAILURES_SHOWN = 20
 SPLITS = ("train", "val", "test")
@@ -68,6 +68,11 @@ def counts_table(summary: Summary) -> Table:
     return table
 
 
+def reason(error: OSError, out: Path) -> str:
+    """What to say of a file that cannot be read or written."""
+    return f"error: {error.strerror or error}: {error.filename or out}"
+
+
 def run_and_tell(convert: Callable[[], Summary], out: Path, max_failed: int) -> int:
     """Exit status of a data command: run ``convert``, then say in the terminal what became of the records."""
     # Names come from the data, and may look like markup.
@@ -79,12 +84,13 @@ def run_and_tell(convert: Callable[[], Summary], out: Path, max_failed: int) -> 
         errors.print(f"error: {error}")
         return 1
     except OSError as error:
-        errors.print(f"error: {error.strerror or error}: {error.filename or out}. Nothing was left half-written")
+        errors.print(f"{reason(error, out)}. Nothing was left half-written")
         return 1
-    for failure in summary.failures[:FAILURES_SHOWN]:
-        errors.print(f"{failure.kind}: {failure}")
-    if len(summary.failures) > FAILURES_SHOWN:
-        errors.print(f"... and {len(summary.failures) - FAILURES_SHOWN} more in {out / 'failed.jsonl'}")
+    groups = alike(summary.failures)
+    for failure, line in groups[:FAILURES_SHOWN]:
+        errors.print(f"{failure.kind}: {line}")
+    if len(groups) > FAILURES_SHOWN:
+        errors.print(f"... and more of {len(groups) - FAILURES_SHOWN} other kinds in {out / 'failed.jsonl'}")
     if summary.failed > max_failed:
         errors.print(
             f"error: {summary.failed} records failed, {max_failed} are allowed (--max-failed). No Parquet was "

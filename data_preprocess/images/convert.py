@@ -24,14 +24,14 @@ from tqdm import tqdm
 from data_preprocess.common import download
 from data_preprocess.common.atomic_file import whole_file, write_whole
 from data_preprocess.common.cli_types import at_least
-from data_preprocess.common.errors import Duplicate, InputError, RecordError
+from data_preprocess.common.errors import Duplicate, InputError, RecordError, record_id
 from data_preprocess.common.holdout import validation_videos
 from data_preprocess.common.run_summary import SPLITS, Summary, run_and_tell
 from data_preprocess.images.question import Item, checked, is_yes_no
 from data_preprocess.media.frames import FrameError, read_frame
 from data_preprocess.media.token_count import image_size
 from data_preprocess.parquet_writer import split_writers
-from data_preprocess.schema import IMAGE_ROW_SCHEMA, Picture, build_image_row
+from data_preprocess.schema import IMAGE_ROW_SCHEMA, Picture, build_image_row, plain_source
 
 # Med-R1's processor bounds: 4 to 512 merged patches of 28 x 28 pixels.
 MIN_PIXELS, MAX_PIXELS = 3136, 401_408
@@ -61,8 +61,7 @@ class Reading:
                 raise RecordError("record", f"is a {type(raw).__name__}, not an object", "Each entry is one question")
             self.items.append((checked(parse(raw, *more)), file, record))
         except RecordError as error:
-            names = [raw.get(key) for key in ("id", "question_id", "qid")] if isinstance(raw, dict) else []
-            self.summary.leave_out(file, record, str(next(filter(None, names), "")), error)
+            self.summary.leave_out(file, record, record_id(raw, "id", "question_id", "qid"), error)
 
     def note(self, sentence: str) -> None:
         self.summary.notes[sentence] += 1
@@ -132,10 +131,13 @@ def convert(
     split_of = _split(rows, pictures, args, summary)
     splits = [name for name in SPLITS if name in {"train", "test", *split_of}]
     nothing = f"{args.root} holds no usable question"
-    with split_writers(args.out, splits, summary, args.max_failed, nothing, IMAGE_ROW_SCHEMA) as writers:
+    inputs = {file for _, file, _ in reading.items} | {Path(failure.file) for failure in summary.failures}
+    with split_writers(args.out, splits, summary, args.max_failed, nothing, inputs, IMAGE_ROW_SCHEMA) as writers:
         for index, (item, split) in enumerate(zip(rows, split_of, strict=True)):
             writers[split].write(_row(benchmark, item, index, split, pictures[item.image]))
-            summary.rows[item.source, item.task, split] += 1
+            summary.rows[source := plain_source(item.source), item.task, split] += 1
+            if source != item.source:
+                summary.notes[f"of the source {item.source!r}, which is written {source!r}"] += 1
     if summary.failed <= args.max_failed:
         # A part that an earlier run wrote and this one does not would overlap with the new ones.
         for name in {*SPLITS} - {*splits}:
@@ -226,7 +228,7 @@ def _row(benchmark: str, item: Item, index: int, split: str, picture: Picture) -
     same = ("task", "question", "answer", "options", "modality", "question_type")
     return build_image_row(
         benchmark=benchmark,
-        source=item.source.replace("/", "_"),
+        source=plain_source(item.source),
         index=index,
         split=split,
         picture=picture,

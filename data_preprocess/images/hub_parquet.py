@@ -12,24 +12,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_preprocess.common.errors import InputError, RecordError
+from data_preprocess.common.file_kind import known_kind
 from data_preprocess.common.find_files import find
 from data_preprocess.images.convert import Reading, require_parts
 from data_preprocess.images.question import Item, is_yes_no, text
+from data_preprocess.parquet_writer import is_ours
 
 _SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
 _ROWS = 64
 
 
-def _files_of(root: Path, out: Path) -> list[tuple[str, Path]]:
+def _files_of(root: Path) -> list[tuple[str, Path]]:
     """(split, file) of every Parquet file below ``root`` that begins with a split's name; not our own."""
-    paths = [path for path in find(root, "*.parquet") if not path.resolve().is_relative_to(out.resolve())]
-    found = [(_SPLITS.get(re.split(r"[-_.]", path.name)[0]), path) for path in paths if path.is_file()]
-    return [(split, path) for split, path in found if split and not _is_ours(path)]
-
-
-def _is_ours(path: Path) -> bool:
-    with _whole(path):
-        return "data_source" in pq.read_schema(path).names
+    paths = [path for path in find(root, "*.parquet") if path.is_file()]
+    found = [(_SPLITS.get(re.split(r"[-_.]", path.name)[0]), path) for path in paths]
+    return [(split, path) for split, path in found if split and not is_ours(path)]
 
 
 @contextlib.contextmanager
@@ -39,7 +36,7 @@ def _whole(file: Path):
     except (pa.ArrowInvalid, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise InputError(f"{file} is no whole Parquet file ({error}). Fetch it again") from error
+        raise InputError(f"{file} is no whole Parquet file ({error}){known_kind(file)}") from error
 
 
 def read_parquet(reading: Reading, source: str) -> bool:
@@ -47,7 +44,7 @@ def read_parquet(reading: Reading, source: str) -> bool:
 
     The images are written to the output folder as they are, for rows hold paths. Yes and no are closed answers.
     """
-    files = _files_of(reading.root, reading.args.out)
+    files = _files_of(reading.root)
     if files:
         require_parts(reading, {split for split, _ in files})
     for split, file in files:

@@ -4,16 +4,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_preprocess.common.errors import KnownDefect, RecordError
 from data_preprocess.common.json_stream import check_characters
-from data_preprocess.schema import IMAGE_TASKS, PLACEHOLDER
+from data_preprocess.common.run_summary import SPLITS
+from data_preprocess.schema import IMAGE_TASKS, RESERVED, RESERVED_REMEDY
 
-SPLITS = ("train", "val", "test", "")
 _LETTERS = 26
+_LETTER = re.compile(r"\(?([A-Z])\)?[.:)]?(?:\s+(.*))?", re.IGNORECASE | re.DOTALL)
 _READER = "The record, or its reader, is wrong"
 
 
@@ -58,14 +60,14 @@ def checked(item: Item) -> Item:
         if name in ("source", "question", "answer") or name.startswith("options"):
             if not value.strip():
                 raise RecordError(name, "is empty", _READER)
-            if found := PLACEHOLDER.search(value):
-                raise RecordError(name, f"holds {found.group()}", "verl would look for another picture there: fix it")
+            if found := RESERVED.search(value):
+                raise RecordError(name, f"holds {found.group()}", RESERVED_REMEDY)
     check_characters(texts | {"image": str(item.image)})
     if "\0" in str(item.image):
         raise RecordError("image", f"{str(item.image)!r} holds a NUL, which no file name can", "Fix the record")
     if item.task not in IMAGE_TASKS:
         raise RecordError("task", f"is {item.task!r}, none of {', '.join(IMAGE_TASKS)}", _READER)
-    if item.split not in SPLITS:
+    if item.split not in (*SPLITS, ""):
         raise RecordError("split", f"is {item.split!r}, not train, val, test or empty", _READER)
     count = len(item.options)
     if (item.task == "mcq") != bool(count) or count == 1 or count > _LETTERS:
@@ -80,7 +82,9 @@ def text(raw: dict, key: str) -> str:
     """A field that must hold text; a RecordError otherwise."""
     value = raw.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise RecordError(key, "is missing or empty" if not value else f"is {value!r}, no text", "Fix the record")
+        raise RecordError(
+            key, "is missing or empty" if value in (None, "") else f"is {value!r}, no text", "Fix the record"
+        )
     return value.strip()
 
 
@@ -109,14 +113,16 @@ def same_option(option: str, answer: str) -> bool:
 
 
 def right_option(options: Sequence[str], answer: str, field: str) -> int:
-    """Position of the option that ``answer`` means: equal, or equal but for case and a final full stop.
+    """Position of the option that ``answer`` means.
+
+    It is equal to it, but for case and a final full stop, or its letter: ``B``, ``(b)``, ``B) Ear``.
 
     Raises:
         RecordError: none of the options; as a KnownDefect several.
 
     Example:
-        >>> right_option(["Eye", "Ear"], "ear.", field="gt_answer")
-        1
+        >>> right_option(["Eye", "Ear"], "ear.", field="gt_answer"), right_option(["Eye", "Ear"], "(B)", field="answer")
+        (1, 1)
     """
     for same in (lambda option: option == answer, lambda option: same_option(option, answer)):
         found = [position for position, option in enumerate(options) if same(option)]
@@ -124,6 +130,10 @@ def right_option(options: Sequence[str], answer: str, field: str) -> int:
             return found[0]
         if len(found) > 1:
             raise KnownDefect(field, f"{answer!r} is several of the options {list(options)}", "No letter can be right")
+    if letter := _LETTER.fullmatch(answer.strip()):
+        position = ord(letter[1].upper()) - ord("A")
+        if position < len(options) and (not letter[2] or same_option(options[position], letter[2])):
+            return position
     raise RecordError(field, f"{answer!r} is none of the options {list(options)}", "Fix the record or leave it out")
 
 

@@ -3,6 +3,8 @@
 """Names of the released data: which task a ``qa_type`` is, and the one spelling of each source."""
 
 import re
+from difflib import get_close_matches
+from functools import lru_cache
 
 from data_preprocess.schema import TASKS
 
@@ -29,6 +31,13 @@ _SOURCE_OF_LETTERS = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in S
 def canonical_source(name: str) -> str:
     """The one spelling of a known source (``Cholec80_CVS``, ``jigsaws``, ...); an unknown name is returned as it is."""
     return _SOURCE_OF_LETTERS.get(re.sub(r"[^a-z0-9]", "", name.lower()), name)
+
+
+@lru_cache
+def nearest(name: str, known: tuple[str, ...] = tuple(TASK_OF_QA_TYPE)) -> str:
+    """A guess at what was meant, as " (did you mean ...?)"; "" without one."""
+    found = get_close_matches(name.strip().lower(), known, n=1)
+    return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 def task_of(qa_type: str) -> str:

@@ -15,9 +15,10 @@ import math
 import re
 from dataclasses import dataclass
 
-from data_preprocess.common.errors import RecordError
-from data_preprocess.schema import PLACEHOLDER
+from data_preprocess.common.errors import RecordError, record_id
+from data_preprocess.schema import RESERVED, RESERVED_REMEDY, plain_source
 from data_preprocess.video.medvidbench_names import canonical_source, task_of
+from data_preprocess.video.region_box import NORMALIZED_REMEDY, is_normalized
 
 _NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
 _BOX_IN_TEXT = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]")
@@ -36,6 +37,7 @@ class Record:
         boxes: to be found, in pixels.
         struc_info, metadata: JSON text.
         irregular: the frames' numbers in the source video do not lie at one distance (their rate is rounded or varies).
+        trimmed: a frame's path began with ``file://`` or ended in a line break, which were cut off.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Record:
     struc_info: str
     metadata: str
     irregular: bool
+    trimmed: bool
 
 
 def parse_record(raw: object, *, questions_only: bool = False) -> Record:
@@ -74,7 +77,7 @@ def parse_record(raw: object, *, questions_only: bool = False) -> Record:
     of_region = bool(raw.get("is_RC")) or task == "rc"
     region = _region(raw, frames, questions_only) if of_region else None
     return Record(
-        id=str(raw.get("id") or ""),
+        id=record_id(raw, "id"),
         source=source,
         task=task,
         qa_type=raw["qa_type"],
@@ -89,6 +92,7 @@ def parse_record(raw: object, *, questions_only: bool = False) -> Record:
         struc_info=json.dumps(raw["struc_info"], ensure_ascii=False) if raw.get("struc_info") else "",
         metadata=json.dumps(raw["metadata"], ensure_ascii=False),
         irregular=_irregular(raw.get("sampled_video_frames")),
+        trimmed=frames != raw["video"],
     )
 
 
@@ -129,7 +133,7 @@ def source_name(raw: dict) -> str:
     for field in ("data_source", "dataset_name"):
         value = raw.get(field)
         if isinstance(value, str) and value.strip():
-            return canonical_source(value.strip().replace("/", "_"))
+            return canonical_source(plain_source(value.strip()))
     raise RecordError("data_source", "is missing, and so is dataset_name", "Name the data set, for example CholecT50")
 
 
@@ -138,7 +142,7 @@ def video_name(raw: dict) -> str:
     value = _metadata(raw).get("video_id")
     usable = isinstance(value, str | int) and str(value).strip()
     _need(usable, "metadata.video_id", value, "Name the source video: the split goes by it")
-    return str(value)
+    return str(value).strip()
 
 
 def split_unit(raw: dict) -> tuple[str, str]:
@@ -178,7 +182,16 @@ def _frames(raw: dict) -> list[str]:
     if set(map(type, frames)) != {str} or not all(frames):
         for position, path in enumerate(frames):
             _need(isinstance(path, str) and path, f"video[{position}]", path, remedy)
+    text = "".join(frames)
+    if "\n" in text or "\r" in text or "file://" in text:
+        frames = [_trimmed(path) for path in frames]
+        for position, path in enumerate(frames):
+            _need(path and not re.search(r"[\r\n]", path), f"video[{position}]", path, remedy)
     return frames
+
+
+def _trimmed(path: object) -> object:
+    return path.strip("\r\n").removeprefix("file://") if isinstance(path, str) else path
 
 
 def _conversation(raw: dict, questions_only: bool) -> tuple[str, str]:
@@ -202,21 +215,17 @@ def _conversation(raw: dict, questions_only: bool) -> tuple[str, str]:
     if not answer and not questions_only:
         raise RecordError("conversations", "hold no answer", "For a file of questions alone use --questions-only")
     for side, text in (("question", question), ("answer", answer)):
-        if found := PLACEHOLDER.search(text):
-            raise RecordError(
-                "conversations",
-                f"hold {found.group()} inside the {side}",
-                "One <video> at the start of the question stands for the clip; verl would look for another one here",
-            )
+        if found := RESERVED.search(text):
+            raise RecordError("conversations", f"hold {found.group()} inside the {side}", RESERVED_REMEDY)
     return question, answer
 
 
 def _region(raw: dict, frames: list[str], questions_only: bool) -> tuple[str, list[float]] | None:
     info = raw.get("RC_info")
-    if questions_only and (info.get("start_frame") if isinstance(info, dict) else None) not in frames:
+    frame = _trimmed(info.get("start_frame")) if isinstance(info, dict) else None
+    if questions_only and frame not in frames:
         return None
     _need(isinstance(info, dict), "RC_info", info, "A region caption needs start_frame and start_frame_bbox")
-    frame = info.get("start_frame")
     _need(frame in frames, "RC_info.start_frame", frame, "It must equal one entry of video")
     return frame, _box(info.get("start_frame_bbox"), "RC_info.start_frame_bbox")
 
@@ -224,8 +233,8 @@ def _region(raw: dict, frames: list[str], questions_only: bool) -> tuple[str, li
 def _boxes(struc_info: object, answer: str) -> list[list[float]]:
     """Boxes of the STG truth in any of its three shapes, or of the answer; not all-zero ones (nothing to be seen)."""
     if not struc_info:
-        boxes = [[float(side) for side in box] for box in _BOX_IN_TEXT.findall(answer)]
-        return [box for box in boxes if any(box)]
+        found = [[float(side) for side in box] for box in _BOX_IN_TEXT.findall(answer)]
+        return [_box(box, "conversations") for box in found if any(box)]
     entries = struc_info if isinstance(struc_info, list) else [struc_info]
     by_time = [entry.get("bbox_dict", entry) for entry in entries if isinstance(entry, dict)]
     return [
@@ -243,6 +252,8 @@ def _box(value: object, field: str) -> list[float]:
         isinstance(side, int | float) and not isinstance(side, bool) and abs(side) < _FARTHEST for side in value
     )
     _need(numbers and len(value) == 4, field, value, "A box is [x1, y1, x2, y2] in pixels of the frame")
+    if is_normalized(value):
+        raise RecordError(field, f"is {_shown(value)}: shares of the frame, not pixels", NORMALIZED_REMEDY)
     return value
 
 

@@ -19,6 +19,7 @@ REGION_COLOUR = (0, 255, 0)
 REGION_LINE = 8
 # Below this many pixels after the model's resize a line is lost.
 REGION_LINE_SEEN = 2
+NORMALIZED_REMEDY = "Multiply it by the frame's width and height"
 
 
 def place_region(box: Sequence[float], height: int, width: int) -> tuple[float, float, float, float]:
@@ -54,6 +55,11 @@ def has_area(box: Sequence[float]) -> bool:
     """Whether x1 < x2 and y1 < y2: neither a line or a point, nor corners in the wrong order."""
     x1, y1, x2, y2 = box
     return x1 < x2 and y1 < y2
+
+
+def is_normalized(box: Sequence[float]) -> bool:
+    """Whether the corners look like shares of the frame, 0 to 1: in pixels, nobody could see such a box."""
+    return max(map(abs, box)) <= 1.5
 
 
 def _inside(box: Sequence[float], height: int, width: int, slack: float = 0.02) -> bool:

@@ -28,7 +28,7 @@ from data_preprocess.common.json_stream import Entry, check_characters, parse
 from data_preprocess.media.frames import OFFICIAL_PREFIX, FrameStore
 from data_preprocess.media.token_count import PATCH, fit_clip, pixel_budget
 from data_preprocess.schema import ROW_SCHEMA, TASKS, Clip, build_row
-from data_preprocess.video.medvidbench_names import SOURCES
+from data_preprocess.video.medvidbench_names import SOURCES, nearest
 from data_preprocess.video.one_shot_prompt import system_message
 from data_preprocess.video.record import Record, fingerprint, parse_record, qa_task, source_name, split_unit
 from data_preprocess.video.region_box import draw_region, has_area, place_region, region_copy
@@ -166,7 +166,10 @@ def build(options: Options, entries: Sequence[Entry], first: int, fates: Sequenc
 def _notes(record: Record, clip: Clip) -> Iterator[str]:
     """What is remarkable about a row."""
     if record.task not in TASKS:
-        yield f"of the unknown qa_type {record.qa_type!r}; they were kept, and no reward knows them"
+        guess = nearest(record.qa_type)
+        yield f"of the unknown qa_type {record.qa_type!r}{guess}; they were kept, and no reward knows them"
+    if record.trimmed:
+        yield "file:// or a line break was cut off the paths of frames"
     if record.source not in SOURCES:
         yield f"source {record.source!r} is none of MedVidBench's; they were kept"
     if len(set(record.frames)) < len(record.frames):

@@ -22,9 +22,10 @@ def test_the_example_of_the_page(tmp_path):
     (tmp_path / "my_set.py").write_text(code)
     (tmp_path / "raw" / "scans").mkdir(parents=True)
     Image.new("RGB", (64, 64), (90, 60, 50)).save(tmp_path / "raw" / record["image"])
-    opened = {key: value for key, value in record.items() if key != "options"} | {"question": "Why?"}
+    opened = {key: value for key, value in record.items() if key != "options"} | {"question": "Why?", "id": 0}
+    closed, letter = opened | {"answer": "Yes"}, record | {"question": "Which?", "answer": "(b)"}
     wrong = record | {"id": "8", "answer": "Nail"}
-    (tmp_path / "raw" / "questions.json").write_text(json.dumps([record, opened, wrong]))
+    (tmp_path / "raw" / "questions.json").write_text(json.dumps([record, opened, wrong, closed, letter]))
     command = [sys.executable, tmp_path / "my_set.py", "--root", tmp_path / "raw", "--out", tmp_path / "out"]
     command += ["--max-failed", "1", "--test-fraction", "0"]
     surroundings = {"PYTHONPATH": str(PAGE.parents[1]), "PATH": ""}
@@ -32,5 +33,6 @@ def test_the_example_of_the_page(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "questions.json, record 2 (8), answer: 'Nail' is none of the options" in done.stderr
     rows = pq.read_table(tmp_path / "out" / "train.parquet").to_pylist()
-    assert [row["data_source"] for row in rows] == ["my_set/radiology/mcq", "my_set/radiology/open"]
-    assert [row["reward_model"]["ground_truth"] for row in rows] == ["B", "stone."]
+    assert [row["data_source"] for row in rows] == [f"my_set/radiology/{t}" for t in ("mcq", "open", "closed", "mcq")]
+    assert [row["reward_model"]["ground_truth"] for row in rows] == ["B", "stone.", "Yes", "B"]
+    assert [row["extra_info"]["id"] for row in rows] == ["7", "0", "0", "7"]

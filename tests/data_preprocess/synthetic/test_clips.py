@@ -219,6 +219,8 @@ def test_the_command(tmp_path, capsys):
     assert capsys.readouterr().out.strip() == str(tmp_path / clips.JSON_NAME)
     with pytest.raises(SystemExit):
         clips.main(["--out", str(tmp_path), "--clips-per-source", "0"])
+    assert clips.main(["--out", str(tmp_path / clips.JSON_NAME)]) == 1
+    assert f"error: Not a directory: {tmp_path / clips.JSON_NAME}" in capsys.readouterr().err
 
 
 def test_a_twin_has_the_same_clips_and_mirrored_times(tmp_path):

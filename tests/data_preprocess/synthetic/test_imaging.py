@@ -89,3 +89,5 @@ def test_command_line(tmp_path, capsys):
     assert capsys.readouterr().out.strip() == str(tmp_path)
     with pytest.raises(SystemExit):
         synthetic_imaging.main(["--out", str(tmp_path), "--images-per-modality", "0"])
+    assert synthetic_imaging.main(["--out", str(tmp_path / "Images/Drawn0/0000.png")]) == 1
+    assert "error: Not a directory: " in capsys.readouterr().err

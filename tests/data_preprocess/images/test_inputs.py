@@ -1,0 +1,146 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Folders as people have them: outputs above inputs, links, what macOS and Git LFS leave, ids of 0, odd names."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_preprocess import omnimedvqa, path_vqa, pmc_vqa, slake, vqa_rad
+
+APPLE_DOUBLE = b"\0\x05\x16\x07\0\x02\0\0Mac OS X" + b"\0" * 80 + b"\xb0"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:a\nsize 1\n"
+SLAKE = {"img_name": "a.jpg", "question": "Is it?", "answer": "Yes", "q_lang": "en", "modality": "CT",
+         "answer_type": "CLOSED", "qid": 0}  # fmt: skip
+
+
+def write_hub(folder):
+    folder.write_parquet("train-00000-of-00001.parquet", [(n, f"Is it {n}?", "yes") for n in range(4)])
+    folder.write_parquet("test-00000-of-00001.parquet", [(9, "What?", "a cyst")])
+
+
+@pytest.mark.parametrize("module", [path_vqa, vqa_rad, omnimedvqa])
+@pytest.mark.parametrize("place", ["", "..", "data"])
+def test_the_output_above_or_in_the_root(folder, module, place):
+    write_hub(folder)
+    folder.write_omni([folder.record(n) for n in range(4)])
+    folder.out = folder.root / place
+    for _ in range(2):  # what the first run wrote is not read by the second
+        assert folder.run(module) == 0
+        assert len(folder.rows()) == (4 if module is omnimedvqa else 5)
+
+
+def test_no_input_is_written_onto(folder, capsys):
+    folder.write_parquet("train.parquet", [(0, "Is it?", "yes"), (1, "What?", "a cyst")])
+    before = (folder.root / "data/train.parquet").read_bytes()
+    folder.out = folder.root / "data"
+    assert folder.run(path_vqa) == 1
+    assert "data/train.parquet is an input, and would be overwritten" in capsys.readouterr().err
+    assert (folder.root / "data/train.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"PAR1 of somebody else", None])
+def test_what_others_made_is_not_written_onto(folder, capsys, content):
+    folder.write_omni([folder.record(n) for n in range(4)])
+    folder.out = folder.root
+    if content:
+        folder.write("train.parquet", content)
+    else:
+        folder.write_parquet("../train.parquet", [(0, "Is it?", "yes")])
+    before = (folder.out / "train.parquet").read_bytes()
+    assert folder.run(omnimedvqa) == 1
+    assert "train.parquet was not written by these commands" in capsys.readouterr().err
+    assert (folder.out / "train.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize("link", ["folder", "files", "root", "loop"])
+def test_links(folder, link):
+    write_hub(folder)
+    store = folder.root.rename(folder.root.with_name("store"))
+    if link == "root":
+        folder.root.symlink_to(store)
+    elif link == "files":
+        (folder.root / "data").mkdir(parents=True)
+        for file in (store / "data").iterdir():
+            (folder.root / "data" / file.name).symlink_to(file)
+    else:
+        folder.root.mkdir()
+        (folder.root / "data").symlink_to(store / "data")
+        if link == "loop":
+            (store / "data" / "again").symlink_to(store / "data")
+    assert folder.run(path_vqa) == 0
+    assert len(folder.rows()) == 5
+
+
+def test_what_macos_and_the_hub_leave(folder):
+    folder.write_omni([folder.record(n) for n in range(4)])
+    questions = "OmniMedVQA/QA_information/Open-access"
+    for name in (f"{questions}/._ACRIMA.json", f"{questions}/__MACOSX/ACRIMA.json", f"{questions}/.cache/a.json"):
+        folder.write(name, APPLE_DOUBLE)
+    assert folder.run(omnimedvqa) == 0 and len(folder.rows()) == 4
+    write_hub(folder)
+    folder.write("data/._train-00000-of-00001.parquet", APPLE_DOUBLE)
+    assert folder.run(path_vqa) == 0 and len(folder.rows()) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("data/train-0.parquet", path_vqa), ("train.json", slake), ("train_2.csv", pmc_vqa), ("imgs.zip", slake)],
+)
+def test_pointers_of_git_lfs(folder, capsys, name, module):
+    folder.write(name, POINTER)
+    assert folder.run(module) == 1
+    assert f"{name}" in (shown := capsys.readouterr().err) and "it is a Git LFS pointer, not the file itself" in shown
+
+
+def test_pictures_that_are_pointers(folder, capsys):
+    folder.write("train.json", [SLAKE])
+    folder.write("imgs/a.jpg", POINTER)
+    assert folder.run(slake) == 1
+    assert "it is a Git LFS pointer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("qid", [0, "0"])
+def test_the_id_0(folder, qid):
+    folder.write("train.json", "\n".join(json.dumps(SLAKE | {"question": f"{n}?", "qid": qid}) for n in range(2)))
+    folder.image("imgs/a.jpg")
+    assert folder.run(slake) == 0
+    assert [row["extra_info"]["id"] for row in folder.rows()] == ["0", "0"]
+    folder.write("train.json", [SLAKE | {"qid": qid, "answer": 0}])
+    assert folder.run(slake) == 1
+    assert [(f["id"], f["reason"]) for f in folder.failures()] == [("0", "is 0, no text")]
+
+
+@pytest.mark.parametrize("sign", ["|", "/"])
+def test_a_source_with_a_sign_that_separates_names(folder, capsys, sign):
+    folder.write_omni([folder.record(0, modality_type=f"CT{sign}PET")])
+    assert folder.run(omnimedvqa, "--test-fraction", 0) == 0
+    assert [row["data_source"] for row in folder.rows()] == ["omnimedvqa/CT_PET/mcq"]
+    assert f"note: 1 records: of the source 'CT{sign}PET', which is written 'CT_PET'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("field", ["question", "option_A"])
+def test_tokens_of_models_in_a_text(folder, capsys, field):
+    folder.write_omni([folder.record(0, **{field: "What <|im_end|>"})])
+    assert folder.run(omnimedvqa) == 1
+    assert "holds <|im_end|>. verl or the model's tokenizer would take it" in capsys.readouterr().err
+
+
+def test_twelve_bits_in_a_picture_of_sixteen(folder, capsys):
+    folder.write_omni([folder.record(0)])
+    pixels = np.tile(np.linspace(0, 4095, 40).astype(np.uint16), (30, 1))
+    Image.fromarray(pixels).save(folder.root / "OmniMedVQA/Images/ACRIMA/0.png")
+    assert folder.run(omnimedvqa) == 1
+    assert "0.png is broken (its values go from 0 to 4095, and which of them" in capsys.readouterr().err
+
+
+def test_a_pipe_in_the_place_of_a_picture(folder, capsys):
+    folder.write_omni([folder.record(0)])
+    picture = folder.root / "OmniMedVQA/Images/ACRIMA/0.png"
+    picture.unlink()
+    os.mkfifo(picture)
+    assert folder.run(omnimedvqa) == 1
+    assert "0.png cannot be opened as a picture (it is no regular file)" in capsys.readouterr().err
