@@ -69,6 +69,8 @@ def fault(command: str) -> str | None:
     program, *rest = words_of(command)
     if program == "python":
         return fault_of_module(rest[1], rest[2:])
+    if rest[:2] == ["data", "convert"]:
+        return fault_of_module(f"data_preprocess.{rest[2]}", rest[3:])
     return fault_of_words(medgrpo_parser(rest[0]), rest)
 
 
@@ -177,6 +179,7 @@ def test_commands_exist(page):
         ("medgrpo evaluat --model MODEL", "no evaluat"),
         ("medgrpo evaluate --modell MODEL", "no option --modell"),
         ("medgrpo data verify train.parquet", "no verify"),
+        ("medgrpo data convert slake --root DIR --languag en", "no option --languag"),
         ("medgrpo score --judge nobody", "--judge nobody: one of lexical, openai"),
         ("python -m data_preprocess.medvidbench --jsn FILE", "no option --jsn"),
         ("python -m data_preprocess.nothing", "no module data_preprocess.nothing"),

@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m data_preprocess.synthetic``: draws the clips."""
+"""A small drawn world of clips in MedVidBench's own format."""
 
 import sys
 

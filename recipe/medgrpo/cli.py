@@ -27,7 +27,7 @@ COMMANDS = {
     "browse": ("browse.cli", "a page to look through a run's answers, step by step"),
     "export": ("export.cli", "a run's model as a folder for others, with a card and programs that use it"),
     "report": ("report.page", "one HTML page about a run: before, after, and how it went"),
-    "data": ("data_audit.cli", "build records from a public source; check Parquet files, alone and in pairs"),
+    "data": ("data_audit.cli", "build and convert records, check Parquet files, alone and in pairs"),
     "captions": ("captions.cli", "have two models caption built records, keep what they agree on, review it"),
     "judge": ("preflight.judge", "ask the LLM judge for a verdict, look into its cache"),
     "score": ("evaluation.leaderboard", "benchmark metrics of a submission file"),

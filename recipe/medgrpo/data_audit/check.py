@@ -17,14 +17,20 @@ from tqdm import tqdm
 
 import reward_score
 from data_preprocess.common.errors import Failure, InputError
+from data_preprocess.common.file_kind import known_kind
 from data_preprocess.media.frames import FrameError, FrameStore
 from data_preprocess.media.token_count import image_size, patch_of, video_size
-from data_preprocess.schema import IMAGE_ROW_SCHEMA, ROW_SCHEMA
+from data_preprocess.schema import IMAGE_ROW_SCHEMA, RESERVED, RESERVED_REMEDY, ROW_SCHEMA, plain_source
+from data_preprocess.video.region_box import NORMALIZED_REMEDY, is_normalized, place_region
+from reward_score.tasks import dvc, stg, tag
 
 HIGHEST_FPS = 120
 _READERS = 16
 _BATCH = 256
 _REWRITE = "Write the file with data_preprocess"
+_GROUND_TRUTH = "reward_model.ground_truth"
+#: Tasks whose answers name times, with what reads them.
+_TIMED = {"tag": tag, "stg": stg, "dvc": dvc}
 #: field, reason, remedy
 Problem = tuple[str, str, str]
 
@@ -62,12 +68,15 @@ def open_rows(path: Path) -> tuple[pq.ParquetFile, str]:
     Raises:
         InputError: missing, no Parquet, or not of one of the two row schemas; naming what differs.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no regular file")
     try:
         file = pq.ParquetFile(path)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path} is no whole Parquet file ({error}). Write it anew with data_preprocess") from error
+        found = known_kind(path, otherwise=". Write it anew with data_preprocess")
+        raise InputError(f"{path} is no whole Parquet file ({error}){found}") from error
     media = "images" if "images" in file.schema_arrow.names else "videos"
     wanted = IMAGE_ROW_SCHEMA if media == "images" else ROW_SCHEMA
     types = {column.name: column.type for column in file.schema_arrow}
@@ -120,7 +129,7 @@ def check(path: Path, *, max_tokens: int, read_files: bool) -> Checked:
                 checked.files[pair] += sum(len(media_files(item)) for item in row[media])
                 problems = list(_shape(row, media))
                 if not problems:
-                    problems = [*_media(row, media, max_tokens, store, pool), *_truth(row, scorer)]
+                    problems = [*_media(row, media, max_tokens, store, pool), *_places(row), *_truth(row, scorer)]
                 problems += _repeated(row, media, number, seen)
             checked.bad[pair] += bool(problems)
             name = str(info.get("id") or "")
@@ -130,7 +139,8 @@ def check(path: Path, *, max_tokens: int, read_files: bool) -> Checked:
 
 def media_files(item: dict) -> list[str]:
     """Paths of a clip's frames, or of one image."""
-    return item["video"] if "video" in item else [item["image"]]
+    paths = item["video"] if "video" in item else [item["image"]]
+    return [path and path.removeprefix("file://") for path in paths]
 
 
 def empty_fields(row: dict, media: str) -> Iterator[Problem]:
@@ -152,10 +162,16 @@ def _shape(row: dict, media: str) -> Iterator[Problem]:
     parts = str(row["data_source"]).split("/")
     if len(parts) != 3 or parts[1:] != [info["source"], info["task"]] or row["ability"] != info["task"]:
         yield "data_source", f"{row['data_source']!r} does not end in source/task of extra_info and ability", _REWRITE
+    if plain_source(info["source"]) != info["source"]:
+        yield "extra_info.source", f"{info['source']!r} holds a sign that separates names", "Write it without / and |"
     items = row[media]
     marks = sum((turn["content"] or "").count(mark) for turn in row["prompt"])
     if not items or marks != len(items):
         yield "prompt", f"holds {mark} {marks} times for {len(items)} {media}", "One mark for each of them"
+    for place, turn in enumerate(row["messages"]):
+        text = turn["content"] or ""
+        if found := RESERVED.search(text if turn["role"] == "assistant" else text.replace(mark, "")):
+            yield f"messages[{place}].content", f"holds {found.group()}", RESERVED_REMEDY
     if not all(media_files(item) and all(media_files(item)) for item in items):
         yield media, "an entry has no file", _REWRITE
     if row["messages"][: len(row["prompt"])] != row["prompt"]:
@@ -212,12 +228,39 @@ def _media(row: dict, media: str, max_tokens: int, store: FrameStore | None, poo
         yield media, str(error), "Unpack the files again, or write the Parquet file anew"
 
 
+def _places(row: dict) -> Iterator[Problem]:
+    """Times of the reference answer lie in the clip, and boxes in the frame."""
+    info, truth = row["extra_info"], row["reward_model"]["ground_truth"] or ""
+    if info["task"] not in _TIMED or not info.get("fps") or not info.get("num_frames"):
+        return
+    length, found = info["num_frames"] / info["fps"], _TIMED[info["task"]].parse(truth)
+    if info["task"] == "stg":  # a list of boxes alone names no times; a time needs a frame that shows the box
+        boxes, latest = dict(found) if isinstance(found, dict) else {}, length - 1e-6
+        times = list(map(float, boxes))
+    else:  # times are rounded, and an event may end after the last frame
+        boxes, latest = {}, length + 0.5 / info["fps"]
+        times = [time for event in found for time in event[:2]]
+    if beyond := [time for time in times if time > latest]:
+        reason = (
+            f"names {beyond[0]:g} s, but the clip lasts {length:g} s ({info['num_frames']} frames, {info['fps']:g} fps)"
+        )
+        yield _GROUND_TRUTH, reason, "Times count from the clip's first frame: subtract where it begins in its video"
+    for time, box in boxes.items():
+        if any(box) and is_normalized(box):
+            yield _GROUND_TRUTH, f"at {time} s: {box} are shares of the frame, not pixels", NORMALIZED_REMEDY
+        elif any(box) and info["height"] and info["width"]:
+            try:
+                place_region(box, info["height"], info["width"])
+            except ValueError as error:
+                yield _GROUND_TRUTH, f"at {time} s: {error}", "Boxes are x1, y1, x2, y2 in pixels of the frame files"
+
+
 def _truth(row: dict, scorer) -> Iterator[Problem]:
     """The reference answer, given as a model's answer, must be worth everything."""
     truth = row["reward_model"]["ground_truth"]
     if not truth:
         if row["extra_info"]["split"] != "test":
-            yield "reward_model.ground_truth", "is empty", "Only files of questions alone (split test) may have none"
+            yield _GROUND_TRUTH, "is empty", "Only files of questions alone (split test) may have none"
         return
     answer = row["messages"][-1]
     if answer["role"] != "assistant" or not answer["content"]:
@@ -225,14 +268,14 @@ def _truth(row: dict, scorer) -> Iterator[Problem]:
         return
     if answer["content"].strip() != truth.strip() and not answer["content"].endswith(f"<answer>{truth}</answer>"):
         reason = f"is {truth[:80]!r}, while messages end with {answer['content'][:80]!r}"
-        yield "reward_model.ground_truth", reason, "Training and reward must agree on the answer: fix one of them"
+        yield _GROUND_TRUTH, reason, "Training and reward must agree on the answer: fix one of them"
         return
     try:
         columns = [row["data_source"]], [answer["content"]], [truth], [row["extra_info"]]
         score = scorer.score(reward_score.make_samples(*columns))[0]["score"]
     except reward_score.RewardError as error:
-        yield "reward_model.ground_truth", str(error), "No answer to such a row can be scored: fix it or leave it out"
+        yield _GROUND_TRUTH, str(error), "No answer to such a row can be scored: fix it or leave it out"
         return
     if not math.isclose(score, 1.0, abs_tol=1e-6):
         reason = f"scores {score:.3f} against itself: {answer['content'][:80]!r}"
-        yield "reward_model.ground_truth", reason, "The reward cannot read it, or it contradicts struc_info"
+        yield _GROUND_TRUTH, reason, "The reward cannot read it, or it contradicts struc_info"

@@ -1,20 +1,22 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Builds records (build, balance), checks Parquet files before a run (check) and what two of them share (overlap)."""
+"""Makes rows (build, balance, convert), checks them before a run (check) and what two files share (overlap)."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import json
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 
+from data_preprocess.__main__ import converters
 from data_preprocess.build import __main__ as build_command
 from data_preprocess.build import balance as balance_command
 from data_preprocess.common.atomic_file import write_whole
-from data_preprocess.common.errors import InputError, write_failures
+from data_preprocess.common.errors import InputError, alike, write_failures
 from recipe.medgrpo.common.tables import compact_table
 from recipe.medgrpo.data_audit.check import Checked, check
 from recipe.medgrpo.data_audit.overlap import find_overlap
@@ -25,11 +27,14 @@ SHOWN = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     checking = actions.add_parser("check", help="schema, files, fps, tokens, and the ground truth against itself")
-    checking.add_argument("file", type=Path, help="Parquet file of data_preprocess")
+    checking.add_argument("file", type=Path, help="Parquet file of data_preprocess, or a folder of such files")
     checking.add_argument("--out", type=Path, help="folder for failed.jsonl and histogram.png (default: FILE_check)")
     checking.add_argument("--max-failed", type=int, default=0, help="bad rows to put up with (0)")
     checking.add_argument("--max-tokens", type=int, default=32_768, help="most tokens of a row's media (32768)")
     checking.add_argument("--skip-files", action="store_true", help="do not read the frames and images")
+    converting = actions.add_parser("convert", help="a published data set to Parquet")
+    converting.add_argument("name", choices=converters(), help="the data set")
+    converting.add_argument("arguments", nargs=argparse.REMAINDER, help="see medgrpo data convert NAME --help")
     comparing = actions.add_parser("overlap", help="images and questions that are in both of two files")
     comparing.add_argument("first", type=Path, help="Parquet file of data_preprocess, e.g. the training rows")
     comparing.add_argument("second", type=Path, help="Parquet file of data_preprocess, e.g. the test rows")
@@ -46,7 +51,16 @@ def run(args: argparse.Namespace) -> int:
         return (build_command if args.action == "build" else balance_command).run(args)
     # Names come from the data, and may look like markup.
     console = Console(markup=False, emoji=False)
-    return _check(args, console) if args.action == "check" else _overlap(args, console)
+    if args.action == "convert":
+        return import_module(f"data_preprocess.{args.name}").main(args.arguments)
+    if args.action == "overlap":
+        return _overlap(args, console)
+    if not args.file.is_dir():
+        return _check(args.file, args.out or args.file.with_name(f"{args.file.stem}_check"), args, console)
+    files = sorted(args.file.glob("[!.]*.parquet"))
+    if not files:
+        raise InputError(f"{args.file} holds no Parquet file (*.parquet)")
+    return max(_check(file, (args.out or args.file) / f"{file.stem}_check", args, console) for file in files)
 
 
 @contextlib.contextmanager
@@ -60,17 +74,21 @@ def _writing(out: Path):
         raise InputError(f"{error.filename or out}: {reason}. Choose another place with --out") from error
 
 
-def _check(args: argparse.Namespace, console: Console) -> int:
-    out = args.out or args.file.with_name(f"{args.file.stem}_check")
-    checked = check(args.file, max_tokens=args.max_tokens, read_files=not args.skip_files)
+def _check(file: Path, out: Path, args: argparse.Namespace, console: Console) -> int:
+    if out.resolve() == file.parent.resolve():
+        raise InputError(
+            f"{out} holds the file itself, and may hold its converter's list: choose another one with --out"
+        )
+    checked = check(file, max_tokens=args.max_tokens, read_files=not args.skip_files)
     with _writing(out):
         write_failures(out / "failed.jsonl", checked.failures)
         picture = plot_histograms(checked, out / "histogram.png")
     console.print(_counts(checked))
-    for failure in checked.failures[:SHOWN]:
-        console.print(str(failure), soft_wrap=True, highlight=False)
-    if len(checked.failures) > SHOWN:
-        console.print(f"... and {len(checked.failures) - SHOWN} more")
+    groups = alike(checked.failures)
+    for _, line in groups[:SHOWN]:
+        console.print(line, soft_wrap=True, highlight=False)
+    if len(groups) > SHOWN:
+        console.print(f"... and more of {len(groups) - SHOWN} other kinds")
     bad = checked.bad.total()
     where = f", {out / 'failed.jsonl'}" if bad else ""
     total = checked.rows.total()
@@ -79,10 +97,17 @@ def _check(args: argparse.Namespace, console: Console) -> int:
     return int(bad > args.max_failed)
 
 
-def plot_histograms(checked: Checked, path: Path) -> Path:
-    """One line for each (source, task): its number of rows at the left, the tokens of its media at the right."""
-    # Here, because the other command needs no matplotlib, which is slow to import.
-    from recipe.medgrpo.common.plot_style import AFTER, BEFORE, canvas
+def plot_histograms(checked: Checked, path: Path) -> Path | str:
+    """One line for each (source, task): its number of rows at the left, the tokens of its media at the right.
+
+    Returns:
+        The picture's path, or a sentence where there is no matplotlib to draw it.
+    """
+    # Here, because the other commands need no matplotlib, which is slow to import.
+    try:
+        from recipe.medgrpo.common.plot_style import AFTER, BEFORE, canvas
+    except ImportError as error:
+        return f"no {path.name}: {error}. pip install matplotlib"
 
     pairs = sorted(checked.rows)
     with canvas(9, 1.2 + 0.28 * len(pairs), path) as figure:
@@ -117,6 +142,8 @@ def _counts(checked: Checked):
 
 
 def _overlap(args: argparse.Namespace, console: Console) -> int:
+    if args.out.resolve() in (args.first.resolve(), args.second.resolve()):
+        raise InputError(f"{args.out} is one of the two files: choose another place with --out")
     found = find_overlap(args.first, args.second)
     with _writing(args.out.parent):
         write_whole(args.out, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in found.shared))
