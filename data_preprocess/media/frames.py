@@ -131,10 +131,10 @@ def _blamed(path: str, reason: str) -> Iterator[None]:
 
 def _size(path: str) -> tuple[int, int]:
     with _opened(path) as picture:
-        size = _upright_size(picture)
+        # First: asking for the orientation may load the picture.
         if _is_deep(picture):
             _in_eight_bits(picture)
-        return size
+        return _upright_size(picture)
 
 
 def _upright_size(picture: Image.Image) -> tuple[int, int]:
@@ -205,9 +205,9 @@ def _read_frame(path: str) -> Image.Image:
 
 def _read_through(path: str) -> tuple[int, int]:
     with _opened(path) as picture:
-        size = _upright_size(picture)
         if _is_deep(picture):
             _in_eight_bits(picture)
+        size = _upright_size(picture)
         # JPEG at one eighth: all of the file is still read, most of the arithmetic is not done.
         picture.draft("L", (1, 1))
         picture.load()

@@ -31,9 +31,10 @@ def frame_indices(
         start, end: seconds from the file's beginning; ``end`` None is the file's.
     """
     end = duration if end is None else min(end, duration)
-    count = max(0, math.ceil((end - start) * fps - 1e-6))
-    # The tiny addend keeps a time that falls on a frame from going to the one before: decord's times have 24 bits.
-    times = start + np.arange(count) / fps + max(1e-3, duration * 1e-6)
+    # decord's times have 24 bits: a time that falls on a frame must not go to the one before, nor one at the end count.
+    rounding = max(1e-3, duration * 1e-6)
+    count = max(0, math.ceil((end - start - rounding) * fps))
+    times = start + np.arange(count) / fps + rounding
     return np.maximum(np.searchsorted(shown, times, side="right") - 1, 0).tolist()
 
 
@@ -73,7 +74,8 @@ def main(path: str, out: str, fps: str, start: str, end: str | None = None) -> N
     if not raw_fps > 0:
         raise SystemExit("it states no frame rate")
     begins, ends = reader.get_frame_timestamp(range(count)).astype(float).T
-    shown, duration = begins - begins[0], max(ends[-1] - begins[0], begins[-1] - begins[0] + 1 / raw_fps)
+    shown, last = begins - begins[0], ends[-1] - begins[-1]
+    duration = shown[-1] + (last if last > 0 else 1 / raw_fps)
     if not (np.isfinite(shown).all() and (np.diff(shown) >= 0).all()):  # no times in the file
         shown, duration = np.arange(count) / raw_fps, count / raw_fps
     indices = frame_indices(shown, duration, float(fps), float(start), None if end is None else float(end))
