@@ -15,7 +15,7 @@ from data_preprocess.common.run_summary import SPLITS
 from data_preprocess.schema import IMAGE_TASKS, RESERVED, RESERVED_REMEDY
 
 _LETTERS = 26
-_LETTER = re.compile(r"\(?([A-Z])\)?[.:)]?(?:\s+(.*))?", re.IGNORECASE | re.DOTALL)
+_LETTER = re.compile(r"\(?([A-Z])(?:[.:)]+\s*(.*))?", re.IGNORECASE | re.DOTALL)
 _READER = "The record, or its reader, is wrong"
 
 

@@ -18,7 +18,7 @@ from data_preprocess.build import balance as balance_command
 from data_preprocess.common.atomic_file import write_whole
 from data_preprocess.common.errors import InputError, alike, write_failures
 from recipe.medgrpo.common.tables import compact_table
-from recipe.medgrpo.data_audit.check import Checked, check
+from recipe.medgrpo.data_audit.check import Checked, check, open_rows
 from recipe.medgrpo.data_audit.overlap import find_overlap
 
 SHOWN = 20
@@ -58,9 +58,12 @@ def run(args: argparse.Namespace) -> int:
     if not args.file.is_dir():
         return _check(args.file, args.out or args.file.with_name(f"{args.file.stem}_check"), args, console)
     files = sorted(args.file.glob("[!.]*.parquet"))
-    if not files:
-        raise InputError(f"{args.file} holds no Parquet file (*.parquet)")
-    return max(_check(file, (args.out or args.file) / f"{file.stem}_check", args, console) for file in files)
+    filled = [file for file in files if open_rows(file)[0].metadata.num_rows]
+    if not filled:
+        raise InputError(f"{args.file} holds no Parquet file (*.parquet) with rows")
+    for file in set(files) - set(filled):
+        console.print(f"{file} holds no rows", soft_wrap=True)
+    return max(_check(file, (args.out or args.file) / f"{file.stem}_check", args, console) for file in filled)
 
 
 @contextlib.contextmanager

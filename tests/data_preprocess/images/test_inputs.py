@@ -49,7 +49,8 @@ def test_what_others_made_is_not_written_onto(folder, capsys, content):
     if content:
         folder.write("train.parquet", content)
     else:
-        folder.write_parquet("../train.parquet", [(0, "Is it?", "yes")])
+        folder.write_parquet("train.parquet", [(0, "Is it?", "yes")])
+        (folder.root / "data/train.parquet").rename(folder.root / "train.parquet")
     before = (folder.out / "train.parquet").read_bytes()
     assert folder.run(omnimedvqa) == 1
     assert "train.parquet was not written by these commands" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data_preprocess.common.errors import RecordError
-from data_preprocess.images.question import Item, checked, inside, texts
+from data_preprocess.images.question import Item, checked, right_option, texts
 
 GOOD = Item(Path("/x/a.png"), "CT", "mcq", "Which?", "Eye", ("Heart", "Eye"), split="train")
 
@@ -54,7 +54,16 @@ def test_texts():
             texts({"a": wrong}, "a")
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../a.png", "b/../../a.png"])
-def test_names_that_leave_the_folder(name):
-    with pytest.raises(RecordError, match="leaves the folder of the images"):
-        inside(Path("/x"), name, "image")
+@pytest.mark.parametrize("answer", ["Ear", "ear.", "B", "b", "(B)", "B)", "B. Ear", "(b) ear", "B:Ear"])
+def test_the_option_or_its_letter(answer):
+    assert right_option(["Eye", "Ear"], answer, "answer") == 1
+
+
+@pytest.mark.parametrize("answer", ["C", "B) Eye", "Nose", "1", "BB"])
+def test_no_option(answer):
+    with pytest.raises(RecordError, match="is none of the options"):
+        right_option(["Eye", "Ear"], answer, "answer")
+
+
+def test_letters_that_are_options():
+    assert right_option(["B", "A"], "B", "answer") == 0

@@ -86,9 +86,7 @@ def test_times_of_the_source_video(check, task, answer, time, structured):
     ],
 )
 def test_boxes_beside_the_frame(check, box, reason):
-    assert any(
-        f"at 1.0 s: [{box[1:5]}" in failure and reason in failure for failure in check("stg", f"1.0 seconds: {box}")
-    )
+    assert any("at 1.0 s: [" in failure and reason in failure for failure in check("stg", f"1.0 seconds: {box}"))
 
 
 @pytest.mark.parametrize("token", ["<|video_pad|>", "<|im_start|>", "<image>"])
@@ -122,14 +120,18 @@ MEDGRPO = (sys.executable, "-m", "recipe.medgrpo.cli")
 def test_from_published_files_to_a_checked_folder_without_matplotlib(tmp_path):
     """Through the console: convert by name, then check all that was written; nothing but the core is installed."""
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError(\"No module named 'matplotlib'\")\n")
-    imaging.generate(tmp_path / "raw", images_per_modality=1)
+    imaging.generate(tmp_path / "raw", images_per_modality=2)
     path = {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
     out = tmp_path / "out"
     done = run(*MEDGRPO, "data", "convert", "omnimedvqa", "--root", tmp_path / "raw", "--out", out, **path)
     assert done.returncode == 0 and done.stdout.endswith(f"next: medgrpo data check {out}/train.parquet\n")
     done = run(*MEDGRPO, "data", "check", out, **path)
     assert done.returncode == 0, done.stdout
-    assert done.stdout.count("0 of ") == 2 and "no histogram.png: No module named 'matplotlib'" in done.stdout
+    assert done.stdout.count("0 of 40 rows") == 2 and "no histogram.png: No module named 'matplotlib'" in done.stdout
+    with RowWriter(out / "val.parquet"):
+        pass
+    done = run(*MEDGRPO, "data", "check", out, **path)
+    assert done.returncode == 0 and f"{out}/val.parquet holds no rows" in done.stdout
     (out / "test.parquet").write_text("version https://git-lfs.github.com/spec/v1\n")
     done = run(*MEDGRPO, "data", "check", out, **path)
     assert done.returncode == 2 and "it is a Git LFS pointer" in done.stderr
