@@ -84,7 +84,7 @@ def convert(options: Options, *, progress: bool = True) -> Summary:
     shared = options.workers > 1 and size >= _SHARED_FROM and not options.verify_frames
     with _Workers(options.workers if shared else 0) as workers:
         contents = _survey(options, workers, _bar("reading", size, progress))
-        known = {*TASKS, *(task for _, task, _ in contents.units)}
+        known = {*TASKS, *(unit[1] for unit in contents.units)}
         if strange := [task for task in options.tasks or () if task not in known]:
             raise InputError(
                 f"--tasks {strange[0]}{nearest(strange[0], tuple(known))}: no record of {options.json} has this task"
