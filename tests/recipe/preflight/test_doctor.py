@@ -4,11 +4,13 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from recipe.medgrpo.cpu.patches import _attend_to_each_sequence as attend
 from recipe.medgrpo.preflight import doctor
 from recipe.medgrpo.preflight.doctor import ERROR, OK, WARNING
 
@@ -47,6 +49,10 @@ def test_too_little_room(tmp_path, monkeypatch):
     memory, disk, *_ = doctor.room(tmp_path)
     assert memory.verdict == WARNING and "under 16 GiB" in memory.advice and memory.found == "3.0 GiB free"
     assert disk.name == f"disk at {tmp_path}"
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: SimpleNamespace(free=10 * doctor.GIB))
+    assert [one.verdict for one in doctor.room(tmp_path)] == [WARNING, OK, OK]
+    advice = [one.advice for one in doctor.room(tmp_path, gpu=True)]
+    assert [text.split(":")[0] for text in advice] == ["under 256 GiB", "under 430 GiB", "under 64 GiB"]
 
 
 def test_report_on_this_machine(call, capsys):
@@ -66,17 +72,43 @@ def test_no_gpu_and_no_platform_is_an_error(monkeypatch):
     assert finding.verdict == ERROR and "VERL_PLATFORM=cpu" in finding.advice
 
 
-@pytest.mark.parametrize("packages, verdicts", [({"flash-attn"}, [OK, OK]), (set(), [OK, ERROR])])
-def test_a_gpu_needs_flash_attention(monkeypatch, packages, verdicts):
+def blind_to_ends(q, k, v, *rest, **options):
+    """Attention that takes two sequences for one."""
+    ends = rest[0].new_tensor([0, len(q)])
+    return attend(q, k, v, ends, ends, len(q), len(q), **options)
+
+
+@pytest.mark.parametrize(
+    ("function", "verdict", "advice"),
+    [
+        (attend, OK, ""),
+        (blind_to_ends, ERROR, "does not work (Tensor-likes are not close!)"),
+        (None, ERROR, "does not work (import of flash_attn halted"),
+        ("not installed", ERROR, "ATTN=sdpa does without it: pip install --no-build-isolation --no-deps flash"),
+    ],
+)  # fmt: skip
+def test_a_gpu_needs_flash_attention_that_works(monkeypatch, function, verdict, advice):
+    """Torch's attention with flash-attn's signature is what is tried; a GPU alone can try the real one."""
+    monkeypatch.delenv("ATTN", raising=False)
+    monkeypatch.setattr(doctor, "installed", lambda name: None if function == "not installed" else "2.8.3")
+    module = function and SimpleNamespace(flash_attn_varlen_func=function)
+    monkeypatch.setitem(sys.modules, "flash_attn", module)
+    finding = doctor.flash_attention("cpu")
+    assert finding.verdict == verdict and advice in finding.advice
+    assert verdict == OK or "ATTN=sdpa" in finding.advice
+    monkeypatch.setenv("ATTN", "sdpa")
+    assert doctor.flash_attention("cpu").verdict == OK
+
+
+def test_a_gpu_is_asked_for_flash_attention(monkeypatch):
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda i: "H100")
-    monkeypatch.setattr(doctor, "installed", lambda name: "2.8.3" if name in packages else None)
-    findings = doctor.accelerator("vllm")
-    assert [finding.verdict for finding in findings] == verdicts
-    assert findings[1].advice == ("" if packages else "pip install --no-build-isolation flash-attn==2.8.3")
+    monkeypatch.delenv("ATTN", raising=False)
+    cuda, flash = doctor.accelerator("vllm")
+    assert cuda.found.endswith("1 x H100") and (flash.name, flash.found) == ("flash-attn", "missing")
 
 
 def test_packages_of_the_judge(monkeypatch):
