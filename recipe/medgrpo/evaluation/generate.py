@@ -11,10 +11,13 @@ import itertools
 import json
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -95,9 +98,9 @@ def generate(
     part = out.with_name(out.name + ".part")
     done = _continue(part, meta, indices, n)
     missing = indices[done:]
-    # The engine takes a minute to load.
-    answer = _load_engine(model, meta["decoding"], template, chat_template) if missing else None
     table = pq.read_table(data)
+    # The engine takes a minute to load.
+    answer = missing and _load_engine(model, meta["decoding"], template, chat_template, table.take(missing))
     with (
         part.open("a", encoding="utf-8") as file,
         tqdm(total=len(indices), initial=done, desc="answers", unit="row") as bar,
@@ -147,8 +150,8 @@ def _is_answer(line: bytes, place: tuple[int, int]) -> bool:
         return False
 
 
-def _load_engine(model: Path, decoding: dict, template: str | None, chat_template: str | None):
-    """A function from rows to lists of vLLM completions."""
+def _load_engine(model: Path, decoding: dict, template: str | None, chat_template: str | None, rows: pa.Table):
+    """A function from rows, of which ``rows`` are all that will come, to lists of vLLM completions."""
     from recipe.medgrpo.cpu.patches import on_cpu
 
     if on_cpu():
@@ -156,29 +159,38 @@ def _load_engine(model: Path, decoding: dict, template: str | None, chat_templat
     # One process: the engine of one replica needs no second one, and each costs the import of torch.
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     import verl  # noqa: F401  (loads the plugin, without which vLLM for CPU does not find its platform)
-    from transformers import AutoProcessor
+    from transformers import AutoConfig, AutoProcessor
     from vllm import LLM, SamplingParams
 
     from recipe.medgrpo.model_inputs import encode
 
     processor = AutoProcessor.from_pretrained(model)
     encode.use_chat_template(processor, chat_template)
+
+    def messages(row: dict) -> list[dict]:
+        return encode.with_media(apply_template(row["prompt"], template), row)
+
     engine = LLM(
         model=str(model),
         seed=decoding["seed"],
-        # Frames are at their final size; profiling with the largest conceivable video would take most of the start.
-        skip_mm_profiling=True,
-        **({"dtype": "float32", "enforce_eager": True, "max_model_len": 4096} if on_cpu() else {}),
+        max_model_len=_longest(rows, messages, processor, decoding["max_tokens"], AutoConfig.from_pretrained(model)),
+        # Profiling shows how much memory the vision tower takes next to the KV cache. On a CPU the largest conceivable
+        # video would take most of the start, and the KV cache has a size of its own.
+        **(
+            {"dtype": "float32", "enforce_eager": True, "skip_mm_profiling": True}
+            if on_cpu()
+            else {"gpu_memory_utilization": 0.85}
+        ),
     )
     # vLLM's CPU sampler knows no seed per request ("CPU Generator does not use offset"); the engine has its own.
     sampling = SamplingParams(**decoding | ({"seed": None} if on_cpu() else {}))
 
     def prompt(row: dict) -> dict:
-        messages = encode.with_media(apply_template(row["prompt"], template), row)
-        images, videos = encode.load_media(messages, processor.image_processor.patch_size)
+        turns = messages(row)
+        images, videos = encode.load_media(turns, processor.image_processor.patch_size)
         media = {"image": images, "video": videos}
         return {
-            "prompt": processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False),
+            "prompt": processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False),
             "multi_modal_data": {kind: items for kind, items in media.items() if items},
             "mm_processor_kwargs": encode.MM_PROCESSOR_KWARGS,
         }
@@ -189,6 +201,22 @@ def _load_engine(model: Path, decoding: dict, template: str | None, chat_templat
         return [result.outputs for result in engine.generate(prompts, sampling, use_tqdm=False)]
 
     return answer
+
+
+def _longest(rows: pa.Table, messages: Callable[[dict], list[dict]], processor, max_tokens: int, config) -> int | None:
+    """Tokens of the longest prompt (``messages`` of a row) and its answer, at most the model's own limit.
+
+    None, vLLM's word for that limit, if a row does not state its media tokens.
+    """
+    import datasets
+
+    from recipe.medgrpo.model_inputs.prompt_length import PromptLengths
+
+    if pc.struct_field(rows["extra_info"].combine_chunks(), "num_tokens").null_count:
+        return None
+    _, length = PromptLengths(datasets.Dataset(rows), messages, processor).longest()
+    limits = config.get_text_config().max_position_embeddings, processor.tokenizer.model_max_length
+    return min(length + max_tokens, *limits)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

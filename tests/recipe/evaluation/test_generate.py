@@ -16,7 +16,7 @@ def engine(monkeypatch):
     """Stands in for vLLM: the list of the questions it was asked, and of the times it was loaded."""
     seen = SimpleNamespace(asked=[], loaded=0, dies_after=10**6)
 
-    def load(model, decoding, template, chat_template):
+    def load(model, decoding, template, chat_template, rows):
         seen.loaded += 1
 
         def answer(rows):
