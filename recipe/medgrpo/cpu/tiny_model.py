@@ -3,10 +3,12 @@
 """A Qwen2.5-VL, Qwen2-VL or Qwen3-VL of one to five million random parameters, with its own tokenizer, for runs without
 a GPU or a download.
 
-Real architecture, real processor, real file formats: transformers, verl and vLLM load it like the 7B model.
+Real architecture, real processor, real file formats: transformers, verl and vLLM load it like the 7B model. With
+``--like`` it has a released model's widths and vocabulary, and only fewer layers: what tries a GPU.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,6 +19,29 @@ from recipe.medgrpo.model_inputs.prompt_templates import TEMPLATES
 FAMILIES = {"qwen2_5_vl": "Qwen2_5_VL", "qwen2_vl": "Qwen2VL", "qwen3_vl": "Qwen3VL"}
 NAMES = ("endoftext", "im_start", "im_end", "vision_start", "vision_end", "vision_pad", "image_pad", "video_pad")
 SPECIAL_TOKENS = tuple(f"<|{name}|>" for name in NAMES)
+#: Widths of released models of the family qwen2_5_vl (their config.json): of language model and vision tower.
+LIKE = {
+    "qwen2.5-vl-7b": (
+        {
+            "vocab_size": 152064,
+            "hidden_size": 3584,
+            "intermediate_size": 18944,
+            "num_attention_heads": 28,
+            "num_key_value_heads": 4,
+            "max_position_embeddings": 128000,
+            "tie_word_embeddings": False,
+            "initializer_range": 0.02,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
+        },
+        {
+            "hidden_size": 1280,
+            "intermediate_size": 3420,
+            "num_heads": 16,
+            "out_hidden_size": 3584,
+            "initializer_range": 0.02,
+        },
+    )
+}
 # About 1 / sqrt(width): Qwen's 0.02, meant for wide layers, learns at half the speed here.
 INITIALIZER_RANGE = 0.06
 # Qwen's turn format; the system turn is left out because its tokens would be a third of a small prompt.
@@ -36,8 +61,11 @@ def _corpus(data: Path) -> list[str]:
     return [turn["content"].replace("<video>", "").replace("<image>", "") for row in rows for turn in row["messages"]]
 
 
-def build_tokenizer(texts: list[str], vocab_size: int):
-    """A byte-level BPE tokenizer trained on ``texts``, with every digit a token of its own, as Qwen's has it."""
+def build_tokenizer(texts: list[str], vocab_size: int, size: int = 0):
+    """A byte-level BPE tokenizer trained on ``texts``, with every digit a token of its own, as Qwen's has it.
+
+    Up to ``size`` tokens in all are added, which no text is ever cut into.
+    """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import Qwen2TokenizerFast
 
@@ -48,6 +76,10 @@ def build_tokenizer(texts: list[str], vocab_size: int):
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
     backend.train_from_iterator(texts, trainer)
+    if fill := max(0, size - len(SPECIAL_TOKENS) - backend.get_vocab_size()):
+        model = json.loads(backend.to_str())["model"]
+        vocab = model["vocab"] | {f"<unused {n}>": len(model["vocab"]) + n for n in range(fill)}
+        backend.model = models.BPE(vocab=vocab, merges=[tuple(merge) for merge in model["merges"]])
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
     return Qwen2TokenizerFast(
         tokenizer_object=backend,
@@ -91,8 +123,8 @@ def _text_config(family: str) -> dict:
 
 
 def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 128, layers: int = 4, seed: int = 0,
-          family: str = "qwen2_5_vl") -> tuple[int, int]:  # fmt: skip
-    """Write config, weights (float32), tokenizer and processor to ``out``.
+          family: str = "qwen2_5_vl", like: str | None = None) -> tuple[int, int]:  # fmt: skip
+    """Write config, weights (float32; bfloat16 with ``like``), tokenizer and processor to ``out``.
 
     Args:
         data: Parquet whose ``messages`` the tokenizer is trained on.
@@ -100,6 +132,8 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
             verl masks ids that the tokenizer lacks in the rollout but not in the trainer.
         family: one of FAMILIES.
         hidden_size: multiple of 128: vLLM's CPU attention has no kernel for heads smaller than 32, and 64 is used.
+        layers: of the language model.
+        like: one of LIKE, whose widths and vocabulary count then; the vision tower has as many ``layers``.
 
     Returns:
         Numbers of parameters and of tokens.
@@ -114,34 +148,40 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
     video_class = transformers.Qwen3VLVideoProcessor if family == "qwen3_vl" else transformers.Qwen2VLVideoProcessor
     # Question templates would otherwise cost a token per letter.
     templates = list(TEMPLATES.values()) if family == "qwen2_vl" else []
-    tokenizer = build_tokenizer(_corpus(data) + templates, vocab_size)
+    text_widths, vision_widths = LIKE[like] if like else ({}, {})
+    tokenizer = build_tokenizer(_corpus(data) + templates, vocab_size, text_widths.get("vocab_size", 0))
     ids = {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in NAMES}
+    text_config = {
+        "hidden_size": hidden_size,
+        "intermediate_size": 3 * hidden_size,
+        "num_hidden_layers": layers,
+        "num_attention_heads": hidden_size // 64,
+        "num_key_value_heads": hidden_size // 128,
+        "max_position_embeddings": 32768,
+        "tie_word_embeddings": True,
+        "initializer_range": INITIALIZER_RANGE,
+        "bos_token_id": ids["endoftext"],
+        "eos_token_id": ids["im_end"],
+        "pad_token_id": ids["endoftext"],
+        **_text_config(family),
+        **text_widths,
+        "vocab_size": len(tokenizer),
+    }
+    vision_config = _vision_config(family, hidden_size)
+    if like:
+        vision_config |= vision_widths | {"depth": layers, "fullatt_block_indexes": [layers - 1]}
     config = config_class(
-        text_config={
-            "vocab_size": len(tokenizer),
-            "hidden_size": hidden_size,
-            "intermediate_size": 3 * hidden_size,
-            "num_hidden_layers": layers,
-            "num_attention_heads": hidden_size // 64,
-            "num_key_value_heads": hidden_size // 128,
-            "max_position_embeddings": 32768,
-            "tie_word_embeddings": True,
-            "initializer_range": INITIALIZER_RANGE,
-            "bos_token_id": ids["endoftext"],
-            "eos_token_id": ids["im_end"],
-            "pad_token_id": ids["endoftext"],
-            **_text_config(family),
-        },
-        vision_config=_vision_config(family, hidden_size),
+        text_config=text_config,
+        vision_config=vision_config,
         image_token_id=ids["image_pad"],
         video_token_id=ids["video_pad"],
         vision_start_token_id=ids["vision_start"],
         vision_end_token_id=ids["vision_end"],
-        tie_word_embeddings=True,
-        initializer_range=INITIALIZER_RANGE,
+        tie_word_embeddings=text_config["tie_word_embeddings"],
+        initializer_range=text_config["initializer_range"],
     )
     torch.manual_seed(seed)
-    model = model_class(config).to(torch.float32)
+    model = model_class(config).to(torch.bfloat16 if like else torch.float32)
     model.generation_config.eos_token_id = [ids["im_end"], ids["endoftext"]]
     model.generation_config.pad_token_id = ids["endoftext"]
     model.save_pretrained(out)
@@ -158,13 +198,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vocab-size", type=int, default=1024, help="tokens before the special ones")
     parser.add_argument("--hidden-size", type=int, default=128, help="multiple of 128")
     parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument(
+        "--like", choices=list(LIKE), help="widths and vocabulary of this model; a GPU's memory is wanted"
+    )
     parser.add_argument("--seed", type=int, default=0)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.hidden_size % 128:
         raise SystemExit(f"--hidden-size {args.hidden_size}: use a multiple of 128 (heads of 64, two per key head)")
-    options = {name: getattr(args, name) for name in ("vocab_size", "hidden_size", "layers", "seed", "family")}
+    options = {name: getattr(args, name) for name in ("vocab_size", "hidden_size", "layers", "seed", "family", "like")}
     parameters, vocab = build(args.out, args.data, **options)
     print(f"{args.out}: {args.family} with {parameters / 1e6:.2f} M parameters, {vocab} tokens")
     return 0
