@@ -1,0 +1,85 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""examples/gpu_check.sh on a machine whose card is a stand-in: its settings compose, and its table always comes."""
+
+import subprocess
+import sys
+
+import pytest
+from configuration import composed
+from scripts import CLEAN, EXAMPLES, executable
+
+
+@pytest.fixture
+def check(tmp_path):
+    """``check(**variables)``: the script's end, and the arguments of each program that it started."""
+    bin, calls = tmp_path / "bin", tmp_path / "calls"
+    note = f'printf "%s\\0" "$(basename "$0")" "$@" >> "{calls}"; echo >> "{calls}"\n'
+    executable(bin / "nvidia-smi", "")
+    for name in ("medgrpo", "torchrun"):
+        executable(bin / name, note + '[ "$(basename "$0")$1" != "${FAILS:-}" ]\n')
+    own = (
+        f'[ "$2" != recipe.medgrpo.stage ] || exec "{sys.executable}" "$@"\n[ "$1" != -c ] || exit "${{NO_FLASH:-0}}"\n'
+    )
+    executable(bin / "python3", own + note)
+
+    def call(**variables):
+        environment = CLEAN | {"PATH": f"{bin}:{CLEAN['PATH']}", "PYTHONPATH": str(EXAMPLES.parent)}
+        environment |= {"RUN": str(tmp_path / "run"), **variables}
+        done = subprocess.run(["bash", EXAMPLES / "gpu_check.sh"], env=environment, capture_output=True, text=True)
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        return done, [line.split("\0")[:-1] for line in lines]
+
+    return call
+
+
+def configurations(calls):
+    """The composed configurations of SFT and RL."""
+    sft = next(call for call in calls if call[0] == "torchrun")
+    rl = next(call for call in calls if call[2] == "recipe.medgrpo.main_medgrpo")
+    overrides = [[word for word in call[1:] if "=" in word and not word.startswith("--")] for call in (sft, rl)]
+    return composed(*overrides[0], name="sft"), composed(*overrides[1])
+
+
+def test_stages_and_settings_of_a_card(check):
+    done, calls = check(N_GPUS="2")
+    assert done.returncode == 0, done.stderr
+    assert [call[2] if call[0] == "python3" else call[0] for call in calls] == [
+        "data_preprocess.synthetic", "data_preprocess.medvidbench", "medgrpo", "torchrun", "medgrpo",
+        "recipe.medgrpo.main_medgrpo", "medgrpo", "recipe.medgrpo.report.gpu_check",
+    ]  # fmt: skip
+    assert "--like" in calls[2]
+    sft, rl = configurations(calls)
+    assert sft.model.use_remove_padding and rl.actor_rollout_ref.model.use_remove_padding
+    # What a run on GPUs takes and a run on a CPU does not.
+    rollout = rl.actor_rollout_ref.rollout
+    assert "enable_sleep_mode" not in rollout and rollout.free_cache_engine and not rollout.enforce_eager
+    assert rl.trainer.n_gpus_per_node == sft.trainer.n_gpus_per_node == 2
+    longest = rl.data.max_prompt_length + rl.data.max_response_length
+    assert longest <= rollout.max_model_len <= rl.actor_rollout_ref.actor.ppo_max_token_len_per_gpu
+
+
+def test_without_flash_attention_and_with_little_memory(check):
+    _, calls = check(NO_FLASH="1", OFFLOAD="1")
+    sft, rl = configurations(calls)
+    for model in (sft.model, rl.actor_rollout_ref.model):
+        assert not model.use_remove_padding and model.override_config.attn_implementation == "sdpa"
+    assert sft.engine.param_offload and rl.actor_rollout_ref.actor.fsdp_config.optimizer_offload
+
+
+def test_the_table_comes_after_a_failure_too(check):
+    done, calls = check(FAILS="medgrpocalibrate")
+    assert calls[-1][2] == "recipe.medgrpo.report.gpu_check" and calls[-2][1] == "calibrate"
+    assert "stage calibrate failed" in done.stderr
+
+
+def test_a_folder_is_never_overwritten(check, tmp_path):
+    (tmp_path / "run").mkdir()
+    done, calls = check()
+    assert done.returncode == 1 and not calls and "exists: remove it, or set RUN" in done.stderr
+
+
+def test_no_card_is_said_at_once(check, tmp_path):
+    (tmp_path / "bin/nvidia-smi").unlink()
+    done, calls = check()
+    assert done.returncode == 1 and not calls and "No NVIDIA GPU was found" in done.stderr
