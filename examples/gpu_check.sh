@@ -37,15 +37,12 @@ else
     actor_rollout_ref.model.enable_gradient_checkpointing=True
     actor_rollout_ref.rollout.gpu_memory_utilization="$GPU_SHARE"
   )
+  attention model
+  SFT_ARGS+=("${ATTENTION[@]}")
+  attention actor_rollout_ref.model
+  RL_ARGS+=("${ATTENTION[@]}")
   # As in the script for the real model.
   TOKENS=20480
-fi
-if [ "$ATTN" = sdpa ]; then
-  SFT_ARGS+=(model.use_remove_padding=False ++model.override_config.attn_implementation=sdpa)
-  RL_ARGS+=(
-    actor_rollout_ref.model.use_remove_padding=False
-    ++actor_rollout_ref.model.override_config.attn_implementation=sdpa
-  )
 fi
 if [ "$OFFLOAD" = 1 ]; then
   SFT_ARGS+=(engine.param_offload=True engine.optimizer_offload=True)

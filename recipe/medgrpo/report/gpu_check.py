@@ -163,7 +163,8 @@ def check(run: RunDir) -> tuple[list[Line], dict]:
     errors = [finding.name for finding in findings if finding.verdict == doctor.ERROR]
     lines = [judged("medgrpo doctor", f"errors: {', '.join(errors)}" if errors else "no error", "no error", not errors)]
     lines += stage_lines(run)
-    lines += [learning_line(sft), *agreement_lines(rl), memory_line(rl, math.nan if on_cpu() else estimated_memory(run))]
+    estimated = math.nan if on_cpu() else estimated_memory(run)
+    lines += [learning_line(sft), *agreement_lines(rl), memory_line(rl, estimated)]
     lines += speed_lines(run, sft, rl)
     overrides = run.rl / ".hydra/overrides.yaml"
     return lines, {
