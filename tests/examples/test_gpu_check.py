@@ -67,6 +67,14 @@ def test_without_flash_attention_and_with_little_memory(check):
     assert sft.engine.param_offload and rl.actor_rollout_ref.actor.fsdp_config.optimizer_offload
 
 
+def test_without_a_card_on_demand(check, tmp_path):
+    (tmp_path / "bin/nvidia-smi").unlink()
+    done, calls = check(VERL_PLATFORM="cpu")
+    assert done.returncode == 0, done.stderr
+    sft, rl = configurations(calls)
+    assert "--like" not in calls[2] and sft.trainer.device == rl.trainer.device == "cpu"
+
+
 def test_the_table_comes_after_a_failure_too(check):
     done, calls = check(FAILS="medgrpocalibrate")
     assert calls[-1][2] == "recipe.medgrpo.report.gpu_check" and calls[-2][1] == "calibrate"

@@ -63,6 +63,7 @@ def stage_lines(run: RunDir) -> list[Line]:
 
 
 def learning_line(sft: Metrics) -> Line:
+    """Whether SFT's loss at the last step is below that of the first."""
     losses = [values["train/loss"] for values in sft.values() if "train/loss" in values]
     found = f"{losses[0]:.2f} to {losses[-1]:.2f}" if losses else "no step"
     return judged("SFT: loss", found, "falls", len(losses) > 1 and losses[-1] < losses[0])
