@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from recipe.medgrpo.cpu.patches import _attend_to_each_sequence as attend
+from recipe.medgrpo.cpu.patches import _varlen_attention as attend
 from recipe.medgrpo.preflight import doctor
 from recipe.medgrpo.preflight.doctor import ERROR, OK, WARNING
 
