@@ -15,6 +15,7 @@ import pytest
 from safetensors.torch import load_file
 
 import reward_score
+from recipe.medgrpo import cli
 from recipe.medgrpo.common.run_folder import RunDir, read_jsonl
 from recipe.medgrpo.report import run_data
 
@@ -98,6 +99,16 @@ def test_the_killed_run_went_on_in_the_order_of_an_uninterrupted_one(finished):
         expected = sorted(rows[index]["reward_model"]["ground_truth"] for index in order[8 * (step - 1) : 8 * step])
         rollouts = read_jsonl(finished.rollouts / f"{step}.jsonl", "verl")
         assert sorted(rollout["gts"] for rollout in rollouts) == sorted(expected * 4), step
+
+
+def test_the_page_of_answers_knows_every_row_and_its_components(finished):
+    for step in (1, 2, 3, 4):
+        scores = {line["uid"]: line for line in read_jsonl(finished.scores / f"{step}.jsonl", "the sampler")}
+        for rollout in read_jsonl(finished.rollouts / f"{step}.jsonl", "verl"):
+            assert scores[rollout["uid"]]["score"] == pytest.approx(rollout["score"], abs=1e-6)
+    assert cli.main(["browse", str(finished.root)]) == 0
+    index = json.loads((finished.root / "browse/index.js").read_text().partition(" = ")[2].rstrip(";\n"))
+    assert len(index["step"]) == 4 * 8 and ["unknown", "unknown"] not in index["pairs"]
 
 
 def test_the_checkpoint_knows_its_normalization(finished):

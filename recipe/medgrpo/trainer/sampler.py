@@ -18,6 +18,7 @@ from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 from recipe.medgrpo.trainer import judge_limiter
 from recipe.medgrpo.trainer.ema_normalizer import Checkpoints, RunningNormalizer
+from recipe.medgrpo.trainer.score_log import write_scores
 from recipe.medgrpo.trainer.step_metrics import (
     AlarmOptions,
     CollapseAlarm,
@@ -135,6 +136,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
             # Also where no answer is left: the judge's own error says more than verl's.
             judged = judge_limiter.step_metrics(self.judge)
         answers = self._fetch(batch)
+        write_scores(self.options.checkpoints.folder / "scores", global_steps, batch.keys, answers)
         batch = self._drop_small_groups(batch)
         kept = {_uid(key) for key in batch.keys}
         unscored = (set(self._selected) - {answer.uid for answer in answers}) & self._data_sources.keys()
@@ -196,12 +198,19 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         return KVBatchMeta(partition_id=batch.partition_id, keys=keys, tags=tags)
 
     def _fetch(self, batch: KVBatchMeta) -> list[ScoredAnswer]:
-        fields = ["data_source", "extra_fields", "rollout_log_probs"]
+        fields = ["data_source", "extra_fields", "rollout_log_probs", "index"]
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
         columns = (list(data[field]) for field in fields)
         return [
-            ScoredAnswer(_uid(key), source, extra["reward_extra_info"], tag["response_len"], -float(log_probs.mean()))
-            for key, tag, source, extra, log_probs in zip(batch.keys, batch.tags, *columns, strict=True)
+            ScoredAnswer(
+                uid=_uid(key),
+                data_source=source,
+                score=extra["reward_extra_info"],
+                length=tag["response_len"],
+                entropy=-float(log_probs.mean()),
+                index=int(index),
+            )
+            for key, tag, source, extra, log_probs, index in zip(batch.keys, batch.tags, *columns, strict=True)
         ]
 
 

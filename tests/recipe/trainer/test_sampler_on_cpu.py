@@ -5,6 +5,7 @@
 import asyncio
 import json
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ from omegaconf import open_dict
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
 import reward_score
+from recipe.medgrpo.common.run_folder import read_jsonl
 from recipe.medgrpo.trainer import judge_limiter
 from recipe.medgrpo.trainer.ema_normalizer import (
     Checkpoints,
@@ -117,6 +119,7 @@ def put(uid, rewards, status):
         fields = [
             {
                 "data_source": "medvidbench/CoPESD/tag",
+                "index": 7,
                 "rollout_log_probs": torch.full((4 + i,), -0.5),
                 "rm_scores": torch.tensor([0.0] * (3 + i) + [reward]),
                 "extra_fields": {
@@ -158,6 +161,10 @@ def test_groups_that_cannot_be_compared_are_left_out(queue, plain):
     assert metrics["medgrpo/CoPESD/tag/raw/mean"] == pytest.approx(0.28)
     assert metrics["medgrpo/CoPESD/tag/zero_std_groups"] == 0.5
     assert metrics["medgrpo/sampled_entropy"] == pytest.approx(0.5)
+    # Also of the group that is left out: a person who looks for the reason finds it there.
+    lines = read_jsonl(Path(plain.trainer.default_local_dir) / "scores/1.jsonl", "the sampler")
+    assert [line["uid"] for line in lines] == ["a_0_0", "a_1_0", "a_2_0", "b_0_0", "c_0_0", "c_1_0"]
+    assert (lines[0]["index"], lines[0]["data_source"], lines[0]["raw"]) == (7, "medvidbench/CoPESD/tag", 0.1)
     tq.kv_clear(keys=batch.keys, partition_id="train")
     put("e", [0.5], "failure")
     with pytest.raises(SamplerError, match="no prompt of this step has 2 scored answers"):
