@@ -9,6 +9,7 @@ only when its command was given, so that ``medgrpo --help`` answers at once alth
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from importlib import import_module
@@ -34,6 +35,13 @@ COMMANDS = {
     "submit": ("evaluation.submission", "write a leaderboard submission from answers, and check it"),
 }
 
+#: What the system says of a file or folder that a user named.
+OF_A_FILE = {
+    getattr(errno, name)
+    for name in "EACCES EDQUOT EEXIST EFBIG EIO EISDIR ENAMETOOLONG ENOENT ENOSPC ENOTDIR EPERM EROFS".split()
+}
+#: Package to the extra of setup.py that has it and little else.
+EXTRAS = {"openai": "judge", "tenacity": "judge", "sentence_transformers": "similarity"}
 OWN_PACKAGES = ("recipe.medgrpo.", "reward_score.", "data_preprocess.")
 
 
@@ -70,22 +78,46 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def complaint(error: Exception) -> str | None:
+    """What a user is told instead of a trace: about an error of our own, a package that is not installed, or a file
+    that cannot be read or written. None for any other error, which is a bug.
+    """
+    if is_own_error(error):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and not f"{error.name}.".startswith(OWN_PACKAGES):
+        extra = EXTRAS.get(f"{error.name}".split(".")[0])
+        remedy = f"pip install -e '.[{extra}]'" if extra else "install what training needs"
+        return f"needs the Python package {error.name}, which is not installed: {remedy} (docs/install.md)"
+    if isinstance(error, OSError) and error.errno in OF_A_FILE:
+        return f"{error.filename or 'a file'}: {error.strerror}"
+    return None
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand.
 
     Returns:
-        Exit status: the command's own, or 2 after an error of our own taxonomy (one message on stderr; with
+        Exit status: the command's own, or 2 after an error that has a `complaint` (one message on stderr; with
         ``MEDGRPO_TRACEBACK=1`` the exception is raised instead).
     """
     argv = sys.argv[1:] if argv is None else argv
     chosen = next((argument for argument in argv if not argument.startswith("-")), None)
-    args = build_parser(chosen).parse_args(argv)
+    # A notebook's shell names a backend that need not be installed here; no command opens a window.
+    os.environ["MPLBACKEND"] = "agg"
     try:
-        return args._run(args)
+        args = build_parser(chosen).parse_args(argv)
+        status = args._run(args)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The reader, say `head`, has seen enough. What is still buffered would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as error:
-        if os.environ.get("MEDGRPO_TRACEBACK") == "1" or not is_own_error(error):
+        message = complaint(error)
+        if os.environ.get("MEDGRPO_TRACEBACK") == "1" or message is None:
             raise
-        print(f"medgrpo {args.command}: {error}", file=sys.stderr)
+        print(f"medgrpo {chosen}: {message}", file=sys.stderr)
         return 2
 
 

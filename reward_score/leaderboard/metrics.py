@@ -130,42 +130,55 @@ def score_records(
     records: Sequence[Record], judge: Judge | None = None, encoder: Encoder | None = None
 ) -> LeaderboardResult:
     """Score merged records; see `score_files`."""
-    result = LeaderboardResult(records=[{} for _ in records])
-    groups: dict[str, dict[str, _Group]] = {}
-    for position, record in enumerate(records):
-        if record.task is None:
-            result.ignored.append(record.index)
-            continue
-        group = groups.setdefault(record.task, {}).setdefault(record.source, _Group([], []))
+    found: list[dict[str, Any]] = []
+    for record in records:
         try:
-            result.records[position] = _of_record(record)
+            found.append(_of_record(record))
         except BadGroundTruth as error:
             raise BadGroundTruth(f"record {record.index} ({record.source}, {record.task}): {error}") from None
-        group.records.append(record)
-        group.found.append(result.records[position])
+    groups = _groups(records, found)
     encoder = encoder or SentenceEncoder()
     for source, group in groups.get("nap", {}).items():
         columns = ([getattr(one, name) for one in group.records] for name in ("prediction", "answer", "question"))
-        for found, own in zip(group.found, nap.metric(source, *columns, encoder.nearest), strict=True):
-            found.update(own)
-    for task, by_source in groups.items():
+        for one, own in zip(group.found, nap.metric(source, *columns, encoder.nearest), strict=True):
+            one.update(own)
+    result = aggregate(records, found)
+    result.ignored = [record.index for record in records if record.task is None]
+    for task in (task for task in groups if judge is not None and task in JUDGED_TASKS):
+        name = f"{task.upper()}_{judge.name.split(':')[0]}"
+        score = _judge_dvc if task == "dvc" else _judge_captions
+        value, unjudged = score(groups[task], judge)
+        if value is not None:
+            result.metrics[name] = value
+        if unjudged:
+            result.unjudged[task] = unjudged
+    return result
+
+
+def aggregate(records: Sequence[Record], found: Sequence[dict[str, Any]]) -> LeaderboardResult:
+    """Metrics that need no judge, of records and what `score_records` found in each (its ``records``), or of a part of
+    them, as a bootstrap takes it.
+    """
+    result = LeaderboardResult(records=list(found))
+    for task, by_source in _groups(records, found).items():
         if task in _AGGREGATES:
-            values, per_source, scored = _AGGREGATES[task](by_source)
+            values, result.per_source[task], scored = _AGGREGATES[task](by_source)
             result.metrics |= values
-            result.per_source[task] = per_source
             n_records = sum(len(group.records) for group in by_source.values())
             result.counts[task] = {"records": n_records, "scored": scored}
-        if judge is not None and task in JUDGED_TASKS:
-            name = f"{task.upper()}_{judge.name.split(':')[0]}"
-            score = _judge_dvc if task == "dvc" else _judge_captions
-            value, unjudged = score(by_source, judge)
-            if value is not None:
-                result.metrics[name] = value
-            if unjudged:
-                result.unjudged[task] = unjudged
-    in_order = [name for name in METRIC_NAMES if name in result.metrics]
-    result.metrics = {name: result.metrics[name] for name in dict.fromkeys([*in_order, *result.metrics])}
+    result.metrics = {name: result.metrics[name] for name in METRIC_NAMES if name in result.metrics}
     return result
+
+
+def _groups(records: Sequence[Record], found: Sequence[dict[str, Any]]) -> dict[str, dict[str, _Group]]:
+    """Task to source to its records; records of no task left out."""
+    groups: dict[str, dict[str, _Group]] = {}
+    for record, own in zip(records, found, strict=True):
+        if record.task is not None:
+            group = groups.setdefault(record.task, {}).setdefault(record.source, _Group([], []))
+            group.records.append(record)
+            group.found.append(own)
+    return groups
 
 
 def _of_record(record: Record) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from reward_score.errors import NormalizationError
 from reward_score.json_file import write_json
@@ -78,6 +78,7 @@ class Provenance(_Strict):
         tag_raw: how TAG was scored.
         unjudged: answers left out because the judge gave no verdict.
         fingerprint: of the model's weights; None where they could not be read.
+        rows: fingerprint of the rows' file. With both, the same answers have the same hash wherever model and rows lie.
         reward_version: version of the raw rewards, so that an artifact does not outlive a change of formula.
     """
 
@@ -91,6 +92,7 @@ class Provenance(_Strict):
     tag_raw: str = "union"
     unjudged: Annotated[int, Field(ge=0)] = 0
     fingerprint: str | None = None
+    rows: str | None = None
     reward_version: str = REWARD_VERSION
 
 
@@ -130,6 +132,8 @@ class Artifact(_Strict):
         content = self.model_dump(mode="json")
         # A field that is added later, with a default, changes no hash.
         said = self.provenance.model_dump(mode="json", exclude_defaults=True)
+        if said.keys() >= {"fingerprint", "rows"}:
+            said = {key: value for key, value in said.items() if key not in ("model", "split")}
         content["provenance"] = said | {"reward_version": self.provenance.reward_version}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
@@ -151,7 +155,7 @@ class Artifact(_Strict):
             artifact = cls.model_validate(content)
         except OSError as error:
             raise NormalizationError(f"cannot read the normalization artifact {path}: {error.strerror}") from None
-        except (ValueError, AttributeError, TypeError, ValidationError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise NormalizationError(f"{path} is no normalization artifact: {error}") from None
         if stored != artifact.hash:
             raise NormalizationError(f"{path} was changed after it was written (hash mismatch); calibrate again")

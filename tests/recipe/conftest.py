@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 import reward_score
 from data_preprocess.parquet_writer import RowWriter
 from data_preprocess.schema import Clip, build_row
-from recipe.medgrpo.common.run_folder import RunDir
+from recipe.medgrpo.common.run_folder import RunDir, write_json
 from recipe.medgrpo.evaluation import calibrate, evaluate
 from recipe.medgrpo.evaluation.answers import read_rows
 
@@ -71,8 +71,7 @@ class World:
     def write_answers(self, out: Path, data: Path, error: float, n: int = 1, keep=None, seed: int = 0) -> Path:
         """An answers file as ``generate`` writes it; ``keep`` chooses rows."""
         rng = np.random.default_rng(seed)
-        meta = {"model": {"path": "M"}, "data": {"path": str(data)}, "decoding": {"n": n, "temperature": 0.0}}
-        lines = [{"meta": meta}]
+        lines = []
         for row in read_rows(data):
             for sample in range(n):
                 text = respond(row, error + HARDNESS[row.source], rng)
@@ -88,6 +87,8 @@ class World:
                         }
                     )
         out.parent.mkdir(parents=True, exist_ok=True)
+        meta = {"model": {"path": "M"}, "data": {"path": str(data)}, "decoding": {"n": n, "temperature": 0.0}}
+        lines.insert(0, {"meta": meta | {"answers": len(lines)}})
         out.write_text("".join(json.dumps(line) + "\n" for line in lines))
         return out
 
@@ -111,6 +112,11 @@ def _frames(folder: Path, rng: np.random.Generator) -> list[str]:
         paths.append(str(folder / f"{i}.jpg"))
         image.save(paths[-1])
     return paths
+
+
+@pytest.fixture(scope="session", name="respond")
+def respond_fixture():
+    return respond
 
 
 @pytest.fixture(scope="session")
@@ -254,7 +260,8 @@ def finished_run(world, model, call, tmp_path_factory) -> RunDir:
     run.rl.mkdir()
     _log(run.rl / "metrics.1.jsonl", {step: training_log(step) for step in range(1, 8)}, cut=True)
     _log(run.rl / "metrics.2.jsonl", {step: training_log(step) | {"actor/entropy": 0.25} for step in range(6, 13)})
-    run.timings.write_text(json.dumps({"sft": 132.4, "rl": 3725.0}))
+    for name, seconds in {"sft": 132.4, "rl": 3725.0}.items():
+        write_json(run.stage_record(name), {"key": "k", "done": True, "seconds": seconds, "outputs": []})
     run.config.parent.mkdir()
     run.config.write_text("data: {seed: 7, train_batch_size: 16}\nactor_rollout_ref: {rollout: {n: 8}}\n")
     return run

@@ -205,7 +205,7 @@ def test_score_warns_of_other_qa_types_and_names_a_file_that_it_cannot_write(ite
     assert cli.main([*argv, "--json", str(predictions / "metrics.json")]) == 2
     captured = capsys.readouterr()
     assert "2 predictions name another qa_type" in captured.out and "first: item 3" in captured.out
-    assert "cannot write" in captured.err
+    assert captured.err == f"medgrpo score: {predictions}: File exists\n"
 
 
 def test_submit_refuses_two_answers_to_one_record(finished_run, items_file, tmp_path, capsys):

@@ -13,7 +13,8 @@
     RUN/rl/.hydra/config.yaml             the composed configuration (``hydra.run.dir=RUN/rl``)
     RUN/rl/global_step_<step>/            checkpoints
     RUN/eval/{sft,rl}/{answers,results}.jsonl, summary.json
-    RUN/timings.json                      {stage: seconds}
+    RUN/stages/<stage>.json               what a stage was, whether it has ended, its seconds (recipe/medgrpo/stage.py)
+    RUN/logs/<stage>.log (.lock)          its output
     RUN/report/report.html, *.png
     RUN/browse/index.html                 page of answers
 """
@@ -25,7 +26,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.common.atomic_file import write_whole
 
 
 class RunDirError(ValueError):
@@ -55,7 +56,6 @@ class RunDir:
         self.rollouts = self.rl / "rollouts"
         self.scores = self.rl / "scores"
         self.config = self.rl / ".hydra" / "config.yaml"
-        self.timings = root / "timings.json"
         self.report = root / "report" / "report.html"
 
     def evaluation(self, name: str) -> EvalDir:
@@ -66,6 +66,16 @@ class RunDir:
         """Its own rows, or otherwise the file that its configuration names."""
         named = (config.get("data") or {}).get("train_files")
         return Path(named) if isinstance(named, str) and not self.train.is_file() else self.train
+
+    def stage_record(self, name: str | None) -> Path:
+        """The record of a stage."""
+        return self.root / "stages" / f"{name}.json"
+
+    def timings(self) -> dict[str, float]:
+        """Stage to seconds, in the order in which they ended; of stages that left a record."""
+        files = sorted((self.root / "stages").glob("*.json"), key=lambda file: file.stat().st_mtime)
+        records = {file.stem: read_json(file, "the run script") for file in files}
+        return {name: record["seconds"] for name, record in records.items() if isinstance(record, dict)}
 
     def metrics_files(self) -> list[Path]:
         """verl's file logs. Its logger truncates the file it is given, so each start of the trainer needs its own."""
@@ -78,7 +88,7 @@ def read_json(path: Path, written_by: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunDirError(f"{path} does not exist: it is written by {written_by}") from None
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise RunDirError(f"{path} is not JSON ({error}): delete it and run {written_by} again") from None
 
 
@@ -94,8 +104,7 @@ def write_jsonl(path: Path, lines: Iterable[dict[str, Any]]) -> None:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_whole(path, text)
 
 
 def read_jsonl(path: Path, written_by: str, *, cut_tail_allowed: bool = False) -> list[dict[str, Any]]:
@@ -115,13 +124,15 @@ def read_jsonl(path: Path, written_by: str, *, cut_tail_allowed: bool = False) -
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
         raise RunDirError(f"{path} does not exist: it is written by {written_by}") from None
+    except UnicodeDecodeError as error:
+        raise RunDirError(f"{path} is no text ({error}); run {written_by} again") from None
     records = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             if cut_tail_allowed and number == len(lines):
                 break
             raise RunDirError(f"{path}, line {number}: not JSON ({error}); run {written_by} again") from None

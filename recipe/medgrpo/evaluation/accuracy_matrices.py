@@ -25,9 +25,10 @@ from rich.console import Console
 
 from data_preprocess.common.atomic_file import whole_file
 from data_preprocess.images.labels import MODALITIES
-from recipe.medgrpo.common.run_folder import EvalDir, read_jsonl
+from recipe.medgrpo.common.outputs import begins_with, check_outputs
+from recipe.medgrpo.common.run_folder import EvalDir
 from recipe.medgrpo.common.tables import compact_table
-from recipe.medgrpo.evaluation.answers import AnswersError
+from recipe.medgrpo.evaluation.answers import AnswersError, read_results
 from reward_score.tasks.answer_tags import CLOSE, OPEN, answer_word, unwrapped
 from reward_score.tasks.registry import VQA_TASKS
 
@@ -70,6 +71,7 @@ class Cell(NamedTuple):
 
 
 Matrix = dict[tuple[str, str], Cell]
+COLUMNS = ("axis", "model", "column", "extraction", "options", *Cell._fields)
 
 
 def load(model: str, folder: Path) -> list[Question]:
@@ -79,7 +81,7 @@ def load(model: str, folder: Path) -> list[Question]:
         AnswersError: the results lack a column, or hold no such question.
     """
     file = EvalDir(folder).results
-    results = [result for result in read_jsonl(file, "medgrpo evaluate") if result.get("task") in VQA_TASKS]
+    results = [result for result in read_results(EvalDir(folder)) if result.get("task") in VQA_TASKS]
     if not results:
         raise AnswersError(f"{file}: no question of the tasks {', '.join(VQA_TASKS)}; evaluate on rows of an image set")
     return group(model, results, str(file))
@@ -197,7 +199,7 @@ def write_csv(questions: Sequence[Question], path: Path) -> None:
     """All cells, long form: axis, model, column, extraction, options, n, accuracy, low, high."""
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["axis", "model", "column", "extraction", "options", *Cell._fields])
+        writer.writerow(COLUMNS)
         for axis, extraction, options in product(AXES, EXTRACTIONS, OPTIONS):
             for (model, column), (n, *shares) in matrix(questions, axis, extraction, options).items():
                 numbers = ("" if math.isnan(share) else f"{share:.6f}" for share in shares)
@@ -269,10 +271,12 @@ def run(args: argparse.Namespace) -> int:
         if not (name and equals and folder):
             raise AnswersError(f"--run {argument}: expected NAME=FOLDER, say CT=eval/ct")
         questions += load(name, Path(folder))
+    table, picture = (args.out / f"matrices.{kind}" for kind in ("csv", "png"))
+    check_outputs(table, begins_with(",".join(COLUMNS).encode()), [picture])
     args.out.mkdir(parents=True, exist_ok=True)
-    write_csv(questions, args.out / "matrices.csv")
-    plot(questions, args.out / "matrices.png")
+    plot(questions, picture)
+    write_csv(questions, table)
     console = Console()
     show(questions, console)
-    console.print(f"{args.out / 'matrices.csv'}, {args.out / 'matrices.png'}", soft_wrap=True)
+    console.print(f"{table}, {picture}", soft_wrap=True)
     return 0

@@ -16,10 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import reward_score
-from recipe.medgrpo.common.run_folder import read_jsonl
+from recipe.medgrpo.common.run_folder import EvalDir, read_json, read_jsonl
 from reward_score import TASKS
 from reward_score.errors import UnknownTask
 from reward_score.sample import split_data_source
+
+#: Columns of a row file that scoring reads.
+COLUMNS = ["data_source", "reward_model", "extra_info"]
 
 
 def task_rank(task: str) -> tuple[int, str]:
@@ -83,26 +86,29 @@ def model_folder(model: Path) -> Path:
 
 def check_inputs(model: Path, data: Path, n: int, temperature: float) -> Path:
     """The model's folder (see `model_folder`); refuses at once what would otherwise fail after minutes of loading."""
-    if not data.is_file():
-        raise AnswersError(f"{data}: no such Parquet file (--data)")
+    check_rows(data)
     if n > 1 and temperature == 0:
         raise AnswersError(f"{n} answers per row at temperature 0 would all be the same; give a --temperature")
     return model_folder(model)
 
 
+def check_rows(path: Path) -> None:
+    """Raise if a file's schema is not that of rows."""
+    if not path.is_file():
+        raise AnswersError(f"{path}: no such Parquet file (--data)")
+    try:
+        names = pq.read_schema(path).names
+    except (pa.ArrowException, OSError) as error:
+        raise AnswersError(f"{path}: not a row file of data_preprocess: {error}") from None
+    if missing := {*COLUMNS, "prompt"}.difference(names):
+        raise AnswersError(f"{path}: lacks the columns {sorted(missing)}; make it with a command of data_preprocess")
+
+
 def read_rows(path: Path) -> list[Row]:
     """Read the columns that scoring needs (frame lists stay on disk)."""
-    if not path.is_file():
-        raise AnswersError(f"{path}: no such Parquet file")
-    columns = ["data_source", "reward_model", "extra_info"]
-    try:
-        table = pq.read_table(path, columns=columns)
-    except (pa.ArrowInvalid, KeyError) as error:
-        raise AnswersError(f"{path}: not a row file of data_preprocess: {error}") from None
-    if missing := set(columns) - set(table.column_names):
-        raise AnswersError(f"{path}: lacks the columns {sorted(missing)}; make it with a command of data_preprocess")
+    check_rows(path)
     rows = []
-    for index, record in enumerate(table.to_pylist()):
+    for index, record in enumerate(pq.read_table(path, columns=COLUMNS).to_pylist()):
         try:
             source, task = split_data_source(record["data_source"])
         except UnknownTask as error:
@@ -125,8 +131,11 @@ def read_answers(path: Path, rows: Sequence[Row] | None = None) -> tuple[dict[st
     lines = read_jsonl(path, "medgrpo generate")
     if not lines or "meta" not in lines[0]:
         raise AnswersError(f"{path}, line 1: expected {{'meta': ...}}; write it anew with medgrpo generate")
-    meta = lines[0]["meta"]
-    rows = read_rows(Path(meta["data"]["path"])) if rows is None else rows
+    try:
+        meta = lines[0]["meta"]
+        rows = read_rows(Path(meta["data"]["path"])) if rows is None else rows
+    except (KeyError, TypeError):
+        raise AnswersError(f"{path}, line 1: names no Parquet file; write it anew with medgrpo generate") from None
     answers: dict[tuple[int, int], Answer] = {}
     for at, line in enumerate(lines[1:], start=2):
         try:
@@ -134,7 +143,7 @@ def read_answers(path: Path, rows: Sequence[Row] | None = None) -> tuple[dict[st
             sample, *rest = (line[key] for key in ("sample", "response", "num_tokens", "finish_reason"))
         except KeyError as error:
             raise AnswersError(f"{path}, line {at}: lacks the key {error}") from None
-        if not 0 <= index < len(rows) or rows[index].data_source != data_source:
+        if not isinstance(index, int) or not 0 <= index < len(rows) or rows[index].data_source != data_source:
             raise AnswersError(
                 f"{path}, line {at}: answers row {index} ({data_source}), which is not that row of the Parquet "
                 "file; the answers belong to other data: delete them and run again"
@@ -142,9 +151,29 @@ def read_answers(path: Path, rows: Sequence[Row] | None = None) -> tuple[dict[st
         if (index, sample) in answers:
             raise AnswersError(f"{path}, line {at}: a second answer to row {index}, sample {sample}")
         answers[index, sample] = Answer(rows[index], sample, *rest)
-    if not answers:
-        raise AnswersError(f"{path}: holds no answer; delete it and run medgrpo generate again")
+    if len(answers) != meta.get("answers"):
+        raise AnswersError(
+            f"{path}: holds {len(answers)} answers, and its first line says {meta.get('answers')}; run medgrpo "
+            "generate again, which completes it"
+        )
     return meta, [answers[key] for key in sorted(answers)]
+
+
+def read_results(evaluation: EvalDir) -> list[dict[str, Any]]:
+    """What `medgrpo evaluate` found in each answer.
+
+    Raises:
+        AnswersError: there are fewer than the summary next to them says.
+    """
+    results = read_jsonl(evaluation.results, "medgrpo evaluate")
+    summary = read_json(evaluation.summary, "medgrpo evaluate") if evaluation.summary.exists() else None
+    said = summary.get("answers", len(results)) if isinstance(summary, dict) else len(results)
+    if len(results) != said:
+        raise AnswersError(
+            f"{evaluation.results}: holds {len(results)} answers, and {evaluation.summary} says {said}; run medgrpo "
+            "evaluate again"
+        )
+    return results
 
 
 def make_samples(answers: Sequence[Answer], max_tokens: int) -> list[reward_score.Sample]:

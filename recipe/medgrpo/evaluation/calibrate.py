@@ -17,10 +17,13 @@ import numpy as np
 from rich.console import Console
 
 import reward_score
+from data_preprocess.common.cli_types import at_least
+from recipe.medgrpo.common.outputs import begins_with, check_outputs
 from recipe.medgrpo.common.tables import compact_table
 from recipe.medgrpo.evaluation import generate as generation
 from recipe.medgrpo.evaluation.answers import (
     Answer,
+    AnswersError,
     check_inputs,
     describe_decoding,
     make_samples,
@@ -28,6 +31,7 @@ from recipe.medgrpo.evaluation.answers import (
     read_rows,
     task_rank,
 )
+from recipe.medgrpo.scoring.artifact_check import weights_fingerprint
 from recipe.medgrpo.scoring.caption_judge import PatientJudge, is_judged
 from recipe.medgrpo.scoring.training_options import add_overrides, raw_options, reward_options
 from reward_score.normalization.artifact import ALL_SOURCES
@@ -38,23 +42,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="the SFT checkpoint: a folder, or a name on the hub")
     parser.add_argument("--data", type=Path, required=True, help="rows to answer: those that RL will train on")
     parser.add_argument("--out", type=Path, required=True, help="artifact to write (JSON); a picture goes beside it")
-    parser.add_argument("--max-per-pair", type=int, default=500, help="rows per (source, task)")
+    parser.add_argument("--max-per-pair", type=at_least(1), default=500, help="rows per (source, task)")
     generation.add_decoding(parser, count="--samples")
     add_overrides(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from recipe.medgrpo.scoring.artifact_check import weights_fingerprint
-
+    folder = check_inputs(args.model, args.data, args.n, args.temperature)
+    picture = args.out.with_suffix(".png")
+    check_outputs(args.out, begins_with(rb'\s*{\s*"hash": '), [picture], inputs=[args.data])
     options = reward_options(args.overrides)
     judge = PatientJudge(options.judge)
     scorer = reward_score.Scorer(raw_options(options, judge, options.reward_tasks))
-    tasks = sorted(scorer.reward_tasks, key=task_rank)
-    folder = check_inputs(args.model, args.data, args.n, args.temperature)
-    rows = {"tasks": tasks, "per_pair": args.max_per_pair}
+    rows = read_rows(args.data)
+    tasks = sorted(scorer.reward_tasks & {row.task for row in rows}, key=task_rank)
+    if not tasks:
+        raise AnswersError(f"{args.data}: no row of the rewarded tasks {' '.join(sorted(scorer.reward_tasks))}")
+    chosen = {"tasks": tasks, "per_pair": args.max_per_pair}
     answers_file = args.out.with_suffix(".answers.jsonl")
-    generation.generate(folder, args.data, answers_file, **generation.decoding(args), **rows)
-    meta, answers = read_answers(answers_file, read_rows(args.data))
+    generation.generate(folder, args.data, answers_file, **generation.decoding(args), **chosen)
+    meta, answers = read_answers(answers_file, rows)
     values, unjudged = raw_scores(answers, scorer, args.max_tokens)
     judge.check()
     artifact = reward_score.Artifact.from_observations(
@@ -67,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
             tag_raw=options.tag_raw,
             unjudged=unjudged,
             fingerprint=weights_fingerprint(folder),
+            rows=generation.file_fingerprint(args.data),
             **judge.provenance,
         ),
     )
@@ -75,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     from recipe.medgrpo.evaluation.calibration_plot import plot_calibration
 
     scores = {key: np.asarray(own) for key, own in values.items()}
-    picture = plot_calibration(scores, args.out.with_suffix(".png"))
+    plot_calibration(scores, picture)
     console = Console()
     print_artifact(artifact, console)
     if note := judge.note(unjudged):

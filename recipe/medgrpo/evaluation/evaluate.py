@@ -21,9 +21,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 import reward_score
+from recipe.medgrpo.common.outputs import begins_with, check_outputs
 from recipe.medgrpo.common.run_folder import EvalDir, write_json, write_jsonl
 from recipe.medgrpo.common.tables import compact_table
 from recipe.medgrpo.evaluation import accuracy_matrices
@@ -40,14 +42,19 @@ from recipe.medgrpo.evaluation.answers import (
     read_rows,
     row_means,
 )
+from recipe.medgrpo.scoring.artifact_check import check_artifact
 from recipe.medgrpo.scoring.caption_judge import PatientJudge, is_judged
 from recipe.medgrpo.scoring.training_options import add_overrides, raw_options, reward_options
 from reward_score.config import ScoreConfig
 from reward_score.ground_truth import load_struc_info
 from reward_score.leaderboard import score_records
+from reward_score.leaderboard.metrics import aggregate
 from reward_score.leaderboard.submission import Record
 from reward_score.tasks.multiple_choice import read_options
 from reward_score.tasks.registry import VQA_TASKS
+
+#: Of the benchmark's metrics.
+RESAMPLES = 400
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,14 +73,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    folder, files = check_inputs(args.model, args.data, args.n, args.temperature), EvalDir(args.out)
+    check_outputs(files.results, begins_with(rb'{"index": |$'), [files.summary], [args.data, args.normalization])
     options = reward_options(args.overrides)
     judge = PatientJudge(options.judge)
-    folder = check_inputs(args.model, args.data, args.n, args.temperature)
     artifact = None if args.normalization is None else load_artifact(args.normalization, options)
-    files = EvalDir(args.out)
+    rows = read_rows(args.data)
     wording = {"template": args.template, "chat_template": args.chat_template}
     generation.generate(folder, args.data, files.answers, **generation.decoding(args), **wording)
-    meta, answers = read_answers(files.answers, read_rows(args.data))
+    meta, answers = read_answers(files.answers, rows)
     results = score(answers, args.max_tokens, artifact, raw_options(options, judge))
     judge.check()
     unjudged = sum(result["score"] is None for result in results)
@@ -88,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         "unjudged": unjudged,
         "normalization": artifact and artifact.hash,
         **summarize(results),
-        "leaderboard": leaderboard(answers),
+        **leaderboard(answers),
     }
     write_jsonl(files.results, results)
     write_json(files.summary, summary)
@@ -104,9 +112,6 @@ def run(args: argparse.Namespace) -> int:
 
 def load_artifact(path: Path, options: ScoreConfig) -> reward_score.Artifact:
     """The artifact; an error if its captions were graded by another judge or encoder than ``options`` name."""
-    # Imports ray.
-    from recipe.medgrpo.scoring.artifact_check import check_artifact
-
     used = {"normalization": "logistic", "judge_norm": "logistic", "artifact": path}
     check_artifact(options.model_copy(update=used))
     return reward_score.Artifact.load(path)
@@ -206,8 +211,10 @@ def _means(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return means
 
 
-def leaderboard(answers: Sequence[Answer]) -> dict[str, float]:
-    """The benchmark's metrics that need no judge, over all these answers."""
+def leaderboard(answers: Sequence[Answer]) -> dict[str, dict[str, Any]]:
+    """``leaderboard``: the benchmark's metrics that need no judge, over all these answers; ``leaderboard_95``: the ends
+    of their 95% intervals, percentile bootstraps over rows, whose answers are not independent.
+    """
     records = [
         Record(
             index=row.index,
@@ -223,8 +230,20 @@ def leaderboard(answers: Sequence[Answer]) -> dict[str, float]:
         if row.task not in VQA_TASKS
     ]
     if not records:
-        return {}
-    return score_records(records, encoder=reward_score.get_scorer(ScoreConfig(reward_tasks="all")).encoder).metrics
+        return {"leaderboard": {}, "leaderboard_95": {}}
+    result = score_records(records, encoder=reward_score.get_scorer(ScoreConfig(reward_tasks="all")).encoder)
+    by_row: dict[int, list[int]] = defaultdict(list)
+    for position, record in enumerate(records):
+        by_row[record.index].append(position)
+    rows, draw = list(by_row.values()), np.random.default_rng(0)
+    samples: dict[str, list[float]] = defaultdict(list)
+    for _ in range(RESAMPLES):
+        chosen = [position for row in draw.integers(len(rows), size=len(rows)) for position in rows[row]]
+        own = aggregate([records[i] for i in chosen], [result.records[i] for i in chosen]).metrics
+        for name, value in own.items():
+            samples[name].append(value)
+    ends = {name: np.percentile(samples[name], [2.5, 97.5]).tolist() for name in result.metrics}
+    return {"leaderboard": result.metrics, "leaderboard_95": ends}
 
 
 def print_summary(summary: dict[str, Any], console: Console) -> None:
@@ -239,9 +258,10 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         table.add_row("RL tasks", "all", *_cells(summary["reward"]), style="bold")
     console.print(table, "")
     if summary["leaderboard"]:
-        metrics = compact_table("benchmark metrics", ("metric",), ("value",))
+        metrics = compact_table("benchmark metrics", ("metric",), ("value", "95% interval"))
         for name, value in summary["leaderboard"].items():
-            metrics.add_row(name, f"{value:.4f}")
+            low, high = summary["leaderboard_95"][name]
+            metrics.add_row(name, f"{value:.4f}", f"{low:.3f} to {high:.3f}")
         console.print(metrics, "")
 
 

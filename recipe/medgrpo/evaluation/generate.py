@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers of a checkpoint to the rows of a Parquet file, by vLLM, with the clips' true fps.
 
-The answers file is JSON lines: first ``{"meta": {model, data, decoding}}``, then one object per answer with ``index``
-(row of the Parquet), ``sample``, ``data_source``, ``response``, ``num_tokens`` and ``finish_reason``.
+The answers file is JSON lines: first ``{"meta": {model, data, decoding, ..., answers}}``, where ``answers`` says how
+many there must be, then one object per answer with ``index`` (row of the Parquet), ``sample``, ``data_source``,
+``response``, ``num_tokens`` and ``finish_reason``.
 """
 
 import argparse
+import hashlib
 import itertools
 import json
+import math
 import os
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,31 +24,40 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from data_preprocess.common.atomic_file import whole_file
-from recipe.medgrpo.evaluation.answers import check_inputs
+from data_preprocess.common.atomic_file import write_whole
+from data_preprocess.common.cli_types import at_least
+from recipe.medgrpo.common.outputs import begins_with, check_outputs
+from recipe.medgrpo.common.processes import lock
+from recipe.medgrpo.evaluation.answers import AnswersError, check_inputs
 from recipe.medgrpo.model_inputs.prompt_templates import TEMPLATES, apply_template
+from recipe.medgrpo.scoring.artifact_check import weights_fingerprint
 
 #: Rows whose frames are held decoded at one time.
 CHUNK = 256
 
 
-def _fingerprint(path: Path) -> dict:
-    """Path, size and modification time (ns) of a file, or of the weights of a model folder."""
-    weights = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
-    stats = [file.stat() for file in weights]
-    return {
-        "path": str(path),
-        "bytes": sum(stat.st_size for stat in stats),
-        "modified": max((stat.st_mtime_ns for stat in stats), default=0),
-    }
+def file_fingerprint(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def rows_to_answer(data_sources: list[str], tasks: list[str] | None, per_pair: int | None) -> list[int]:
-    """Row numbers to answer: those of ``tasks``, at most ``per_pair`` per data source, spread evenly over the file."""
+    """Row numbers to answer: those of ``tasks``, at most ``per_pair`` per data source, spread evenly over the file.
+
+    Raises:
+        AnswersError: a task has no row.
+    """
     by_pair = defaultdict(list)
     for index, data_source in enumerate(data_sources):
         if tasks is None or data_source.rsplit("/", 1)[-1] in tasks:
             by_pair[data_source].append(index)
+    known = {data_source.rsplit("/", 1)[-1] for data_source in data_sources}
+    missing = [task for task in tasks or () if task not in known]
+    if missing or not by_pair:
+        raise AnswersError(
+            f"no row of {' '.join(missing) or 'any task'}; the file has {' '.join(sorted(known)) or 'none'}"
+        )
     chosen = []
     for indices in by_pair.values():
         n = len(indices) if per_pair is None else min(per_pair, len(indices))
@@ -69,7 +81,8 @@ def generate(
 ) -> None:
     """Write the answers file ``out``; return at once if it is complete and was made from the same inputs.
 
-    An interrupted call leaves ``out`` with ``.part`` at its end, which a call with the same inputs continues.
+    An interrupted call leaves ``out`` with ``.part`` at its end, which a call with the same inputs continues. Inputs
+    are the same by their content, wherever they lie.
 
     Args:
         model: folder of a Hugging Face checkpoint.
@@ -79,67 +92,98 @@ def generate(
         tasks, per_pair: which rows, see `rows_to_answer`.
         template: wording around each question, see recipe/medgrpo/model_inputs/prompt_templates.py.
         chat_template: format of the turns (Jinja), for a base model that has none; default: the model's own.
+
+    Raises:
+        AnswersError: there is nothing to answer, or another command writes this file.
+        OutputError: ``out`` is not an answers file.
     """
+    check_outputs(out, begins_with(rb'{"meta": |$'), inputs=[data])
+    sources = pq.read_table(data, columns=["data_source"])["data_source"].to_pylist()
+    indices = rows_to_answer(sources, tasks, per_pair)
     meta = {
-        "model": _fingerprint(model),
-        "data": _fingerprint(data),
+        "model": {"path": str(model), "sha256": weights_fingerprint(model) or str(model)},
+        "data": {"path": str(data), "sha256": file_fingerprint(data)},
         "decoding": {"n": n, "temperature": temperature, "max_tokens": max_tokens, "seed": seed},
         "rows": {"tasks": tasks, "per_pair": per_pair},
         "template": template,
         "chat_template": chat_template,
+        "answers": len(indices) * n,
     }
+    head, kept = json.dumps({"meta": meta}).encode(), []
     if out.exists():
-        with out.open(encoding="utf-8") as file:
-            if json.loads(file.readline()).get("meta") == meta:
-                print(f"{out}: up to date")
-                return
-    indices = rows_to_answer(pq.read_table(data, columns=["data_source"])["data_source"].to_pylist(), tasks, per_pair)
+        content = out.read_bytes()
+        kept = _kept(content, meta, indices, n)
+        if len(kept) == meta["answers"]:
+            if not content.startswith(head + b"\n"):
+                # The inputs have moved, and a submission looks for the rows at their place.
+                write_whole(out, b"\n".join([head, *kept, b""]))
+            print(f"{out}: up to date")
+            return
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(out.name + ".part")
-    done = _continue(part, meta, indices, n)
-    missing = indices[done:]
-    table = pq.read_table(data)
-    # The engine takes a minute to load.
-    answer = missing and _load_engine(model, meta["decoding"], template, chat_template, table.take(missing))
-    with (
-        part.open("a", encoding="utf-8") as file,
-        tqdm(total=len(indices), initial=done, desc="answers", unit="row") as bar,
-    ):
-        for start in range(0, len(missing), CHUNK):
-            chunk = missing[start : start + CHUNK]
-            rows = table.take(chunk).to_pylist()
-            for index, row, outputs in zip(chunk, rows, answer(rows), strict=True):
-                for sample, output in enumerate(outputs):
-                    line = {
-                        "index": index,
-                        "sample": sample,
-                        "data_source": row["data_source"],
-                        "response": output.text,
-                        "num_tokens": len(output.token_ids),
-                        "finish_reason": output.finish_reason,
-                    }
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            # So that whoever is killed leaves whole chunks behind.
+    with part.open("a+b") as file:
+        # It may have got its final name between being opened and being locked.
+        if not lock(file.fileno(), part) or not part.exists() or os.fstat(file.fileno()).st_ino != part.stat().st_ino:
+            raise AnswersError(f"{out} is being written by another command: wait for its end, or give another --out")
+        file.seek(0)
+        content = file.read()
+        kept = max(kept, _kept(content, meta, indices, n), key=len)
+        whole = b"\n".join([head, *kept, b""])
+        if content.startswith(whole):
+            file.truncate(len(whole))
+        else:
+            file.truncate(0)
+            file.write(whole)
             file.flush()
-            bar.update(len(chunk))
-    os.replace(part, out)
+        if kept:
+            print(f"{part}: goes on after {len(kept) // n} of {len(indices)} rows", flush=True)
+        missing = indices[len(kept) // n :]
+        table = pq.read_table(data)
+        # The engine takes a minute to load.
+        answer = missing and _load_engine(model, meta["decoding"], template, chat_template, table.take(missing))
+        with tqdm(total=len(indices), initial=len(indices) - len(missing), desc="answers", unit="row") as bar:
+            for start in range(0, len(missing), CHUNK):
+                chunk = missing[start : start + CHUNK]
+                rows = table.take(chunk).to_pylist()
+                for index, row, outputs in zip(chunk, rows, answer(rows), strict=True):
+                    for sample, output in enumerate(outputs):
+                        file.write(_line(index, sample, row["data_source"], output))
+                # So that whoever is killed leaves whole chunks behind.
+                file.flush()
+                bar.update(len(chunk))
+        os.replace(part, out)
 
 
-def _continue(part: Path, meta: dict, indices: list[int], n: int) -> int:
-    """Leave in ``part`` its meta line and the answers of an earlier call that can be kept; how many rows these answer.
+def _line(index: int, sample: int, data_source: str, output: Any) -> bytes:
+    line = {
+        "index": index,
+        "sample": sample,
+        "data_source": data_source,
+        "response": output.text,
+        "num_tokens": len(output.token_ids),
+        "finish_reason": output.finish_reason,
+    }
+    return json.dumps(line, ensure_ascii=False).encode() + b"\n"
+
+
+def _kept(content: bytes, meta: dict, indices: list[int], n: int) -> list[bytes]:
+    """Lines of an earlier call with the same inputs that can be kept.
 
     A last line without an end, and a row with fewer than ``n`` answers, are dropped.
     """
-    head = json.dumps({"meta": meta}).encode()
-    lines = part.read_bytes().split(b"\n")[:-1] if part.exists() else []
-    pairs = zip(lines[1:], itertools.product(indices, range(n)), strict=False) if lines[:1] == [head] else ()
+    head, *lines = content.split(b"\n")[:-1] or [b""]
+    try:
+        if _without_places(json.loads(head)["meta"]) != _without_places(meta):
+            return []
+    except (ValueError, KeyError, TypeError):
+        return []
+    pairs = zip(lines, itertools.product(indices, range(n)), strict=False)
     kept = [line for line, _ in itertools.takewhile(lambda pair: _is_answer(*pair), pairs)]
-    done = len(kept) // n
-    with whole_file(part) as temporary:
-        temporary.write_bytes(b"\n".join([head, *kept[: done * n], b""]))
-    if done:
-        print(f"{part}: goes on after {done} of {len(indices)} rows", flush=True)
-    return done
+    return kept[: len(kept) // n * n]
+
+
+def _without_places(meta: dict) -> dict:
+    return meta | {name: {**meta[name], "path": None} for name in ("model", "data")}
 
 
 def _is_answer(line: bytes, place: tuple[int, int]) -> bool:
@@ -225,15 +269,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="answers file to write (JSON lines)")
     add_decoding(parser)
     parser.add_argument("--tasks", nargs="+", help="only these tasks")
-    parser.add_argument("--per-pair", type=int, help="at most so many rows per data source")
+    parser.add_argument("--per-pair", type=at_least(1), help="at most so many rows per data source")
     add_wording(parser)
 
 
 def add_decoding(parser: argparse.ArgumentParser, count: str = "--n") -> None:
     """How answers are sampled; `decoding` reads it."""
-    parser.add_argument(count, dest="n", type=int, default=1, help="answers per row; several need a temperature")
-    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
-    parser.add_argument("--max-tokens", type=int, default=256, help="tokens per answer")
+    parser.add_argument(
+        count, dest="n", type=at_least(1), default=1, help="answers per row; several need a temperature"
+    )
+    parser.add_argument("--temperature", type=_temperature, default=0.0, help="0 is greedy")
+    parser.add_argument("--max-tokens", type=at_least(1), default=256, help="tokens per answer")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
 
 
@@ -250,6 +296,13 @@ def add_wording(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="format of the turns (Jinja), for a base model without one",
     )
+
+
+def _temperature(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"{text} is no temperature")
+    return value
 
 
 def _text_of(file: str) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from recipe.medgrpo.common.run_folder import RunDirError, write_json
+from recipe.medgrpo.common.outputs import check_outputs
+from recipe.medgrpo.common.run_folder import RunDirError, read_json, write_json
 from recipe.medgrpo.common.tables import compact_table
 from reward_score.errors import BadOption
 from reward_score.judge import JudgeConfig, make_judge
@@ -35,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     extra_tasks = _extra_tasks(args.overrides)
+    if args.json:
+        check_outputs(args.json, _is_metrics, inputs=[args.predictions, args.ground_truth])
     judge = None
     if args.judge:
         # The leaderboard's judge rates captions by themselves; the training judge compares.
@@ -43,10 +46,7 @@ def run(args: argparse.Namespace) -> int:
     result = score_files(args.predictions, args.ground_truth, judge=judge, extra_tasks=extra_tasks)
     print_result(result, Console())
     if args.json:
-        try:
-            write_json(args.json, result.metrics)
-        except OSError as error:
-            raise RunDirError(f"cannot write {args.json}: {error.strerror}") from None
+        write_json(args.json, result.metrics)
     return 0
 
 
@@ -59,6 +59,14 @@ def _extra_tasks(overrides: Sequence[str]) -> tuple[str, ...]:
     if foreign := [one for one in overrides if one.lstrip("+").partition("=")[0] != "medgrpo.reward.extra_tasks"]:
         raise BadOption(f"{foreign[0]}: only medgrpo.reward.extra_tasks counts here; the judge is --judge")
     return tuple(name for one in overrides for name in re.findall(r"[\w.]+", one.partition("=")[2]))
+
+
+def _is_metrics(path: Path) -> bool:
+    try:
+        content = read_json(path, "this command")
+    except RunDirError:
+        return False
+    return isinstance(content, dict) and all(isinstance(value, float | int) for value in content.values())
 
 
 def print_result(result: LeaderboardResult, console: Console) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from recipe.medgrpo.common.outputs import begins_with, check_outputs
 from recipe.medgrpo.common.run_folder import read_jsonl
 from recipe.medgrpo.evaluation.answers import AnswersError, read_answers
 from reward_score.leaderboard import check_submission, write_submission
@@ -43,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if (args.out is None) == (args.check is None):
         raise AnswersError("give --out, the submission to write, or --check, one to check; not both")
+    if args.out:
+        inputs = [args.ground_truth, *(args.answers or ()), *(args.results or ()), *(args.samples or ())]
+        check_outputs(args.out, begins_with(rb'\[\s*{\s*"id": [^{}]*"prediction": |$'), inputs=inputs)
     test_file = str(args.ground_truth)
     records = require_records(read_json(test_file), test_file)
     if args.check is None:

@@ -110,6 +110,8 @@ def test_missing_inputs_are_refused_before_anything_is_loaded(world, model, call
         call(calibrate, "--model", tmp_path, "--data", world.train, *out)
     with pytest.raises(AnswersError, match="none: no such folder"):
         call(calibrate, "--model", tmp_path / "none", "--data", world.train, *out)
+    with pytest.raises(AnswersError, match="no row of the rewarded tasks cvs"):
+        call(calibrate, "--model", model, "--data", world.train, *out, "medgrpo.reward.reward_tasks=[cvs]")
     with pytest.raises(AnswersError, match="give a --temperature"):
         call(calibrate, "--model", model, "--data", world.train, *out, "--samples", "4")
 
@@ -118,7 +120,7 @@ def test_missing_inputs_are_refused_before_anything_is_loaded(world, model, call
     ("change", "message"),
     [
         (lambda lines: lines[1:], "line 1: expected .*meta"),
-        (lambda lines: lines[:1], "holds no answer"),
+        (lambda lines: lines[:1], "holds 0 answers, and its first line says 480"),
         (lambda lines: [*lines, lines[1]], "line 482: a second answer to row 0, sample 0"),
         (lambda lines: [lines[0], {**lines[1], "data_source": "medvidbench/NurViD/tag"}], "line 2: .*other data"),
         (lambda lines: [lines[0], {**lines[1], "index": 10**6}], "line 2: .*other data"),

@@ -24,7 +24,7 @@ def test_file(tmp_path_factory):
 def generate(model, data, out, *, n, template, chat_template, **_):
     """Right in tags on CT, right but untagged on MRI, else the letter A."""
     assert (template, chat_template) == ("medr1_eval_think", "{{ turns }}")
-    lines = [{"meta": {"model": {}, "data": {}, "decoding": {"n": n}}}]
+    lines = [{"meta": {"model": {}, "data": {}, "decoding": {"n": n}, "answers": n * len(read_rows(data))}}]
     for row in read_rows(data):
         text = {"CT": f"<answer>{row.ground_truth}</answer>", "MRI": f"{row.ground_truth})"}.get(row.source)
         record = {"index": row.index, "data_source": row.data_source, "num_tokens": 5, "finish_reason": "stop"}
