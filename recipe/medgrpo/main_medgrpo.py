@@ -16,6 +16,7 @@ from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
 from recipe.medgrpo import plugin
+from recipe.medgrpo.common.listed import listed
 from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.judge import check_judge
 from recipe.medgrpo.preflight.longest_prompt import check_longest
@@ -41,13 +42,14 @@ def _absolute(value):
 def keep_logs_together(config: DictConfig) -> None:
     """Logs of verl's ``file`` and ``tensorboard`` loggers go next to the checkpoints, not into the working folder.
 
-    Each start has a file of its own, because verl's file logger truncates. Paths become absolute, because the trainer
-    of an existing Ray cluster has another working folder.
+    The report needs the file, so that logger is always on. Each start has a file of its own, because it truncates.
+    Paths become absolute, because the trainer of an existing Ray cluster has another working folder.
     """
     inputs = ("data.train_files", "data.val_files", "actor_rollout_ref.model.path", "medgrpo.reward.artifact")
     for key in (*inputs, "trainer.resume_from_path"):
         OmegaConf.update(config, key, _absolute(OmegaConf.select(config, key)))
     config.trainer.default_local_dir = os.path.abspath(config.trainer.default_local_dir)
+    config.trainer.logger = list(dict.fromkeys([*listed(config.trainer.logger), "file"]))
     folder = Path(config.trainer.default_local_dir)
     folder.mkdir(parents=True, exist_ok=True)
     places = {

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw
 
+from recipe.medgrpo.common.run_folder import RunDirError
+from recipe.medgrpo.evaluation.answers import check_rows
 from recipe.medgrpo.report.run_data import Evaluation
 from reward_score.tasks import stg, tag
 
@@ -37,13 +39,13 @@ class Bar(NamedTuple):
 
 
 class Example(NamedTuple):
-    """One held-out row: ``texts`` of reference, before and after, and the ``rewards`` of the latter two."""
+    """One held-out row: ``texts`` of reference, before and after, and the latter two's ``scores`` (raw, reward)."""
 
     kind: str
     source: str
     question: str
     texts: dict[str, str]
-    rewards: dict[str, float]
+    scores: dict[str, tuple[float | None, float | None]]
     thumbnails: list[Thumbnail]
     timeline: list[Bar]
 
@@ -76,9 +78,12 @@ def _first_answers(side: Evaluation) -> dict[int, dict[str, Any]]:
 
 def build(before: Evaluation, after: Evaluation, tasks: Sequence[str], parquet: Path) -> dict[str, list[Example]]:
     """The examples of each task. Frames that are not on this machine leave an example without thumbnails."""
+    check_rows(parquet)
     columns = [name for name in ("videos", "images", "extra_info") if name in pq.read_schema(parquet).names]
     table = pq.read_table(parquet, columns=columns)
     old, new = _first_answers(before), _first_answers(after)
+    if max(old) >= table.num_rows:
+        raise RunDirError(f"{parquet} has {table.num_rows} rows, and row {max(old)} was answered: it is another file")
 
     def example(kind: str, index: int) -> Example:
         row, task = table.slice(index, 1).to_pylist()[0], old[index]["task"]
@@ -90,7 +95,7 @@ def build(before: Evaluation, after: Evaluation, tasks: Sequence[str], parquet: 
             old[index]["source"],
             row["extra_info"]["question"],
             texts,
-            rewards={who: one["score"] for who, one in answers.items()},
+            scores={who: (one["raw"], one["score"]) for who, one in answers.items()},
             thumbnails=_thumbnails(frames, fps, texts if task == "stg" else {}),
             timeline=_timeline(texts, len(frames) / fps) if task == "tag" else [],
         )

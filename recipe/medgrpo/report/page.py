@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Makes one self-contained HTML page about a run, its pictures beside it, and prints the before/after table."""
+"""Makes one self-contained HTML page about a run, its pictures next to it, and prints the before/after table."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
+from yaml import YAMLError
 
 import reward_score
+from data_preprocess.common.atomic_file import write_whole
+from recipe.medgrpo.common.listed import listed
+from recipe.medgrpo.common.outputs import begins_with, check_outputs
 from recipe.medgrpo.common.plot_style import task_name
-from recipe.medgrpo.common.run_folder import RunDir, read_json
+from recipe.medgrpo.common.run_folder import RunDir, RunDirError
 from recipe.medgrpo.common.tables import compact_table
 from recipe.medgrpo.evaluation.calibrate import median_ratios
 from recipe.medgrpo.report import examples as report_examples
@@ -70,14 +75,17 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
     Raises:
         RunDirError: an evaluation or the held-out rows are missing, or two files do not belong together.
     """
+    if not run_dir.root.is_dir():
+        raise RunDirError(f"{run_dir.root}: no such run folder")
     out = out or run_dir.report
-    out.parent.mkdir(parents=True, exist_ok=True)
+    check_outputs(out, begins_with(rb".*<title>MedGRPO run: "), [out.with_name(f"{name}.png") for name in DRAWN])
     before, after = (report_data.read_evaluation(run_dir.evaluation(name)) for name in ("sft", "rl"))
     comparison = report_data.compare(before, after)
-    config = OmegaConf.load(run_dir.config) if run_dir.config.is_file() else OmegaConf.create()
+    config = read_config(run_dir)
     metrics = report_data.read_metrics(run_dir.metrics_files())
     pairs, policy = report_data.pair_series(metrics), report_data.agreement(metrics)
-    notes = report_text.notes(metrics, pairs, policy)
+    loggers = OmegaConf.select(config, "trainer.logger", throw_on_missing=False)
+    notes = report_text.notes(metrics, pairs, policy, None if loggers is None else listed(loggers))
     pictures = draw(out.parent, comparison, metrics, pairs, policy)
     try:
         artifact = reward_score.Artifact.load(report_data.artifact_file(run_dir, config))
@@ -88,7 +96,7 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
         artifact = None
         notes.append(f"The page does not show the normalization: {error}.")
     tasks = [line.task for line in comparison if line.group == "task"]
-    timings = read_json(run_dir.timings, "the run script") if run_dir.timings.is_file() else {}
+    timings = run_dir.timings()
     warning = report_text.cut_warning(
         report_data.held_out_cut_rises(comparison), report_data.logged_cut_rises(metrics, pairs)
     )
@@ -111,13 +119,25 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
         "colors": report_examples.COLORS,
         "facts": report_text.facts(config, metrics, policy, before, after, timings),
     }
-    out.write_text(render(context), encoding="utf-8")
+    write_whole(out, render(context))
     return out, comparison, warning
+
+
+def read_config(run_dir: RunDir) -> DictConfig:
+    """The configuration of RL; empty without its file."""
+    if not run_dir.config.is_file():
+        return OmegaConf.create()
+    try:
+        config = OmegaConf.load(run_dir.config)
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
+        raise RunDirError(f"{run_dir.config}: no configuration: {error}") from None
+    return config if isinstance(config, DictConfig) else OmegaConf.create()
 
 
 # ---- pictures ------------------------------------------------------------------------------------------------------
 
-PLOTS = ("change", "rewards", "health", "agreement", "calibration")
+DRAWN = ("change", "rewards", "health", "agreement")
+PLOTS = (*DRAWN, "calibration")
 
 
 def draw(

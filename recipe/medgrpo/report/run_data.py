@@ -16,7 +16,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from recipe.medgrpo.common.run_folder import EvalDir, RunDir, RunDirError, read_json, read_jsonl
-from recipe.medgrpo.evaluation.answers import mean_and_error, number, pair_rank, row_means, task_rank
+from recipe.medgrpo.evaluation.answers import mean_and_error, number, pair_rank, read_results, row_means, task_rank
 from reward_score import PAPER_TASKS
 
 CORRELATION = "training/rollout_actor_probs_pearson_corr"
@@ -45,7 +45,7 @@ def read_metrics(files: Sequence[Path]) -> Metrics:
     starts = []
     for path in files:
         lines = read_jsonl(path, "verl's file logger", cut_tail_allowed=True)
-        if any("step" not in line or "data" not in line for line in lines):
+        if not all(isinstance(line.get("step"), int) and isinstance(line.get("data"), dict) for line in lines):
             raise RunDirError(f"{path}: lines lack step or data; is this verl's file log (trainer.logger=[file])?")
         if lines:
             starts.append((lines[0]["step"], path.name, lines))
@@ -173,10 +173,26 @@ class Evaluation(NamedTuple):
     results: list[dict[str, Any]]
 
 
+#: What the page reads of an evaluation's summary and of each of its results.
+SUMMARY = {"model": str, "data": str, "rows": int, "decoding": dict, "normalization": str | None, "leaderboard": dict}
+RESULT = dict.fromkeys(("source", "task", "data_source", "response", "ground_truth", "finish_reason"), str)
+RESULT |= {"index": int, **dict.fromkeys(("score", "raw", "parsed"), float | int | None)}
+
+
 def read_evaluation(directory: EvalDir) -> Evaluation:
-    """What `medgrpo evaluate` left in ``directory``."""
-    command = "medgrpo evaluate"
-    return Evaluation(read_json(directory.summary, command), read_jsonl(directory.results, command))
+    """What `medgrpo evaluate` left in ``directory``.
+
+    Raises:
+        RunDirError: a file is missing, or is not what that command writes.
+    """
+    summary, results = read_json(directory.summary, "medgrpo evaluate"), read_results(directory)
+    parts = [(directory.summary, summary, SUMMARY)]
+    parts += [(f"{directory.results}, line {at}", result, RESULT) for at, result in enumerate(results, start=1)]
+    for where, part, kinds in parts:
+        values = part if isinstance(part, dict) else {}
+        if odd := [name for name, kind in kinds.items() if not isinstance(values.get(name, ...), kind)]:
+            raise RunDirError(f"{where}: {', '.join(odd)} missing or odd; run medgrpo evaluate again")
+    return Evaluation(summary, results)
 
 
 class Change(NamedTuple):

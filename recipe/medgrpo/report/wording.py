@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -61,13 +61,28 @@ def verdict(overall: Comparison) -> str:
     return f"{words} ± {error:.3f} (standard error) on {overall.n} rows{multiple}."
 
 
-def notes(metrics: Metrics, pairs: Collection[tuple[str, str]], policy: Agreement | None) -> list[str]:
-    """What the page lacks, and whether rollout and trainer disagree; ``pairs`` have figures in the log."""
+def notes(
+    metrics: Metrics, pairs: Collection[tuple[str, str]], policy: Agreement | None, loggers: Sequence[str] | None
+) -> list[str]:
+    """What the page lacks, and whether rollout and trainer disagree.
+
+    Args:
+        metrics, policy: see ``run_data``.
+        pairs: have figures in the log.
+        loggers: the run's ``trainer.logger``; None if its configuration is not there.
+    """
     if not metrics:
+        why = (
+            "RUN/rl holds neither metrics*.jsonl nor .hydra/config.yaml: if RL ran, its files lie elsewhere"
+            if loggers is None
+            else f"the trainer's file logger was off (trainer.logger={','.join(loggers)})"
+            if "file" not in loggers
+            else "the file logger was on, but RUN/rl holds no metrics*.jsonl with a step in it: training ended before "
+            "its first step, the file lies where VERL_FILE_LOGGER_PATH said, or it was removed"
+        )
         return [
-            "The trainer's file logger was off: the page has no curves of training and cannot say whether the trained "
-            "policy was the sampled one. Add file to trainer.logger, and set VERL_FILE_LOGGER_PATH to "
-            "RUN/rl/metrics.jsonl."
+            "The page has no curves of training and cannot say whether the trained policy was the sampled one: "
+            f"{why}. A file that is put at RUN/rl/metrics.jsonl is read."
         ]
     found = []
     if policy is None:
@@ -133,11 +148,19 @@ def facts(
     return found
 
 
-def leaderboard_changes(before: Evaluation, after: Evaluation) -> dict[str, Change]:
-    """Benchmark metrics that both evaluations have, and their change."""
-    old, new = before.summary["leaderboard"], after.summary["leaderboard"]
+def leaderboard_changes(before: Evaluation, after: Evaluation) -> dict[str, tuple[Change, list[str]]]:
+    """Benchmark metrics that both evaluations have: their change, and the 95% intervals before and after in words."""
+    old, new = (side.summary["leaderboard"] for side in (before, after))
     both = (name for name in old if old[name] is not None and new.get(name) is not None)
-    return {name: Change(old[name], new[name], new[name] - old[name]) for name in both}
+    # An evaluation of an earlier version has no intervals.
+    ends = [side.summary.get("leaderboard_95", {}) for side in (before, after)]
+    return {
+        name: (
+            Change(old[name], new[name], new[name] - old[name]),
+            [" to ".join(map(num, side[name])) if name in side else "–" for side in ends],
+        )
+        for name in both
+    }
 
 
 # ---- formats -------------------------------------------------------------------------------------------------------

@@ -6,17 +6,19 @@ import json
 import math
 import re
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 from PIL import Image
 from rich.console import Console
 
+from recipe.medgrpo.cli import is_own_error
+from recipe.medgrpo.common.outputs import OutputError
 from recipe.medgrpo.common.plot_style import task_name
 from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_jsonl
-from recipe.medgrpo.evaluation.answers import task_rank
+from recipe.medgrpo.evaluation.answers import AnswersError, task_rank
 from recipe.medgrpo.report import examples as report_examples
 from recipe.medgrpo.report import page as report
 from recipe.medgrpo.report import plots as report_plots
@@ -31,12 +33,6 @@ pytestmark = pytest.mark.usefixtures("light_encoder_in_module")
 def page(finished_run, light_encoder_in_module):
     out, comparison, _ = report.write_report(finished_run)
     return out, out.read_text(encoding="utf-8"), comparison
-
-
-@pytest.fixture
-def run_copy(finished_run, tmp_path):
-    shutil.copytree(finished_run.root, tmp_path / "copy", ignore=shutil.ignore_patterns("report"))
-    return RunDir(tmp_path / "copy")
 
 
 # ---- the page ------------------------------------------------------------------------------------------------------
@@ -92,15 +88,77 @@ def test_page_without_logs_and_normalization_says_so(run_copy):
     run_copy.normalization.unlink()
     out, *_ = report.write_report(run_copy)
     html = out.read_text()
-    assert "file logger was off" in html and "Why rewards are normalized" not in html
+    assert "neither metrics*.jsonl nor .hydra/config.yaml" in html and "Why rewards are normalized" not in html
     assert "does not show the normalization: cannot read" in html
     assert not (out.parent / "rewards.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("loggers", "why"), [("[console, wandb]", "off (trainer.logger=console,wandb)"), ("[console, file]", "was on, but")]
+)
+def test_a_missing_log_is_explained_by_the_configuration(run_copy, loggers, why):
+    for file in run_copy.metrics_files():
+        file.unlink()
+    run_copy.config.write_text(f"trainer: {{logger: {loggers}}}")
+    assert why in report.write_report(run_copy)[0].read_text()
+
+
+def test_raw_scores_stand_next_to_rewards_and_metrics_have_intervals(page, finished_run):
+    summary = json.loads(finished_run.evaluation("rl").summary.read_text())
+    low, high = summary["leaderboard_95"]["STG_mIoU"]
+    assert low < summary["leaderboard"]["STG_mIoU"] < high
+    assert f"<td>{low:.3f} to {high:.3f}</td>" in page[1]
+    results = {line["index"]: line for line in read_jsonl(finished_run.evaluation("rl").results, "test")}
+    sides = [report_data.read_evaluation(finished_run.evaluation(name)) for name in ("sft", "rl")]
+    example = report_examples.build(*sides, ["stg"], finished_run.val)["stg"][0]
+    raw, reward = example.scores["after"]
+    assert raw != reward and (raw, reward) in {(one["raw"], one["score"]) for one in results.values()}
+    assert f"<td>{raw:.3f}</td><td>{reward:.3f}</td>" in page[1]
+
+
+def test_what_the_page_would_overwrite_and_a_run_that_is_not_there(run_copy, tmp_path):
+    for out in (run_copy.evaluation("rl").summary, run_copy.rl):
+        with pytest.raises(OutputError):
+            report.write_report(run_copy, out)
+    (tmp_path / "health.png").write_text("mine")
+    with pytest.raises(OutputError, match="health.png exists"):
+        report.write_report(run_copy, tmp_path / "page.html")
+    with pytest.raises(RunDirError, match="no such run folder"):
+        report.write_report(RunDir(tmp_path / "typo"))
+    assert not (tmp_path / "typo").exists() and not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("eval/rl/summary.json", "[]"),
+        ("eval/rl/summary.json", '{"model": 1}'),
+        ("eval/rl/summary.json", "[" * 100_000),
+        ("eval/rl/results.jsonl", '{"index": "x"}\n'),
+        ("eval/rl/results.jsonl", "{}\n" * 96),
+        ("rl/metrics.1.jsonl", '{"step": [], "data": 3}\n'),
+        ("rl/.hydra/config.yaml", "a: [b"),
+        ("data/val.parquet", "no rows"),
+    ],
+)
+def test_odd_files_are_one_sentence(run_copy, file, text):
+    (run_copy.root / file).write_text(text)
+    with pytest.raises(ValueError) as told:
+        report.write_report(run_copy)
+    assert is_own_error(told.value) and Path(file).name in str(told.value)
+
+
+def test_lost_results_do_not_pass_for_all(run_copy):
+    results = run_copy.evaluation("rl").results
+    results.write_text("".join(results.open().readlines()[:60]))
+    with pytest.raises(AnswersError, match="holds 60 answers, and .* says 96"):
+        report.write_report(run_copy)
 
 
 def test_a_log_of_verls_own_sampler_has_no_pairs():
     metrics = {1: {"training/global_step": 1, "response_length/clip_ratio": 0.0}}
     assert report_data.pair_series(metrics) == {}
-    assert any("no figures per source and task" in note for note in report_text.notes(metrics, {}, None))
+    assert any("no figures per source and task" in note for note in report_text.notes(metrics, {}, None, ["file"]))
 
 
 def test_a_missing_evaluation_names_its_command(run_copy):
@@ -259,98 +317,6 @@ def test_a_warning_names_the_worst_five():
         f"stg on {name}": Change(0.0, 0.5 + 0.01 * place, 0.5 + 0.01 * place) for place, name in enumerate("ABCDEFG")
     }
     assert report_text.cut_warning(rises, {})[1].endswith("stg on D 0% → 53%, stg on C 0% → 52%, and 2 more.")
-
-
-# ---- verl's logs ---------------------------------------------------------------------------------------------------
-
-
-def test_a_resumed_run_is_one_table(finished_run):
-    metrics = report_data.read_metrics(finished_run.metrics_files())
-    assert list(metrics) == list(range(1, 13))
-    steps, entropy = report_data.series(metrics, "actor/entropy")
-    assert entropy[4] == pytest.approx(0.95) and set(entropy[5:]) == {0.25}, "the later start wins"
-
-
-def test_files_are_ordered_by_their_first_step_not_by_name(tmp_path, log_writer):
-    for name, first, value in (("metrics.2.jsonl", 1, 1.0), ("metrics.10.jsonl", 3, 2.0)):
-        log_writer.write(tmp_path / name, {step: {"x": value} for step in range(first, first + 3)})
-    metrics = report_data.read_metrics(sorted(tmp_path.glob("*")))
-    assert [metrics[step]["x"] for step in metrics] == [1, 1, 2, 2, 2]
-
-
-def test_nan_in_the_log_is_no_number(tmp_path, log_writer):
-    log_writer.write(tmp_path / "m.jsonl", {1: {"x": float("nan")}, 2: {"x": np.float64(0.5)}})
-    steps, values = report_data.series(report_data.read_metrics([tmp_path / "m.jsonl"]), "x")
-    assert steps.tolist() == [2] and values.tolist() == [0.5]
-
-
-def test_a_log_of_another_kind_is_refused(tmp_path):
-    (tmp_path / "m.jsonl").write_text('{"loss": 1}\n')
-    with pytest.raises(RunDirError, match="is this verl's file log"):
-        report_data.read_metrics([tmp_path / "m.jsonl"])
-    (tmp_path / "m.jsonl").write_text('{"step": 1, "data": {}}\n{"st\n{"step": 2, "data": {}}\n')
-    with pytest.raises(RunDirError, match="line 2: not JSON"):
-        report_data.read_metrics([tmp_path / "m.jsonl"])
-
-
-@pytest.mark.parametrize(
-    ("correlation", "difference", "passed"),
-    [(0.999, 0.0099, True), (0.9989, 0.001, False), (0.9999, 0.01, False)],
-)
-def test_agreement_is_judged_by_the_worst_step(log_writer, correlation, difference, passed):
-    log = {step: log_writer.step(step) for step in (1, 2, 3)}
-    log[2] |= {report_data.CORRELATION: correlation, report_data.DIFFERENCE: difference}
-    del log[3][report_data.CORRELATION]
-    policy = report_data.agreement(log)
-    assert policy.worst == (correlation, pytest.approx(max(difference, 2e-4)))
-    assert policy.passed is passed and policy.unknown == 1
-    notes = " ".join(report_text.notes(log, {}, policy))
-    assert ("disagree" in notes) is not passed and "1 training steps logged no comparison" in notes
-
-
-def test_agreement_that_was_never_logged():
-    assert report_data.agreement({1: {"training/global_step": 1}}) is None
-
-
-def test_curves_are_the_samplers_own(finished_run):
-    pairs = report_data.pair_series(report_data.read_metrics(finished_run.metrics_files()))
-    assert len(pairs) == 9 and pairs["CoPESD", "tag"]["step"].tolist() == list(range(1, 13))
-    assert pairs["CoPESD", "tag"]["raw"][4] == pytest.approx(0.15)
-    tasks = report_data.task_series(pairs)
-    assert list(tasks) == ["tag", "stg", "vs"]
-    # AVOS has half of the answers: (2 * 0.05 + 0.15 + 0.25) / 4.
-    assert tasks["tag"]["raw"][4] == pytest.approx(0.125)
-    assert tasks["tag"]["parsed"].tolist() == pytest.approx([0.9] * 12)
-
-
-def test_a_task_means_over_the_sources_that_a_step_has():
-    first = {f"medgrpo/A/tag/{name}": value for name, value in (("answers", 8), ("raw/mean", 0.2))}
-    second = {f"medgrpo/B/tag/{name}": value for name, value in (("answers", 8), ("raw/mean", 0.6))}
-    tasks = report_data.task_series(report_data.pair_series({1: first, 2: first | second, 4: second}))
-    assert tasks["tag"]["step"].tolist() == [1, 2, 4]
-    assert tasks["tag"]["raw"].tolist() == pytest.approx([0.2, 0.4, 0.6])
-    assert np.isnan(tasks["tag"]["cut"]).all(), "never logged"
-
-
-def test_a_step_that_a_kill_left_unwritten_is_named(run_copy):
-    file = run_copy.metrics_files()[-1]
-    file.write_text("".join(line for line in file.open() if not line.startswith(('{"step":9', '{"step":10'))))
-    assert "figures of steps 9, 10 are missing" in report.write_report(run_copy)[0].read_text()
-
-
-def test_data_and_artifact_outside_the_run_are_found(run_copy, tmp_path):
-    for file in (run_copy.val, run_copy.normalization):
-        file.rename(tmp_path / file.name)
-    with pytest.raises(RunDirError, match="held-out rows"):
-        report_data.held_out_file(run_copy, Evaluation({"data": "/nowhere"}, []))
-    run_copy.config.write_text(f"medgrpo: {{reward: {{artifact: '{tmp_path}/normalization.json'}}}}\n")
-    for name in ("sft", "rl"):
-        file = run_copy.evaluation(name).summary
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"data": str(tmp_path / "val.parquet")}))
-    assert "Why rewards are normalized" in report.write_report(run_copy)[0].read_text()
-    kept = run_copy.rl / "normalization.json"
-    kept.write_bytes((tmp_path / "normalization.json").read_bytes())
-    assert report_data.artifact_file(run_copy, OmegaConf.load(run_copy.config)) == kept
 
 
 # ---- examples and pictures -----------------------------------------------------------------------------------------
