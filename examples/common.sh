@@ -1,5 +1,22 @@
 # Sourced by the run scripts: what they have in common. Start one of those instead.
 
+# help_wanted SCRIPT WORD...: if a word is --help, what the script's head and its variables say, and the end.
+help_wanted() {
+  local word
+  for word in "${@:2}"; do
+    case $word in -h | --help)
+      awk -F= 'NR > 1 && !/^#/ { past = 1 } NR > 1 && !past { sub(/^# ?/, ""); print }
+        { sub(/^export /, "") } /^[A-Z_]+=\$\{[A-Z_]+:-/ && !seen[$1]++ { print "  " $0 }' "$1"
+      exit 0 ;;
+    esac
+  done
+}
+
+# plan CONFIG STAGES OVERRIDE...: with DRY_RUN, what would be done, and the end.
+plan() {
+  [ -z "${DRY_RUN:-}" ] || exec python3 -m recipe.medgrpo.plan --config "$1" --stages "$2" -- "${@:3}"
+}
+
 need_gpus() {
   if [ -z "${DRY_RUN:-}" ] && ! nvidia-smi -L >/dev/null 2>&1; then
     echo "No NVIDIA GPU was found (nvidia-smi fails): this script needs $N_GPUS per node." \

@@ -2,11 +2,13 @@
 # The whole of MedGRPO on two processor cores: real verl, real vLLM, a drawn world and a model of 1.7 M parameters.
 #   bash examples/run_medgrpo_cpu.sh [hydra overrides of the RL stage]
 # A second call resumes: stages that have ended are skipped. RUN=... chooses another folder. RL of other settings is
-# refused once it has a checkpoint; ACCEPT_CHANGE=1 goes on from it all the same.
+# refused once it has a checkpoint; ACCEPT_CHANGE=1 goes on from it all the same. DRY_RUN=1 prints the plan, writes the
+# whole configuration to a file and stops; --help prints this.
 set -euo pipefail
 
 # shellcheck source=examples/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+help_wanted "${BASH_SOURCE[0]}" "$@"
 REPOSITORY=$(absolute "$(dirname "${BASH_SOURCE[0]}")/..")
 RUN=$(absolute "${RUN:-$REPOSITORY/outputs/medgrpo_cpu}")
 SEED=${SEED:-0}
@@ -16,9 +18,6 @@ RL_STEPS=${RL_STEPS:-24}
 
 refuse_overrides RL_STEPS=trainer.total_training_steps RUN=trainer.default_local_dir SEED=data.seed -- "$@"
 cd "$REPOSITORY"
-# shellcheck source=requirements/setup_cpu.sh
-source requirements/setup_cpu.sh
-mkdir -p "$RUN"
 SFT=$RUN/sft/global_step_$SFT_STEPS/huggingface
 RL=$RUN/rl/global_step_$RL_STEPS/actor/huggingface
 stage() { python -m recipe.medgrpo.stage --run "$RUN" ${ACCEPT_CHANGE:+--accept} "$@"; }
@@ -56,11 +55,20 @@ TRAINER=(
   hydra.run.dir="$(hydra "$RUN/rl")"
 )
 
+RL_ARGS=(platform=cpu "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@")
+
+# The plan needs the environment, but is no reason to make it.
+[ -z "${DRY_RUN:-}" ] || PATH="$REPOSITORY/.venv/bin:$PATH"
+plan medgrpo "world data model sft calibrate rl eval-sft eval-rl report" "${RL_ARGS[@]}"
+# shellcheck source=requirements/setup_cpu.sh
+source requirements/setup_cpu.sh
+mkdir -p "$RUN"
 scoring_overrides "${REWARD[@]}" "$@"
 stage --name world --output "$RUN/world" -- \
   python -m data_preprocess.synthetic --out "$RUN/world" --seed "$SEED" --clips-per-source "$CLIPS"
 
-stage --name data --after world --output "$RUN/data" -- \
+# Rows hold the absolute paths of their frames.
+stage --name data --rooted --after world --output "$RUN/data" -- \
   python -m data_preprocess.medvidbench --json "$RUN/world/medvidbench_synthetic.json" \
   --frames-root "$RUN/world/frames" --out "$RUN/data" --seed "$SEED"
 
@@ -81,8 +89,7 @@ stage --name calibrate --after sft --output "$RUN/normalization.json" "$RUN/norm
   --out "$RUN/normalization.json" --max-tokens 96 "${SCORING[@]}"
 
 stage --name rl --after calibrate --costly "$RUN/rl" --metrics "$RUN/rl" --total "$RL_STEPS" -- \
-  python -m recipe.medgrpo.main_medgrpo platform=cpu \
-  "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@"
+  python -m recipe.medgrpo.main_medgrpo "${RL_ARGS[@]}"
 
 # Sampled as in training, several answers a row: 24 steps mostly make the policy surer, which greedy answers do not show.
 EVALUATION=(

@@ -4,7 +4,8 @@
 # Stages (STAGES="calibrate rl" runs these alone): a second call skips what is done and resumes what was interrupted.
 # A stage whose settings changed is refused; ACCEPT_CHANGE=1 goes on from its checkpoints all the same.
 # MODEL=... starts from an SFT checkpoint you have, NORMALIZATION=... takes an artifact you have: their stages are left out.
-# DRY_RUN=1 prints the composed configuration and stops. Settings for fewer and smaller GPUs: docs/install.md.
+# DRY_RUN=1 prints the plan, writes the whole configuration to a file and stops; --help prints this.
+# Settings for fewer and smaller GPUs: docs/install.md.
 set -euo pipefail
 
 DATA=${DATA:-data/medvidbench}                    # folder with train.parquet and val.parquet (data_preprocess.medvidbench)
@@ -39,6 +40,7 @@ LORA=${LORA:-0}                                   # rank of adapters in the lang
 
 # shellcheck source=examples/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+help_wanted "${BASH_SOURCE[0]}" "$@"
 refuse_overrides STEPS=trainer.total_training_steps RUN=trainer.default_local_dir MODEL=actor_rollout_ref.model.path \
   NORMALIZATION=medgrpo.reward.artifact -- "$@"
 for word in "$@"; do
@@ -116,9 +118,7 @@ read -ra SFT_OVERRIDES <<<"$SFT_ARGS"
 scoring_overrides "${REWARD[@]}" "$@"
 ARGS=("${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@")
 
-if [ -n "${DRY_RUN:-}" ]; then
-  exec python3 -m recipe.medgrpo.main_medgrpo --cfg job --resolve "${ARGS[@]}"
-fi
+plan medgrpo "$STAGES" "${ARGS[@]}"
 
 wanted() { [[ " $STAGES " == *" $1 "* ]]; }
 for name in $STAGES; do
@@ -170,13 +170,13 @@ stage() { python3 -m recipe.medgrpo.stage --run "$RUN" ${ACCEPT_CHANGE:+--accept
 # A stage follows the one before it if that one is this run's own: SFT on several nodes leaves no record, only a model.
 after() {
   [ "$2" = "$3" ] || return 0
-  if wanted "$1" || grep -qs "^  \"$1\":" "$RUN/stages.json"; then echo "--after $1"; fi
+  if wanted "$1" || [ -e "$RUN/stages/$1.json" ]; then echo "--after $1"; fi
 }
 
 if wanted sft; then
   stage --name sft --costly "$RUN/sft" --metrics "$RUN/sft" -- env DATA="$DATA" BASE="$BASE" OUT="$RUN/sft" \
     N_GPUS="$N_GPUS" STRATEGY="$STRATEGY" SP="$SP" OFFLOAD="$OFFLOAD" ATTN="$ATTN" EPOCHS="$EPOCHS" \
-    bash "$(dirname "${BASH_SOURCE[0]}")/run_sft_qwen2_5vl_7b.sh" "${SFT_OVERRIDES[@]}"
+    bash "$(absolute "$(dirname "${BASH_SOURCE[0]}")")/run_sft_qwen2_5vl_7b.sh" "${SFT_OVERRIDES[@]}"
 fi
 if wanted calibrate; then
   stage --name calibrate $(after sft "$MODEL" "$RUN/sft/latest") \

@@ -4,6 +4,10 @@
 # Qwen3-VL has patches of 16 pixels: make its data with python -m data_preprocess.medvidbench --patch 16.
 set -euo pipefail
 
+# shellcheck source=examples/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+help_wanted "${BASH_SOURCE[0]}" "$@"
+
 export BASE=${BASE:-Qwen/Qwen3-VL-4B-Instruct}
 export DATA=${DATA:-data/medvidbench_patch16}
 export RUN=${RUN:-checkpoints/medgrpo/qwen3vl_4b}

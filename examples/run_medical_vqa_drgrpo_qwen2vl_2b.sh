@@ -6,7 +6,7 @@
 #   DATA=... [PRESET=zhu_ecr] bash examples/run_medical_vqa_drgrpo_qwen2vl_2b.sh [hydra overrides]
 # Stages: rl, then evaluate on the test ($OUT/eval). A second call skips what is done and resumes what was interrupted;
 # other settings with the same OUT are refused (ACCEPT_CHANGE=1 goes on from its checkpoints all the same).
-# DRY_RUN=1 prints the composed configuration and stops.
+# DRY_RUN=1 prints the plan, writes the whole configuration to a file and stops; --help prints this.
 set -euo pipefail
 
 DATA=${DATA:-data/pmc_vqa}                        # folder with train.parquet and test.parquet (data_preprocess.pmc_vqa)
@@ -18,6 +18,7 @@ N_GPUS=${N_GPUS:-4}                               # paper; JUDGE=local takes one
 
 # shellcheck source=examples/vqa.sh
 source "$(dirname "${BASH_SOURCE[0]}")/vqa.sh"
+help_wanted "${BASH_SOURCE[0]}" "$@"
 refuse_overrides PRESET=preset JUDGE=judge OUT=trainer.default_local_dir MODEL=actor_rollout_ref.model.path -- "$@"
 DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") MODEL=$(absolute_folder "$MODEL")
 need_gpus

@@ -5,7 +5,7 @@
 # The paper trains one model per modality (8) and one per question type (5): give one of the two variables, not both.
 # Stages: rl, then evaluate on all of the test ($OUT/eval). A second call skips what is done and resumes what was
 # interrupted; other settings with the same OUT are refused (ACCEPT_CHANGE=1 goes on from its checkpoints all the same).
-# DRY_RUN=1 prints the composed configuration and stops.
+# DRY_RUN=1 prints the plan, writes the whole configuration to a file and stops; --help prints this.
 set -euo pipefail
 
 DATA=${DATA:-data/omnimedvqa}                     # folder with train.parquet and test.parquet (data_preprocess.omnimedvqa)
@@ -20,6 +20,7 @@ BATCH=${BATCH:-4}                                 # prompts a step, as published
 
 # shellcheck source=examples/vqa.sh
 source "$(dirname "${BASH_SOURCE[0]}")/vqa.sh"
+help_wanted "${BASH_SOURCE[0]}" "$@"
 
 [ -z "$MODALITY" ] || [ -z "$QUESTION_TYPE" ] || die "Both MODALITY and QUESTION_TYPE are set: give one of them"
 # Both would hold, and the run would silently learn from the rows that meet both.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Supervised warm start with the paper's settings, on verl's SFT trainer: Qwen2.5-VL-7B, 3 epochs, FSDP2, 8 GPUs.
 #   DATA=... bash examples/run_sft_qwen2_5vl_7b.sh [hydra overrides]
-# It resumes from its last checkpoint; $OUT/latest is the finished model. DRY_RUN=1 prints the composed configuration.
+# It resumes from its last checkpoint; $OUT/latest is the finished model. DRY_RUN=1 prints the plan and
+# writes the whole configuration to a file; --help prints this.
 # On several nodes, start it on each, with NNODES, NODE_RANK and MASTER_ADDR (examples/slurm/sft.sbatch).
 set -euo pipefail
 
@@ -21,6 +22,7 @@ OFFLOAD=${OFFLOAD:-0}                             # 1: parameters and optimizer 
 
 # shellcheck source=examples/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+help_wanted "${BASH_SOURCE[0]}" "$@"
 DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") BASE=$(absolute_folder "$BASE")
 need_gpus
 need_file "$DATA/train.parquet" "make it with python -m data_preprocess.medvidbench, or set DATA"
@@ -54,17 +56,19 @@ if [ "$OFFLOAD" = 1 ]; then
 fi
 
 ARGS=("${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ENGINE[@]}" "${TRAINER[@]}" "$@")
+plan sft sft "${ARGS[@]}"
 SFT=(verl.trainer.sft_trainer --config-path pkg://recipe.medgrpo.config --config-name sft "${ARGS[@]}")
-if [ -n "${DRY_RUN:-}" ]; then
-  exec python3 -m "${SFT[@]}" --cfg job --resolve
+# Also ends here, before any GPU has loaded anything, if rows are too long.
+TOTAL=$(medgrpo estimate --sft-steps "${ARGS[@]}" | tail -n 1)
+echo "$TOTAL steps in all"
+# From the last checkpoint of a finished training, verl would train a step more than asked for. On every node alike.
+LAST=$(cat "$OUT/latest_checkpointed_iteration.txt" 2>/dev/null) || LAST=0
+if [ "$LAST" -ge "$TOTAL" ]; then
+  echo "SFT has ended before, at step $LAST"
+else
+  torchrun --nnodes="$NNODES" --node_rank="$NODE_RANK" --nproc_per_node="$N_GPUS" \
+    --master_addr="$MASTER_ADDR" --master_port="$MASTER_PORT" -m "${SFT[@]}"
 fi
-if [ "$NODE_RANK" = 0 ]; then
-  # Also ends here, before any GPU has loaded anything, if rows are too long.
-  TOTAL=$(medgrpo estimate --sft-steps "${ARGS[@]}" | tail -n 1)
-  echo "$TOTAL steps in all"
-fi
-torchrun --nnodes="$NNODES" --node_rank="$NODE_RANK" --nproc_per_node="$N_GPUS" \
-  --master_addr="$MASTER_ADDR" --master_port="$MASTER_PORT" -m "${SFT[@]}"
 if [ "$NODE_RANK" = 0 ]; then
   LAST=$(cat "$OUT/latest_checkpointed_iteration.txt")
   # A trainer that ends early without an error must not pass for a finished one.

@@ -25,9 +25,7 @@ train_and_evaluate() {
     hydra.run.dir="$(hydra "$OUT")"
   )
   set -- "${common[@]}" "$@"
-  if [ -n "${DRY_RUN:-}" ]; then
-    exec python3 -m recipe.medgrpo.main_medgrpo --cfg job --resolve "$@"
-  fi
+  plan medgrpo "rl evaluate" "$@"
   local name
   for name in train test; do
     need_file "$DATA/$name.parquet" "make it with data_preprocess (docs/papers.md says how), or set DATA"

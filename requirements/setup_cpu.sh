@@ -11,6 +11,11 @@ install_cpu() {
   python=$(PATH=${PATH//"$repo/.venv/bin:"/}; command -v python3.11 || command -v python3) || { echo "Python 3.11 is needed" >&2; return 1; }
   "$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' ||
     { echo "Python 3.11 is needed, $("$python" --version) was found: put python3.11 on the PATH" >&2; return 1; }
+  # Nobody's set-up: what it points to, say another clone's environment, would be emptied.
+  if [ -L "$repo/.venv" ]; then
+    echo "$repo/.venv is a link to $(readlink "$repo/.venv"), which stays as it is: remove the link and start again" >&2
+    return 1
+  fi
   # An empty folder is what a set-up leaves that was interrupted at once.
   if [ -e "$repo/.venv" ] && [ ! -e "$mark" ] && ! rmdir "$repo/.venv" 2>/dev/null; then
     echo "$repo/.venv is not this script's (it has no medgrpo.stamp) and stays as it is: move it away, or remove it, and" \

@@ -21,13 +21,13 @@ def dry_run(tmp_path):
 
 @pytest.fixture
 def composed(dry_run):
-    """The configuration that a script's DRY_RUN prints."""
+    """The configuration of a script's DRY_RUN."""
     import configuration
 
     def call(script, *overrides, **variables):
         done = dry_run(script, *overrides, **variables)
         assert done.returncode == 0, done.stderr
-        assert "--cfg\0job\0--resolve\0" in done.stdout
+        assert done.stdout.startswith("-m\0recipe.medgrpo.plan\0--config\0")
         arguments = [word for word in done.stdout.split("\0") if "=" in word]
         return configuration.composed(*arguments, name="sft" if script == SFT else "medgrpo")
 

@@ -73,6 +73,27 @@ def test_stages_run_in_order_and_once(machine):
     assert done.returncode == 0 and calls == [REPORT]
 
 
+def test_a_run_folder_that_was_moved_goes_on(machine, tmp_path):
+    assert machine(STAGES="sft calibrate rl")[0].returncode == 0
+    (tmp_path / "run").rename(tmp_path / "moved")
+    done, calls = machine(STAGES="sft calibrate rl", RUN=str(tmp_path / "moved"))
+    assert done.returncode == 0 and calls == [], done.stderr
+
+
+def test_sft_that_has_ended_takes_no_further_step(machine, tmp_path):
+    out = str(tmp_path / "run/sft")
+    assert machine(script=SFT, OUT=out)[1] == [SFT_RUN]
+    done, calls = machine(script=SFT, OUT=out)
+    assert done.returncode == 0 and calls == [] and "has ended before, at step 3" in done.stdout
+
+
+def test_a_stage_whose_record_is_lost_is_refused(machine, tmp_path):
+    assert machine(STAGES="sft calibrate rl")[0].returncode == 0
+    (tmp_path / "run/stages/rl.json").write_text("{")
+    done, calls = machine(STAGES="rl", LR="1e-6")
+    assert done.returncode and not calls and "does not say whose" in done.stderr
+
+
 def test_one_stage_alone_needs_those_before_it(machine):
     done, calls = machine(STAGES="evaluate")
     assert done.returncode and not calls and "is missing: run the stage sft" in done.stderr
@@ -90,13 +111,13 @@ def test_a_stage_of_another_call_or_machine_leaves_no_record(machine, tmp_path):
     last = tmp_path / "run/rl/global_step_5000/actor/huggingface"
     last.mkdir(parents=True)
     (last / "config.json").touch()
-    (tmp_path / "run/stages.json").unlink()
+    shutil.rmtree(tmp_path / "run/stages")
     assert machine(STAGES="evaluate")[1] == [EVALUATE, EVALUATE, REPORT]
 
 
 def test_an_interrupted_stage_is_not_skipped(machine, tmp_path):
     assert machine(STAGES="sft")[1] == [SFT_RUN]
-    state = tmp_path / "run/stages.json"
+    state = tmp_path / "run/stages/sft.json"
     state.write_text(state.read_text().replace('"done": true', '"done": false'))
     done, calls = machine(STAGES="calibrate")
     assert done.returncode and not calls and "sft has not ended; run that stage first" in done.stderr

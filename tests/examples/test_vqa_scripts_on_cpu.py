@@ -92,7 +92,9 @@ def machine(tmp_path):
     bin, calls = tmp_path / "bin", tmp_path / "calls"
     executable(bin / "nvidia-smi", "")
     note = f'echo "$(basename "$0") $*" >> "{calls}"\n'
-    executable(bin / "medgrpo", note)
+    executable(
+        bin / "medgrpo", note + 'while [ $# -gt 1 ]; do [ "$1" = --out ] && mkdir -p "$2"; shift; done\nexit 0\n'
+    )
     executable(
         bin / "python3",
         f'[ "$1" != -c ] && [ "$2" != recipe.medgrpo.stage ] || exec "{sys.executable}" "$@"\n{note}'

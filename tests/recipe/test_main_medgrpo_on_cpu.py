@@ -38,15 +38,17 @@ def test_paper_values(platform):
     assert config.trainer.use_v1
 
 
-def test_gpu_script_dry_run_prints_the_configuration():
+def test_gpu_script_dry_run_names_the_file_of_the_configuration(tmp_path):
     result = subprocess.run(
         ["bash", REPOSITORY / "examples/run_medgrpo_qwen2_5vl_7b.sh", "actor_rollout_ref.rollout.n=4"],
-        env={**os.environ, "DRY_RUN": "1", "VERL_PLATFORM": "cpu"},
+        env={**os.environ, "DRY_RUN": "1", "VERL_PLATFORM": "cpu", "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
     )
     assert result.returncode == 0, result.stderr
-    printed = yaml.safe_load(result.stdout[result.stdout.index("actor_rollout_ref:") :])
+    [file] = tmp_path.glob("*.yaml")
+    assert str(file) in result.stdout
+    printed = yaml.safe_load(file.read_text())
     assert printed["actor_rollout_ref"]["rollout"]["n"] == 4
     assert printed["trainer"]["total_training_steps"] == 5000
     assert printed["trainer"]["n_gpus_per_node"] == 8

@@ -74,6 +74,16 @@ def test_an_interrupted_set_up_is_made_anew(clone):
     assert clone.calls() == ["begin", "begin", "end"] and not (clone.venv / "broken").exists()
 
 
+def test_a_link_to_another_clones_environment_is_not_emptied(clone, tmp_path):
+    other = tmp_path / "other/.venv"
+    (other / "bin").mkdir(parents=True)
+    (other / "medgrpo.stamp").write_text("another clone's")
+    clone.venv.symlink_to(other)
+    status, _, err = finished(clone())
+    assert status == 1 and "is a link to" in err and "remove the link" in err
+    assert (other / "bin").is_dir() and clone.calls() == []
+
+
 def test_somebody_elses_environment_stays(clone):
     (clone.venv / "bin").mkdir(parents=True)
     status, _, err = finished(clone())
