@@ -63,6 +63,24 @@ refuse_overrides() {
   done
 }
 
+# refuse_variables NAME='what to do instead'...: variables of other scripts, which this one would not follow.
+refuse_variables() {
+  local pair name
+  for pair in "$@"; do
+    name=${pair%%=*}
+    [ -z "${!name:-}" ] || die "$name=${!name}: this script does not take it; ${pair#*=}"
+  done
+}
+
+# last_value KEY DEFAULT WORD...: what the last override of KEY says.
+last_value() {
+  local value=$2 word
+  for word in "${@:3}"; do
+    [[ $word != *(+)"$1="* ]] || value=${word#*=}
+  done
+  echo "$value"
+}
+
 # Those of a script's overrides that say how answers are scored, as SCORING: calibration and evaluation get them too, but
 # not, say, a learning rate, with which they would have to be done anew.
 scoring_overrides() {

@@ -70,8 +70,7 @@ stage --name model --after data -- \
   medgrpo tiny-model --out "$RUN/model" --data "$RUN/data/train.parquet" "${MODEL_ARGS[@]}"
 
 stage --name sft --after model --metrics "$RUN/sft" --total "$SFT_STEPS" -- \
-  torchrun --standalone --nproc_per_node="$N_GPUS" -m verl.trainer.sft_trainer \
-  --config-path pkg://recipe.medgrpo.config --config-name sft "${SFT_ARGS[@]}" \
+  torchrun --standalone --nproc_per_node="$N_GPUS" -m recipe.medgrpo.main_sft "${SFT_ARGS[@]}" \
   model.path="$(hydra "$RUN/model")" data.train_files="$(hydra "$RUN/data/train.parquet")" data.train_batch_size=16 \
   data.max_length=1152 data.max_token_len_per_gpu="$TOKENS" trainer.n_gpus_per_node="$N_GPUS" \
   "optim.betas=[0.9,0.95]" optim.lr_warmup_steps_ratio=0.1 \

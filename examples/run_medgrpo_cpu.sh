@@ -17,6 +17,13 @@ SFT_STEPS=${SFT_STEPS:-300}
 RL_STEPS=${RL_STEPS:-24}
 
 refuse_overrides RL_STEPS=trainer.total_training_steps RUN=trainer.default_local_dir SEED=data.seed -- "$@"
+as_argument="give it as an argument:" big="examples/run_medgrpo_qwen2_5vl_7b.sh takes it, on GPUs"
+refuse_variables OUT="the folder is RUN" STEPS="it is RL_STEPS" EPOCHS="it is SFT_STEPS" DATA="its world is drawn; $big" \
+  MODEL="its model is made; $big" BASE="its model is made; $big" PRESET="$as_argument preset=..." \
+  JUDGE="$as_argument judge=..." JUDGE_MODEL="$as_argument medgrpo.reward.judge.model=..." \
+  LR="$as_argument actor_rollout_ref.actor.optim.lr=..." BATCH="$as_argument data.train_batch_size=..." \
+  STAGES="all stages are run, and skipped when done" NORMALIZATION="it calibrates itself" SFT_ARGS="$big" LORA="$big" \
+  ATTN="$big" SP="$big" TP="$big" OFFLOAD="$big" STRATEGY="$big" N_GPUS="$big" NNODES="$big" TEST_JSON="$big" LAST="$big"
 cd "$REPOSITORY"
 SFT=$RUN/sft/global_step_$SFT_STEPS/huggingface
 RL=$RUN/rl/global_step_$RL_STEPS/actor/huggingface
@@ -40,7 +47,6 @@ ACTOR=(
 )
 ROLLOUT=(
   actor_rollout_ref.rollout.n=8
-  actor_rollout_ref.rollout.max_model_len=352
   actor_rollout_ref.rollout.seed="$SEED"
 )
 REWARD=(
@@ -63,6 +69,7 @@ plan medgrpo "world data model sft calibrate rl eval-sft eval-rl report" "${RL_A
 # shellcheck source=requirements/setup_cpu.sh
 source requirements/setup_cpu.sh
 mkdir -p "$RUN"
+TOKENS=$(last_value data.max_response_length 96 "$@")   # of an answer, in every stage
 scoring_overrides "${REWARD[@]}" "$@"
 stage --name world --output "$RUN/world" -- \
   python -m data_preprocess.synthetic --out "$RUN/world" --seed "$SEED" --clips-per-source "$CLIPS"
@@ -76,8 +83,7 @@ stage --name model --after data --output "$RUN/model" -- \
   medgrpo tiny-model --out "$RUN/model" --data "$RUN/data/train.parquet" --seed "$SEED"
 
 stage --name sft --after model --output "$RUN/sft" --metrics "$RUN/sft" --total "$SFT_STEPS" -- \
-  torchrun --standalone --nproc_per_node=1 -m verl.trainer.sft_trainer \
-  --config-path pkg://recipe.medgrpo.config --config-name sft platform=cpu_sft \
+  torchrun --standalone --nproc_per_node=1 -m recipe.medgrpo.main_sft platform=cpu_sft \
   model.path="$(hydra "$RUN/model")" data.train_files="$(hydra "$RUN/data/train.parquet")" data.train_batch_size=16 data.max_length=384 \
   data.max_token_len_per_gpu=6144 data.media.memory_gb=2 engine.seed="$SEED" trainer.seed="$SEED" \
   optim.lr=3e-3 "optim.betas=[0.9,0.95]" optim.lr_warmup_steps_ratio=0.05 \
@@ -86,14 +92,14 @@ stage --name sft --after model --output "$RUN/sft" --metrics "$RUN/sft" --total 
 
 stage --name calibrate --after sft --output "$RUN/normalization.json" "$RUN/normalization.answers.jsonl" -- \
   medgrpo calibrate --model "$SFT" --data "$RUN/data/train.parquet" \
-  --out "$RUN/normalization.json" --max-tokens 96 "${SCORING[@]}"
+  --out "$RUN/normalization.json" --max-tokens "$TOKENS" "${SCORING[@]}"
 
 stage --name rl --after calibrate --costly "$RUN/rl" --metrics "$RUN/rl" --total "$RL_STEPS" -- \
   python -m recipe.medgrpo.main_medgrpo "${RL_ARGS[@]}"
 
 # Sampled as in training, several answers a row: 24 steps mostly make the policy surer, which greedy answers do not show.
 EVALUATION=(
-  --data "$RUN/data/val.parquet" --normalization "$RUN/normalization.json" --max-tokens 96 --temperature 1 --n 4 "${SCORING[@]}"
+  --data "$RUN/data/val.parquet" --normalization "$RUN/normalization.json" --max-tokens "$TOKENS" --temperature 1 --n 4 "${SCORING[@]}"
 )
 
 stage --name eval-sft --after calibrate --output "$RUN/eval/sft" -- \

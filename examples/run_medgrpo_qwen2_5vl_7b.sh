@@ -36,13 +36,16 @@ TP=${TP:-1}                                       # GPUs that share one vLLM rep
 SP=${SP:-1}                                       # sequence parallel (Ulysses): GPUs that share one sequence
 OFFLOAD=${OFFLOAD:-0}                             # 1: the actor's parameters and optimizer wait in host memory
 ATTN=${ATTN:-flash_attention_2}                   # sdpa: without flash-attn; slower, and SP=1
-LORA=${LORA:-0}                                   # rank of adapters in the language model; 0: all weights are trained
+LORA=${LORA:-0}                                   # of RL: rank of adapters in the language model; 0: all weights are trained
 
 # shellcheck source=examples/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 help_wanted "${BASH_SOURCE[0]}" "$@"
 refuse_overrides STEPS=trainer.total_training_steps RUN=trainer.default_local_dir MODEL=actor_rollout_ref.model.path \
-  NORMALIZATION=medgrpo.reward.artifact -- "$@"
+  NORMALIZATION=medgrpo.reward.artifact LORA=actor_rollout_ref.model.lora_rank -- "$@"
+refuse_variables OUT="the folder is RUN" BATCH="give data.train_batch_size=... as an argument" \
+  SEED="give data.seed=... as an argument" RL_STEPS="it is STEPS" SFT_STEPS="SFT has EPOCHS" \
+  MODALITY="give data.only.modality=[...] as an argument" QUESTION_TYPE="give data.only.question_type=[...] as an argument"
 for word in "$@"; do
   case $word in
     preset=*) PRESET=${word#*=} ;;
@@ -81,7 +84,6 @@ ACTOR=(
 )
 ROLLOUT=(
   actor_rollout_ref.rollout.tensor_model_parallel_size="$TP"
-  actor_rollout_ref.rollout.max_model_len=8704
 )
 REWARD=(
   preset="$PRESET"
@@ -114,6 +116,7 @@ if [ "$LORA" != 0 ]; then
   # vLLM gets the frozen weights from the checkpoint, and only the adapters from the trainer.
   ROLLOUT+=(actor_rollout_ref.rollout.load_format=safetensors)
 fi
+TOKENS=$(last_value data.max_response_length 512 "$@")   # of an answer, in every stage
 read -ra SFT_OVERRIDES <<<"$SFT_ARGS"
 scoring_overrides "${REWARD[@]}" "$@"
 ARGS=("${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@")
@@ -173,22 +176,25 @@ after() {
   if wanted "$1" || [ -e "$RUN/stages/$1.json" ]; then echo "--after $1"; fi
 }
 
+# What SFT refuses from its user.
+RL_ALONE=(LAST LORA LR JUDGE JUDGE_MODEL MODEL NORMALIZATION PRESET RUN SFT_ARGS STAGES STEPS TEST_JSON TP)
 if wanted sft; then
-  stage --name sft --costly "$RUN/sft" --metrics "$RUN/sft" -- env DATA="$DATA" BASE="$BASE" OUT="$RUN/sft" \
+  stage --name sft --costly "$RUN/sft" --metrics "$RUN/sft" -- \
+    env "${RL_ALONE[@]/#/--unset=}" DATA="$DATA" BASE="$BASE" OUT="$RUN/sft" \
     N_GPUS="$N_GPUS" STRATEGY="$STRATEGY" SP="$SP" OFFLOAD="$OFFLOAD" ATTN="$ATTN" EPOCHS="$EPOCHS" \
     bash "$(absolute "$(dirname "${BASH_SOURCE[0]}")")/run_sft_qwen2_5vl_7b.sh" "${SFT_OVERRIDES[@]}"
 fi
 if wanted calibrate; then
   stage --name calibrate $(after sft "$MODEL" "$RUN/sft/latest") \
     --output "$NORMALIZATION" "${NORMALIZATION%.json}.answers.jsonl" -- \
-    medgrpo calibrate --model "$MODEL" --data "$DATA/train.parquet" --out "$NORMALIZATION" --max-tokens 512 \
+    medgrpo calibrate --model "$MODEL" --data "$DATA/train.parquet" --out "$NORMALIZATION" --max-tokens "$TOKENS" \
     "${SCORING[@]}"
 fi
 # evaluate STAGE NAME MODEL [--after STAGE]
 evaluate() {
   stage --name "$1" "${@:4}" --output "$RUN/eval/$2" -- \
     medgrpo evaluate --name "$2" --model "$3" --data "$DATA/val.parquet" --normalization "$NORMALIZATION" \
-    --out "$RUN/eval/$2" --max-tokens 512 "${SCORING[@]}"
+    --out "$RUN/eval/$2" --max-tokens "$TOKENS" "${SCORING[@]}"
 }
 if wanted evaluate; then
   # What RL must better; and what is wrong with the evaluation shows before RL's days, not after them.
@@ -203,7 +209,7 @@ if wanted evaluate; then
 fi
 if wanted submission; then
   stage --name answers $(after rl "$LAST" "$OWN_LAST") --output "$RUN/submission/answers.jsonl" -- \
-    medgrpo generate --model "$LAST" --data "$DATA/test.parquet" --out "$RUN/submission/answers.jsonl" --max-tokens 512
+    medgrpo generate --model "$LAST" --data "$DATA/test.parquet" --out "$RUN/submission/answers.jsonl" --max-tokens "$TOKENS"
   stage --name submission --after answers --output "$RUN/submission/submission.json" -- \
     medgrpo submit --answers "$RUN/submission/answers.jsonl" --ground-truth "$TEST_JSON" --out "$RUN/submission/submission.json"
 fi

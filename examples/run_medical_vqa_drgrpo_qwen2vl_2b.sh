@@ -19,6 +19,8 @@ N_GPUS=${N_GPUS:-4}                               # paper; JUDGE=local takes one
 # shellcheck source=examples/vqa.sh
 source "$(dirname "${BASH_SOURCE[0]}")/vqa.sh"
 help_wanted "${BASH_SOURCE[0]}" "$@"
+refuse_variables BATCH="$as_argument data.train_batch_size=..." MODALITY="$as_argument data.only.modality=[...]" \
+  QUESTION_TYPE="$as_argument data.only.question_type=[...]"
 refuse_overrides PRESET=preset JUDGE=judge OUT=trainer.default_local_dir MODEL=actor_rollout_ref.model.path -- "$@"
 DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") MODEL=$(absolute_folder "$MODEL")
 need_gpus

@@ -22,6 +22,7 @@ BATCH=${BATCH:-4}                                 # prompts a step, as published
 source "$(dirname "${BASH_SOURCE[0]}")/vqa.sh"
 help_wanted "${BASH_SOURCE[0]}" "$@"
 
+refuse_variables JUDGE="Med-R1 has no judge"
 [ -z "$MODALITY" ] || [ -z "$QUESTION_TYPE" ] || die "Both MODALITY and QUESTION_TYPE are set: give one of them"
 # Both would hold, and the run would silently learn from the rows that meet both.
 [[ "$*" != *data.only* ]] || die "Choose rows with MODALITY or QUESTION_TYPE, not with data.only"

@@ -23,6 +23,14 @@ OFFLOAD=${OFFLOAD:-0}                             # 1: parameters and optimizer 
 # shellcheck source=examples/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 help_wanted "${BASH_SOURCE[0]}" "$@"
+as_argument="give it as an argument:"
+refuse_variables RUN="the folder is OUT" MODEL="SFT starts from BASE" LORA="SFT trains all weights" \
+  STEPS="it is EPOCHS, or $as_argument trainer.total_training_steps=..." LR="$as_argument optim.lr=..." \
+  BATCH="$as_argument data.train_batch_size=..." SEED="$as_argument trainer.seed=... engine.seed=..." \
+  SFT_ARGS="give them as arguments" MODALITY="$as_argument data.only.modality=[...]" \
+  QUESTION_TYPE="$as_argument data.only.question_type=[...]" TP="SFT has no rollout" PRESET="SFT has no reward" \
+  JUDGE="SFT has no reward" JUDGE_MODEL="SFT has no reward" NORMALIZATION="SFT has no reward" \
+  STAGES="it is the stage sft alone" TEST_JSON="it trains only" LAST="it trains only"
 DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") BASE=$(absolute_folder "$BASE")
 need_gpus
 need_file "$DATA/train.parquet" "make it with python -m data_preprocess.medvidbench, or set DATA"
@@ -57,7 +65,7 @@ fi
 
 ARGS=("${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ENGINE[@]}" "${TRAINER[@]}" "$@")
 plan sft sft "${ARGS[@]}"
-SFT=(verl.trainer.sft_trainer --config-path pkg://recipe.medgrpo.config --config-name sft "${ARGS[@]}")
+SFT=(recipe.medgrpo.main_sft "${ARGS[@]}")
 # Also ends here, before any GPU has loaded anything, if rows are too long.
 TOTAL=$(medgrpo estimate --sft-steps "${ARGS[@]}" | tail -n 1)
 echo "$TOTAL steps in all"

@@ -3,6 +3,18 @@
 # shellcheck source=examples/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
+as_argument="give it as an argument:"
+refuse_variables RUN="the folder is OUT" BASE="the model is MODEL" STAGES="both stages are run, and skipped when done" \
+  STEPS="$as_argument trainer.total_training_steps=..." EPOCHS="$as_argument trainer.total_epochs=..." \
+  LR="$as_argument actor_rollout_ref.actor.optim.lr=..." SEED="$as_argument data.seed=..." \
+  STRATEGY="$as_argument actor_rollout_ref.actor.strategy=..." NNODES="$as_argument trainer.nnodes=..." \
+  TP="$as_argument actor_rollout_ref.rollout.tensor_model_parallel_size=..." \
+  SP="$as_argument actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size=..." \
+  OFFLOAD="$as_argument actor_rollout_ref.actor.fsdp_config.{param,optimizer}_offload=True" \
+  JUDGE_MODEL="$as_argument medgrpo.reward.judge.model=..." LORA="these papers train all weights" \
+  NORMALIZATION="these papers normalize nothing" SFT_ARGS="there is no SFT" TEST_JSON="the test is DATA/test.parquet" \
+  LAST="the last checkpoint is evaluated"
+
 # train_and_evaluate OVERRIDE...: the stages rl and evaluate in OUT on N_GPUS, of the data in DATA, and of MODEL if it is not
 # empty; these are the caller's variables.
 train_and_evaluate() {

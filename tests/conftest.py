@@ -2,9 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of more than one package's tests: a drawn world, its rows, a model that reads them, and a judge's server."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+from recipe.medgrpo import PLUGIN
+
+# As this recipe's commands do, before any test imports verl or vLLM.
+os.environ[PLUGIN] = "1"
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

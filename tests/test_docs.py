@@ -92,7 +92,15 @@ def fault_of_words(parser: argparse.ArgumentParser, words: list[str]) -> str | N
                 return f"{word} {value}: one of {', '.join(map(str, option.choices))}"
         elif actions:
             return fault_of_words(actions.choices[word], words[i + 1 :]) if word in actions.choices else f"no {word}"
+        elif unknown_choice(word):
+            return f"no {word}"
     return None
+
+
+def unknown_choice(word: str) -> bool:
+    """Whether an override chooses a preset or a judge that does not exist."""
+    group, equals, name = word.partition("=")
+    return bool(equals) and group in ("preset", "judge") and not (CONFIG / group / f"{name}.yaml").exists()
 
 
 def fault_of_module(module: str, words: list[str]) -> str | None:
@@ -110,8 +118,7 @@ def fault_of_module(module: str, words: list[str]) -> str | None:
     for word in words:
         if word.startswith("--") and word.partition("=")[0] not in known:
             return f"no option {word}"
-        group, equals, name = word.partition("=")
-        if equals and group in ("preset", "judge") and not (CONFIG / group / f"{name}.yaml").exists():
+        if unknown_choice(word):
             return f"no {word}"
     return None
 
@@ -180,7 +187,7 @@ def test_commands_exist(page):
         ("medgrpo evaluate --modell MODEL", "no option --modell"),
         ("medgrpo data verify train.parquet", "no verify"),
         ("medgrpo data convert slake --root DIR --languag en", "no option --languag"),
-        ("medgrpo score --judge nobody", "--judge nobody: one of lexical, openai"),
+        ("medgrpo score judge=nobody", "no judge=nobody"),
         ("python -m data_preprocess.medvidbench --jsn FILE", "no option --jsn"),
         ("python -m data_preprocess.nothing", "no module data_preprocess.nothing"),
         ("python -m recipe.medgrpo.main_medgrpo preset=nothing", "no preset=nothing"),

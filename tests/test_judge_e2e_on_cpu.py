@@ -4,6 +4,7 @@
 
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 from judge_server import JudgeServer, verdict
 
 from recipe.medgrpo.common.run_folder import read_jsonl
+from recipe.medgrpo.common.run_log import ALARMS
 from reward_score.sample import CaptionPair
 from reward_score.similarity import SentenceEncoder
 
@@ -49,6 +51,8 @@ def command(drawn, tiny_model, run) -> list[str]:
         "medgrpo.reward.judge.breaker_cooldown=1",
         # A random model parses nothing, and that is not what this is about.
         "medgrpo.alarm.action=warn",
+        "medgrpo.alarm.steps=1",
+        "medgrpo.alarm.dropped_share=0",
         f"trainer.total_training_steps={STEPS}",
         "trainer.total_epochs=100",
         "trainer.save_freq=-1",
@@ -99,6 +103,17 @@ def test_the_log_says_what_was_dropped(finished):
     assert all(one["judge/latency_p99"] > 0 and one["judge/tokens"] > 0 for one in good)
     assert "no verdict of judge comparative:gpt-4.1" in log and "verdicts a step" in log
     assert "sk-secret-of-this-test" not in log
+
+
+def test_the_alarm_is_in_the_log_and_in_the_runs_folder(finished):
+    run, log = finished
+    text = r"step 2: \d+% of the answers \(media 0, judge \d+, other \d+\) have no score, above 0%"
+    assert re.search(text, log), "verl's task runner has the root logger at ERROR"
+    alarms = read_jsonl(run / ALARMS, "the training")
+    [dropped] = [alarm for alarm in alarms if re.match(text, alarm["message"])]
+    assert (dropped["step"], dropped["level"]) == (2, "warning")
+    figures = steps(run)[2]
+    assert figures["medgrpo/dropped_media"] == 0 < figures["medgrpo/dropped_judge"]
 
 
 def test_every_caption_that_was_trained_on_has_its_verdict_in_its_score(finished, drawn):

@@ -68,7 +68,7 @@ def supervised(imaging, tmp_path_factory):
         "trainer.total_epochs=100", f"trainer.save_freq={SFT_STEPS}", "checkpoint.save_contents=[hf_model]",
     ]  # fmt: skip
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=1"]
-    trainer = ["-m", "verl.trainer.sft_trainer", "--config-path", "pkg://recipe.medgrpo.config", "--config-name", "sft"]
+    trainer = ["-m", "recipe.medgrpo.main_sft"]
     log = out / "metrics.jsonl"
     environment = {**os.environ, "VERL_FILE_LOGGER_PATH": str(log)}
     done = subprocess.run([*torchrun, *trainer, *overrides], env=environment, cwd=out, capture_output=True, text=True)

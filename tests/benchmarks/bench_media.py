@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import gc
 import json
+import os
 import sys
 import tempfile
 import time
@@ -21,11 +22,15 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+from recipe.medgrpo import PLUGIN
+
+# As this recipe's commands do, before verl is imported.
+os.environ[PLUGIN] = "1"
+
 import datasets
 import numpy as np
 import psutil
 import torch
-import verl  # noqa: F401  (loads the plugin)
 from omegaconf import OmegaConf
 from PIL import Image
 from verl.experimental.agent_loop import AgentLoopWorker

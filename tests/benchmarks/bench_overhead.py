@@ -115,7 +115,8 @@ def train(side: str, steps: int, run: Path, rows: Path, model: Path, artifact: P
     figures = run / "metrics.jsonl"
     print(f"{run.name}: {steps} steps", flush=True)
     with (run / "log.txt").open("w") as log:
-        environment = {**os.environ, "VERL_FILE_LOGGER_PATH": str(figures)}
+        # Stock verl, too, finds its CPU platform in the plugin.
+        environment = {**os.environ, "MEDGRPO_PLUGIN": "1", "VERL_FILE_LOGGER_PATH": str(figures)}
         done = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     if done.returncode:
         raise SystemExit(f"{side}: the training failed\n" + (run / "log.txt").read_text()[-3000:])

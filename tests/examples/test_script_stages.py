@@ -5,12 +5,13 @@
 The scripts run for real; the programs that they start are stand-ins which note their arguments.
 """
 
+import re
 import shutil
 import subprocess
 import sys
 
 import pytest
-from scripts import CLEAN, EXAMPLES, RL, SFT, executable
+from scripts import CLEAN, EXAMPLES, MEDR1, RL, SFT, ZHU, executable
 
 
 @pytest.fixture
@@ -36,15 +37,15 @@ def machine(tmp_path):
         (tmp_path / f"data/{name}.parquet").touch()
     (tmp_path / "test.json").touch()
 
+    run = {"RUN": str(tmp_path / "run"), "JUDGE": "lexical", "TEST_JSON": str(tmp_path / "test.json")}
+
     def call(*overrides, script=RL, **variables):
         environment = {
             **CLEAN,
             "PATH": f"{bin}:{CLEAN['PATH']}",
             "PYTHONPATH": str(EXAMPLES.parent),
             "DATA": str(tmp_path / "data"),
-            "RUN": str(tmp_path / "run"),
-            "JUDGE": "lexical",
-            "TEST_JSON": str(tmp_path / "test.json"),
+            **(run if script == RL else {}),
             **variables,
         }
         done = subprocess.run(["bash", EXAMPLES / script, *overrides], env=environment, capture_output=True, text=True)
@@ -251,6 +252,7 @@ def test_what_cannot_work_is_said_before_anything_starts(machine, variables, mes
         ("++trainer.default_local_dir=/x", "set RUN="),
         ("actor_rollout_ref.model.path=m", "set MODEL="),
         ("medgrpo.reward.artifact=a", "set NORMALIZATION="),
+        ("actor_rollout_ref.model.lora_rank=8", "set LORA="),
         ("preset=zhu_drgrpo", "docs/papers.md"),
         ("judge=openai", "OPENAI_API_KEY"),
     ],
@@ -258,6 +260,48 @@ def test_what_cannot_work_is_said_before_anything_starts(machine, variables, mes
 def test_an_override_that_other_stages_would_not_follow_is_refused(machine, override, message):
     done, calls = machine(override)
     assert done.returncode == 1 and not calls and message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "variable", "message"),
+    [
+        (SFT, "LORA", "SFT trains all weights"),
+        (SFT, "STEPS", "it is EPOCHS"),
+        (RL, "BATCH", "data.train_batch_size="),
+        (MEDR1, "LORA", "these papers train all weights"),
+        (MEDR1, "STEPS", "trainer.total_training_steps="),
+        (MEDR1, "SP", "ulysses_sequence_parallel_size="),
+        (MEDR1, "OFFLOAD", "_offload=True"),
+        (MEDR1, "JUDGE", "no judge"),
+        (ZHU, "LORA", "these papers train all weights"),
+        (ZHU, "BATCH", "data.train_batch_size="),
+    ],
+)
+def test_a_variable_of_another_script_is_refused(machine, script, variable, message):
+    done, calls = machine(script=script, **{variable: "2"})
+    assert done.returncode == 1 and not calls and message in done.stderr and f"{variable}=2" in done.stderr
+
+
+@pytest.mark.parametrize("variable", sorted(set(re.findall(r"^([A-Z_]+)=\$\{\1:-", (EXAMPLES / RL).read_text(), re.M))))
+def test_no_script_ignores_a_variable_of_the_big_one(variable):
+    """Each takes it, passes it on, or refuses it."""
+    for script in (SFT, MEDR1, ZHU, "run_medgrpo_cpu.sh"):
+        text = (EXAMPLES / script).read_text()
+        text += (EXAMPLES / "vqa.sh").read_text() if "/vqa.sh" in text else ""
+        # This function of common.sh takes ATTN.
+        text += "ATTN=" if re.search(r"^ *attention ", text, re.M) else ""
+        assert re.search(rf"\b{variable}(=|:-)", text), script
+
+
+def test_sft_within_the_big_script_gets_what_it_takes(machine):
+    done, calls = machine(LORA="64", STEPS="7", LR="1e-5", TP="2", STAGES="sft", TEST_JSON="")
+    assert done.returncode == 0 and calls == [SFT_RUN], done.stderr
+
+
+def test_the_length_of_answers_is_one_in_all_stages(machine):
+    assert machine("data.max_response_length=2048")[0].returncode == 0
+    lines = [line for line in machine.lines if line.startswith((CALIBRATE, EVALUATE, "medgrpo generate"))]
+    assert len(lines) == 4 and all("--max-tokens 2048" in line for line in lines)
 
 
 @pytest.fixture
@@ -287,7 +331,14 @@ def test_the_newcomers_run_keeps_checkpoints_and_scores_alike(on_cpu, tmp_path):
     assert all(f" --run {tmp_path}/mine " in line for line in stages.values()), "where the caller is"
     assert f" --costly {tmp_path}/mine/rl " in stages["rl"] and "--output" not in stages["rl"]
     for name in ("calibrate", "eval-sft", "eval-rl"):
-        assert stages[name].endswith(" medgrpo.reward.k=2")
+        assert stages[name].endswith(" medgrpo.reward.k=2") and " --max-tokens 96 " in stages[name]
+
+
+def test_the_newcomers_run_has_one_length_of_answers_and_no_variable_without_effect(on_cpu):
+    assert on_cpu("data.max_response_length=64").returncode == 0
+    assert sum(" --max-tokens 64" in line for line in on_cpu.lines) == 3
+    done = on_cpu(STEPS="9")
+    assert done.returncode == 1 and "STEPS=9: this script does not take it; it is RL_STEPS" in done.stderr
 
 
 @pytest.mark.parametrize(

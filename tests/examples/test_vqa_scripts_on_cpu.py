@@ -15,7 +15,7 @@ def test_every_script_keeps_two_checkpoints(script):
     text += (EXAMPLES / "vqa.sh").read_text() if "/vqa.sh" in text else ""
     # Qwen3-VL's starts the script of Qwen2.5-VL.
     assert "ckpt_to_keep=2" in text or script.name == QWEN3
-    for trainer, key in (("main_medgrpo", "max_actor_ckpt_to_keep=2"), ("sft_trainer", "trainer.max_ckpt_to_keep=2")):
+    for trainer, key in (("main_medgrpo", "max_actor_ckpt_to_keep=2"), ("main_sft", "trainer.max_ckpt_to_keep=2")):
         assert trainer not in text or key in text
 
 

@@ -3,6 +3,7 @@
 """A small made-up world: rows with frames, a "model" whose answers are a formula, and a finished run of it."""
 
 import json
+import logging
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from PIL import Image, ImageDraw
 import reward_score
 from data_preprocess.parquet_writer import RowWriter
 from data_preprocess.schema import Clip, build_row
+from recipe.medgrpo.common import run_log
 from recipe.medgrpo.common.run_folder import RunDir, write_json
 from recipe.medgrpo.evaluation import calibrate, evaluate
 from recipe.medgrpo.evaluation.answers import read_rows
@@ -117,6 +119,17 @@ def _frames(folder: Path, rng: np.random.Generator) -> list[str]:
 @pytest.fixture(scope="session", name="respond")
 def respond_fixture():
     return respond
+
+
+@pytest.fixture(autouse=True)
+def own_loggers():
+    """A training gives this project's loggers handlers of their own; other tests listen to them in the usual way."""
+    loggers = [logging.getLogger(name) for name in run_log.PACKAGES]
+    before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
+    yield
+    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,20 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
+import importlib.metadata
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from packaging.requirements import Requirement
 
 from recipe.medgrpo import cli
 from recipe.medgrpo.evaluation.answers import AnswersError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def _run(*argv: str) -> subprocess.CompletedProcess:
@@ -55,6 +62,85 @@ def test_own_errors_with_a_traceback_on_demand(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDGRPO_TRACEBACK", "1")
     with pytest.raises(AnswersError):
         cli.main(["evaluate", "--model", "m", "--data", "d", "--out", "o"])
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory) -> dict[str, str]:
+    """The environment of an installation without any extra: links to the packages that it has, and to no other."""
+    folder = tmp_path_factory.mktemp("core only")
+    waiting, known = ["verl-medgrpo"], set()
+    while waiting:
+        distribution = importlib.metadata.distribution(waiting.pop())
+        if distribution.name in known:
+            continue
+        known.add(distribution.name)
+        needed = map(Requirement, distribution.requires or [])
+        waiting += [one.name for one in needed if not one.marker or one.marker.evaluate({"extra": ""})]
+        for top in {file.parts[0] for file in distribution.files} - {"..", "__pycache__"}:
+            if not (folder / top).exists() and not top.startswith("__editable__"):
+                (folder / top).symlink_to(distribution.locate_file(top))
+    assert "numpy" in known and not known & {"torch", "hydra-core", "matplotlib"}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": f"{folder}:{REPOSITORY}"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "said"),
+    [
+        *(((name, "--help"), None, "") for name in cli.COMMANDS),
+        (["doctor"], 1, "missing"),
+        (["train", "data.train_files=t"], 2, "hydra, which is not installed: install what training needs"),
+        (["judge", "probe"], 2, "is not installed"),
+        (["generate", "--model", "M", "--data", "D", "--out", "O"], 2, "verl, which is not installed"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list | tuple) else None,
+)
+def test_an_installation_without_extras_is_told_what_is_missing(argv, status, said, core, world, model, tmp_path):
+    places = {"M": str(model), "D": str(world.val), "O": str(tmp_path / "o")}
+    call = [sys.executable, "-S", "-m", "recipe.medgrpo.cli", *(places.get(word, word) for word in argv)]
+    done = subprocess.run(call, env=core, capture_output=True, text=True, cwd=tmp_path)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == status if status is not None else done.returncode in (0, 2)
+    assert said in (done.stdout + done.stderr).replace("\n", "") and ("is not installed" in done.stderr) is (
+        done.returncode == 2
+    )
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    call = f"{sys.executable} -m recipe.medgrpo.cli doctor --folder / | head -n 1"
+    done = subprocess.run(["bash", "-c", call], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "argv, said",
+    [
+        (["score", "--predictions", "/no/such.json", "--ground-truth", "/no/such.json"], "/no/such.json"),
+        (["report", "--run", "/no/such"], "/no/such"),
+        (["judge", "probe", "no_such=1"], "no_such"),
+        (["score", "--predictions", "p", "--ground-truth", "g", "judge=nobody"], "give judge=lexical, or judge=openai"),
+        (["score", "--predictions", "p", "--ground-truth", "g", "medgrpo.reward.judge.model=m"], "give judge=lexical"),
+    ],
+)
+def test_what_the_user_can_fix_is_one_message(argv, said):
+    done = _run(*argv)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.startswith(f"medgrpo {argv[0]}: ") and said in done.stderr
+
+
+def test_help_tells_defaults_that_say_something():
+    done = _run("generate", "--help")
+    assert "(default: 256)" in done.stdout.replace("\n", "") and "None)" not in done.stdout
+    version = _run("--version")
+    assert version.stdout.split() == ["verl-medgrpo", importlib.metadata.version("verl-medgrpo")]
+
+
+def test_train_hands_everything_to_hydra(monkeypatch):
+    """Options of Hydra's own, in any place, among the overrides."""
+    seen = []
+    monkeypatch.setitem(sys.modules, "recipe.medgrpo.main_medgrpo", SimpleNamespace(main=lambda: seen.append(sys.argv)))
+    monkeypatch.setattr(sys, "argv", ["medgrpo"])
+    assert cli.main(["train", "--cfg", "job", "preset=medgrpo", "--resolve", "~a"]) == 0
+    assert seen == [["medgrpo", "--cfg", "job", "preset=medgrpo", "--resolve", "~a"]]
 
 
 def test_foreign_errors_keep_their_traceback(monkeypatch):
@@ -126,7 +212,7 @@ def test_score_with_a_judge(finished_run, items_file, tmp_path):
     submission, metrics = tmp_path / "submission.json", tmp_path / "metrics.json"
     results = str(finished_run.evaluation("sft").results)
     assert cli.main(["submit", "--results", results, "--ground-truth", str(items_file), "--out", str(submission)]) == 0
-    argv = ["score", "--predictions", str(submission), "--ground-truth", str(items_file), "--judge", "lexical"]
+    argv = ["score", "--predictions", str(submission), "--ground-truth", str(items_file), "judge=lexical"]
     assert cli.main([*argv, "--json", str(metrics)]) == 0
     assert 1 <= json.loads(metrics.read_text())["VS_lexical"] <= 5
 

@@ -12,7 +12,7 @@ import yaml
 from configuration import composed
 
 import reward_score
-from recipe.medgrpo.main_medgrpo import check_plugin, keep_logs_together
+from recipe.medgrpo.main_medgrpo import check_plugin, fit_context, keep_logs_together
 from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.normalization import check_normalization
 from recipe.medgrpo.scoring.artifact_check import weights_fingerprint
@@ -96,6 +96,16 @@ def test_the_plugin_is_installed():
     check_plugin()
 
 
+def test_vllm_has_room_for_the_longest_prompt_and_answer(prepared):
+    config, _ = prepared
+    config.data.max_response_length = 2048
+    fit_context(config)
+    assert config.actor_rollout_ref.rollout.max_model_len == 8192 + 2048
+    config.actor_rollout_ref.rollout.max_model_len = 9000
+    fit_context(config)
+    assert config.actor_rollout_ref.rollout.max_model_len == 9000
+
+
 def test_artifact_is_kept_next_to_the_checkpoints(prepared, tmp_path):
     config, _ = prepared
     check_normalization(config)
@@ -110,7 +120,9 @@ def test_logs_lie_next_to_the_checkpoints(prepared, tmp_path, monkeypatch):
     keep_logs_together(config)
     found = config.ray_kwargs.ray_init.runtime_env.env_vars
     chosen = os.path.abspath("chosen")
-    assert found == {"VERL_FILE_LOGGER_PATH": chosen, "TENSORBOARD_DIR": str(tmp_path / "run/tensorboard")}
+    tensorboard = str(tmp_path / "run/tensorboard")
+    # The workers of an existing cluster have an environment of their own.
+    assert found == {"VERL_FILE_LOGGER_PATH": chosen, "TENSORBOARD_DIR": tensorboard, "MEDGRPO_PLUGIN": "1"}
     monkeypatch.delenv("TENSORBOARD_DIR")
 
 

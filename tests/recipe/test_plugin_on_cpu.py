@@ -3,7 +3,7 @@
 """One test per patch: what upstream does without it (so that the test fails once it is no longer needed) and with it.
 
 A patch is applied when its module is imported, so each "without" runs the untouched function behind ``__wrapped__`` or
-a fresh interpreter with ``VERL_USE_EXTERNAL_PLUGINS=none``.
+a fresh interpreter without ``MEDGRPO_PLUGIN``.
 """
 
 import importlib.metadata
@@ -16,6 +16,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+
+from recipe.medgrpo import PLUGIN
 
 pytestmark = pytest.mark.skipif(os.environ.get("VERL_PLATFORM") != "cpu", reason="VERL_PLATFORM=cpu is not set")
 
@@ -30,8 +32,8 @@ def untouched(name: str):
 
 
 def stock(code: str, *arguments: str) -> subprocess.CompletedProcess:
-    """Run ``code`` in verl as it is without this recipe."""
-    environment = {**os.environ, "VERL_USE_EXTERNAL_PLUGINS": "none", "VERL_PLATFORM": ""}
+    """Run ``code`` in verl as it is for everybody else in this environment."""
+    environment = {name: value for name, value in os.environ.items() if name not in (PLUGIN, "VERL_PLATFORM")}
     return subprocess.run([sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True)
 
 

@@ -43,8 +43,7 @@ stage --name model --after data --output "$RUN/model" -- \
   medgrpo tiny-model --out "$RUN/model" --data "$RUN/data/train.parquet" --seed "$SEED"
 
 stage --name sft --after model --output "$RUN/sft" --metrics "$RUN/sft" --total "$SFT_STEPS" -- \
-  torchrun --standalone --nproc_per_node=1 -m verl.trainer.sft_trainer \
-  --config-path pkg://recipe.medgrpo.config --config-name sft platform=cpu_sft \
+  torchrun --standalone --nproc_per_node=1 -m recipe.medgrpo.main_sft platform=cpu_sft \
   model.path="$(hydra "$RUN/model")" data.train_files="$(hydra "$RUN/data/train.parquet")" data.train_batch_size=16 \
   data.max_length=384 data.max_token_len_per_gpu=6144 data.media.memory_gb=2 engine.seed="$SEED" trainer.seed="$SEED" \
   optim.lr=3e-3 "optim.betas=[0.9,0.95]" optim.lr_warmup_steps_ratio=0.05 \

@@ -38,12 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     comparing = actions.add_parser("overlap", help="images and questions that are in both of two files")
     comparing.add_argument("first", type=Path, help="Parquet file of data_preprocess, e.g. the training rows")
     comparing.add_argument("second", type=Path, help="Parquet file of data_preprocess, e.g. the test rows")
-    comparing.add_argument("--out", type=Path, default=Path("overlap.jsonl"), help="the list (overlap.jsonl)")
+    comparing.add_argument("--out", type=Path, help="the list (default: overlap.jsonl next to the first file)")
+    comparing.add_argument("--max-shared", type=int, default=0, help="images in common to put up with (0)")
     building = actions.add_parser("build", help="a public source's files -> MedVidBench records")
     build_command.add_arguments(building)
     balancing = actions.add_parser("balance", help="a task-balanced subset of records, and how they are distributed")
     balance_command.add_arguments(balancing)
-    comparing.add_argument("--max-shared", type=int, default=0, help="images in common to put up with (0)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -148,11 +148,12 @@ def _overlap(args: argparse.Namespace, console: Console) -> int:
     if args.out.resolve() in (args.first.resolve(), args.second.resolve()):
         raise InputError(f"{args.out} is one of the two files: choose another place with --out")
     found = find_overlap(args.first, args.second)
-    with _writing(args.out.parent):
-        write_whole(args.out, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in found.shared))
+    out = args.out or args.first.with_name("overlap.jsonl")
+    with _writing(out.parent):
+        write_whole(out, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in found.shared))
     table = compact_table(f"{args.first} and {args.second}", ("in common",), ("number", "rows first", "rows second"))
     for name, (number, first, second) in found.counts.items():
         table.add_row(name, str(number), str(first), str(second))
     console.print(table)
-    console.print(f"{args.out}", soft_wrap=True)
+    console.print(f"{out}", soft_wrap=True)
     return int(found.counts["images"][0] > args.max_shared)

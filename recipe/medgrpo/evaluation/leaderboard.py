@@ -15,8 +15,12 @@ from recipe.medgrpo.common.outputs import check_outputs
 from recipe.medgrpo.common.run_folder import RunDirError, read_json, write_json
 from recipe.medgrpo.common.tables import compact_table
 from reward_score.errors import BadOption
-from reward_score.judge import JudgeConfig, make_judge
+from reward_score.judge import Judge, JudgeConfig, make_judge
 from reward_score.leaderboard import LeaderboardResult, score_files
+
+#: The override of the judge's model, as in training.
+MODEL = "medgrpo.reward.judge.model"
+EXTRA = "medgrpo.reward.extra_tasks"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,23 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ground-truth", type=Path, required=True, help="MedVidBench JSON array, merged by position")
     parser.add_argument("--json", type=Path, help="file for the metrics, {name: value}")
     parser.add_argument(
-        "--judge", choices=["lexical", "openai"], help="also judge captions (VS_lexical or VS_llm, ...); default: none"
-    )
-    parser.add_argument("--judge-model", default="gpt-4.1", help="of the judge openai; the leaderboard's is gpt-4.1")
-    parser.add_argument(
-        "overrides", nargs="*", help="of the training's configuration; only medgrpo.reward.extra_tasks counts here"
+        "overrides",
+        nargs="*",
+        metavar="OVERRIDE",
+        help="as in training: judge=lexical or judge=openai judges captions too (VS_lexical or VS_llm, ...), "
+        f"{MODEL}=... with another model than the leaderboard's; {EXTRA}=[...] adds tasks of your own",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    extra_tasks = _extra_tasks(args.overrides)
     if args.json:
         check_outputs(args.json, _is_metrics, inputs=[args.predictions, args.ground_truth])
-    judge = None
-    if args.judge:
-        # The leaderboard's judge rates captions by themselves; the training judge compares.
-        llm = JudgeConfig(model=args.judge_model, rubric="absolute")
-        judge = make_judge(llm if args.judge == "openai" else args.judge)
+    own = [one for one in args.overrides if one.lstrip("+").partition("=")[0] == EXTRA]
+    extra_tasks = tuple(name for one in own for name in re.findall(r"[\w.]+", one.partition("=")[2]))
+    judge = _judge([one for one in args.overrides if one not in own])
     result = score_files(args.predictions, args.ground_truth, judge=judge, extra_tasks=extra_tasks)
     print_result(result, Console())
     if args.json:
@@ -50,15 +51,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _extra_tasks(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Modules of the user's own tasks.
+def _judge(overrides: Sequence[str]) -> Judge | None:
+    """The judge of overrides as the training takes them; of these, the two that fit the leaderboard's judge.
 
     Raises:
         BadOption: an override is about something else, which would be ignored.
     """
-    if foreign := [one for one in overrides if one.lstrip("+").partition("=")[0] != "medgrpo.reward.extra_tasks"]:
-        raise BadOption(f"{foreign[0]}: only medgrpo.reward.extra_tasks counts here; the judge is --judge")
-    return tuple(name for one in overrides for name in re.findall(r"[\w.]+", one.partition("=")[2]))
+    match sorted(word.split("=", 1) for word in overrides):
+        case []:
+            return None
+        case [["judge", "lexical"]]:
+            return make_judge("lexical")
+        case [["judge", "openai"], *more] if all(word[0] == MODEL and len(word) == 2 for word in more):
+            model = more[-1][1] if more else "gpt-4.1"
+            # The leaderboard's judge rates captions by themselves; the training judge compares.
+            return make_judge(JudgeConfig(model=model, rubric="absolute"))
+    raise BadOption(
+        f"{' '.join(overrides)}: give judge=lexical, or judge=openai and, if you like, {MODEL}=...; {EXTRA}=[...]"
+    )
 
 
 def _is_metrics(path: Path) -> bool:

@@ -12,8 +12,7 @@ _LONGEST = 20
 def collapse_videos(prompt_ids: list[int], processor) -> list[int]:
     """Replace all steps of a video, times included, by the one placeholder from which vLLM writes them anew.
 
-    Args:
-        prompt_ids: a prompt whose runs of ``<|video_pad|>`` are one token long each.
+    The runs of ``<|video_pad|>`` in ``prompt_ids`` are one token long each.
     """
     start, pad, end = (getattr(processor, f"{name}_token_id") for name in ("vision_start", "video", "vision_end"))
     kept: list[int] = []

@@ -15,9 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import psutil
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -82,6 +79,10 @@ def check_version(package: Package, version: str | None) -> Finding:
     if version is None:
         only = f"for {package.purpose}: " if package.purpose else ""
         return Finding(package.name, "missing", WARNING if only else ERROR, only + remedy)
+    # Comes with any of them; an installation without training has none, and is told so.
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
+
     for bad, reason in package.bad.items():
         if SpecifierSet(bad).contains(version, prereleases=True):
             return Finding(package.name, version, ERROR, f"{reason}: {remedy}")
@@ -189,6 +190,12 @@ def llm_judge() -> Finding:
     return Finding("LLM judge", f"missing: {', '.join(missing)}", WARNING, advice)
 
 
+def available_memory() -> int:
+    """Bytes that a new program can have."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
+
+
 def room(folder: Path, gpu: bool = False) -> list[Finding]:
     """Free memory, disk and shared memory, against what a run on a GPU or on a CPU takes."""
     disk, shared = shutil.disk_usage(folder).free, Path("/dev/shm")
@@ -196,7 +203,7 @@ def room(folder: Path, gpu: bool = False) -> list[Finding]:
         (GPU_MEMORY_GB, GPU_DISK_GB, GPU_SHARED_MEMORY_GB) if gpu else (MEMORY_GB, DISK_GB, SHARED_MEMORY_GB)
     )
     found = [
-        _room("memory", psutil.virtual_memory().available, memory_gb, "end other programs, or use a larger machine"),
+        _room("memory", available_memory(), memory_gb, "end other programs, or use a larger machine"),
         _room(f"disk at {folder}", disk, disk_gb, "free some, or set RUN to another disk"),
     ]
     if shared.is_dir():

@@ -88,11 +88,7 @@ def training_files(config: DictConfig) -> list[str]:
 
 
 def find_longest(files: Sequence[str], data: DictConfig, processor) -> Longest | None:
-    """The longest prompt among the rows that RL trains on; None if no row states its media tokens.
-
-    Args:
-        data: the configuration's ``data``.
-    """
+    """The longest prompt among the rows that RL trains on; None if no row states its media tokens."""
     found = []
     for file in files:
         rows, numbers = training_rows(file, data, data.tasks)
@@ -105,11 +101,7 @@ def find_longest(files: Sequence[str], data: DictConfig, processor) -> Longest |
 
 
 def training_rows(file: str, data: DictConfig, tasks: Sequence[str] | None) -> tuple[datasets.Dataset, list[int]]:
-    """The rows of a file that are trained on and state their media tokens, and their numbers in the file.
-
-    Args:
-        tasks: that are trained; None for all.
-    """
+    """The rows of a file that are trained on (tasks None: of all) and state their media tokens, and their numbers."""
     rows = datasets.Dataset.from_parquet(file)
     media = pc.struct_field(rows.data.table["extra_info"].combine_chunks(), "num_tokens").to_pylist()
     known = [

@@ -12,6 +12,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import json
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -157,7 +158,10 @@ def run_in_process(request: dict) -> str:
     if found.returncode == DIFFERENT:
         raise SetupError(last)
     if found.returncode:
-        raise SetupError(f"the check of positions could not be made:\n{found.stderr.strip()[-2000:]}")
+        if os.environ.get("MEDGRPO_TRACEBACK") == "1":
+            print(found.stderr, file=sys.stderr)
+        reason = (found.stderr.strip().splitlines() or [f"exit status {found.returncode}"])[-1]
+        raise SetupError(f"the check of positions could not be made (MEDGRPO_TRACEBACK=1 shows all): {reason}")
     return last
 
 
@@ -165,13 +169,14 @@ def main(request: dict) -> int:
     from data_preprocess.media.frames import FrameError
     from recipe.medgrpo.model_inputs.media_cache import MediaOptions
 
-    rows = first_rows(request["files"], request.get("tasks"))
-    checker = Checker(request["model"], request.get("chat_template"))
     media = MediaOptions(**request.get("media", {}))
     try:
+        rows = first_rows(request["files"], request.get("tasks"))
+        checker = Checker(request["model"], request.get("chat_template"))
         lengths = [f"{row['data_source']} {checker.check(row, media)} tokens" for row in rows]
-    except (SetupError, FrameError) as error:
-        print(error)
+    except (SetupError, FrameError, OSError) as error:
+        # A file, the model or a row is at fault; one line, as the caller reads the last.
+        print(" ".join(str(error).split()))
         return DIFFERENT
     print(f"positions: trainer and vLLM agree on {len(rows)} rows, one of each source ({', '.join(lengths)})")
     return 0

@@ -16,11 +16,13 @@ from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.py_functional import convert_nested_value_to_list_recursive
 
+from data_preprocess.media.frames import FrameError
 from recipe.medgrpo.common.listed import listed
 from recipe.medgrpo.model_inputs import media_cache
 from recipe.medgrpo.model_inputs.encode import encode, load_media, positions_of, with_media
 from recipe.medgrpo.model_inputs.prompt_length import PromptLengths
 from recipe.medgrpo.model_inputs.prompt_templates import apply_template
+from recipe.medgrpo.trainer import lost_media
 from recipe.medgrpo.trainer.balanced_order import balanced_order
 
 
@@ -63,11 +65,14 @@ class MedGRPODataset(RLHFDataset):
     async def process_multi_modal_info(cls, messages, image_patch_size, config) -> tuple:
         """verl's agent loop calls this for each sample; a group shares one decoding, and no thread waits for it."""
         cache, items = media_cache.cache_of(media_cache.MediaOptions.of(config)), media_cache.items_of(messages)
-        loop = asyncio.get_running_loop()
         # Reading the times of change of the files may touch a slow disk.
-        futures = await loop.run_in_executor(None, lambda: [cache.submit(item, image_patch_size) for item in items])
-        # Shielded: a sample that is cancelled must not take the decoding from its siblings.
-        values = await asyncio.gather(*(asyncio.shield(asyncio.wrap_future(future)) for future in futures))
+        futures = await asyncio.to_thread(lambda: [cache.submit(item, image_patch_size) for item in items])
+        try:
+            # Shielded: a sample that is cancelled must not take the decoding from its siblings.
+            values = await asyncio.gather(*(asyncio.shield(asyncio.wrap_future(future)) for future in futures))
+        except FrameError as error:
+            await lost_media.report(error)
+            raise
         return *media_cache.split(items, values), None
 
     def maybe_filter_out_long_prompts(self, dataframe=None):

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Normalization that follows the policy (``ema``): learned in one place, used by all reward workers, checkpointed.
 
-The sampler, which sees every scored batch, owns the statistics. It hands them to the reward workers through a Ray
-actor; a worker takes them over at its first answer of a step, so that all answers of a step are normalized alike.
-The other methods have no state; for them this only keeps the artifact's hash in each checkpoint and compares it on
-resume.
+The sampler, which sees every scored batch, owns the statistics. A reward worker takes them over at its first answer of
+a step, so that all answers of a step are normalized alike. The other methods have no state: for them this keeps the
+artifact's hash in each checkpoint and compares it on resume.
 """
 
 import asyncio
@@ -72,13 +71,7 @@ class _Board:
 
 
 class RunningNormalizer:
-    """The sampler's side.
-
-    Args:
-        normalizer: to be observed; publishes only if its method has running statistics.
-        folder: of the run's checkpoints.
-        linear_judge: the judge's component is not normalized.
-    """
+    """The sampler's side; with ``linear_judge`` the judge's component is not normalized."""
 
     def __init__(self, normalizer: Normalizer, folder: Path, linear_judge: bool = False) -> None:
         self.normalizer, self.folder, self.linear_judge = normalizer, folder, linear_judge

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """``reward.reward_manager.name=medgrpo``: reward_score inside verl's reward loop."""
 
+from pathlib import Path
+
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 from verl.experimental.reward_loop.reward_manager.registry import register
 
 import reward_score
+from recipe.medgrpo.common.run_log import keep_messages
 from recipe.medgrpo.scoring.training_options import job_options, resolved
 from recipe.medgrpo.trainer.ema_normalizer import NormalizerFollower
 from recipe.medgrpo.trainer.judge_limiter import JobLimiter
@@ -24,6 +27,7 @@ class MedGRPORewardManager(RewardManagerBase):
 
     def __init__(self, config, tokenizer, compute_score, reward_router_address=None, reward_model_tokenizer=None):
         super().__init__(config, tokenizer, compute_score)
+        keep_messages(Path(config.trainer.default_local_dir))
         reward = resolved(config.medgrpo.reward)
         judge = job_options(reward, reward_router_address)
         self.limiter = None

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
-from recipe.medgrpo.trainer import judge_limiter
+from recipe.medgrpo.common.run_log import keep_messages
+from recipe.medgrpo.trainer import judge_limiter, lost_media
 from recipe.medgrpo.trainer.ema_normalizer import Checkpoints, RunningNormalizer
 from recipe.medgrpo.trainer.score_log import write_scores
 from recipe.medgrpo.trainer.step_metrics import (
@@ -25,6 +26,7 @@ from recipe.medgrpo.trainer.step_metrics import (
     CollapseError,
     ScoredAnswer,
     answers_of,
+    dropped_by_cause,
     dropped_by_pair,
     judge_failures_by_pair,
     step_metrics,
@@ -103,12 +105,14 @@ class MedGRPOReplayBuffer(ReplayBuffer):
                 f"this sampler is for trainer.v1.trainer_mode=sync, not {self.trainer_mode}; "
                 "trainer.v1.sampler.custom_sampler.path=null takes verl's own, without this recipe's metrics and alarm"
             )
+        keep_messages(options.checkpoints.folder)
         self.options = options
         self.alarm = CollapseAlarm(options.alarm)
         self.normalizer = RunningNormalizer.start(options.reward, options.checkpoints)
         # verl builds its sampler before the reward workers.
         self.judge = judge_limiter.start(options.reward)
-        self._replaced = self._filtered = 0
+        self.lost_media = lost_media.start()
+        self._replaced = self._filtered = self._unreadable = 0
         self._selected: list[str] = []
         self._data_sources: dict[str, str] = {}
 
@@ -123,13 +127,21 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         """A batch as verl's sampler selects it, without groups of fewer than two scored answers.
 
         Raises:
+            MediaLost: frames, a picture or a video can no longer be read.
             SamplerError: no group of the step is left.
             JudgeAborted, CollapseError: the judge, or the policy, has failed for so long that the run stops; the latter
                 also where ``algorithm.filter_groups`` finds no batch of prompts that give a gradient.
         """
-        if partition_id == "val":
-            return super().sample(global_steps, partition_id, batch_size)
-        self._replaced = self._filtered = 0
+        self._replaced = self._filtered = self._unreadable = 0
+        try:
+            if partition_id == "val":
+                return super().sample(global_steps, partition_id, batch_size)
+            return self._sample_training(global_steps, partition_id, batch_size)
+        except (lost_media.MediaLost, SamplerError, CollapseError, judge_limiter.JudgeAborted) as error:
+            logger.error("the run stops: %s", error, extra={"step": global_steps})
+            raise
+
+    def _sample_training(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
         try:
             batch, metrics = super().sample(global_steps, partition_id, batch_size)
         finally:
@@ -142,12 +154,15 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         unscored = (set(self._selected) - {answer.uid for answer in answers}) & self._data_sources.keys()
         sources = [self._data_sources[uid] for uid in sorted(unscored)]
         metrics |= judged | dropped_by_pair(answers, kept, self.options.group_size, sources)
+        failed = judge_limiter.failed_by_group(self.judge)
         if self.judge is not None:
-            metrics |= judge_failures_by_pair(judge_limiter.failed_by_group(self.judge), self._data_sources)
+            metrics |= judge_failures_by_pair(failed, self._data_sources)
+        unjudged = sum(failed.get(uid, 0) for uid in self._data_sources)
         # A synchronous step leaves no prompt to the next one.
         self._data_sources = {}
         answers = [answer for answer in answers if answer.uid in kept]
         metrics |= step_metrics(answers, asked=batch_size * self.options.group_size)
+        metrics |= dropped_by_cause(metrics["medgrpo/dropped_trajectories"], self._unreadable, unjudged)
         metrics["medgrpo/dropped_groups"] = batch_size - len(kept)
         self.normalizer.observe(global_steps, answers)
         self.alarm.check(global_steps, metrics)
@@ -156,6 +171,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
     def _terminal_eviction_reasons(self, global_steps: int, partition_id: str) -> tuple[set, set, set, Counter]:
         """verl's choice of the prompts to replace, with an end: a judge that is gone fails the replacements too, and a
         policy that has collapsed answers them all alike."""
+        self._stop_without_media(global_steps)
         reasons = super()._terminal_eviction_reasons(global_steps, partition_id)
         batch_size, filter_groups = self.options.train_batch_size, self.options.filter_groups
         self._replaced += len(reasons[2])
@@ -174,6 +190,22 @@ class MedGRPOReplayBuffer(ReplayBuffer):
                 f"(algorithm.filter_groups.max_num_gen_batches){answers_of(global_steps)}"
             )
         return reasons
+
+    def _stop_without_media(self, step: int) -> None:
+        # verl looks for finished prompts every few seconds and asks this way which to replace: the run need not wait
+        # for the rest of its batch.
+        messages = lost_media.take(self.lost_media)
+        self._unreadable += len(messages)
+        share = self._unreadable / (self.options.train_batch_size * self.options.group_size)
+        if share <= self.options.alarm.lost_media:
+            for message in sorted(set(messages)):
+                logger.warning("step %d: an answer is lost: %s", step, message, extra={"step": step})
+            return
+        raise lost_media.MediaLost(
+            f"step {step}: {messages[0]} ({self._unreadable} answers so far are lost to media that cannot be read). "
+            "It could be read, or was there, when the run was checked: bring it back and start again to go on from the "
+            "last checkpoint, or tolerate such losses (medgrpo.alarm.lost_media, a share of a step's answers)"
+        )
 
     def _materialize_batch(self, partition_id: str, selected_prompt_uids: list[str], *args) -> KVBatchMeta:
         self._selected = selected_prompt_uids

@@ -62,8 +62,7 @@ def dropped_by_pair(
     """Per (source, task) the answers that do not count, as ``medgrpo/<source>/<task>/dropped_trajectories``.
 
     Args:
-        answers: all that have a score.
-        kept: prompts (`uid`) that count.
+        answers: all that have a score; of these the prompts (`uid`) in ``kept`` count.
         group_size: answers asked for per prompt.
         unscored: data source of each prompt of which no answer has a score.
     """
@@ -75,12 +74,17 @@ def dropped_by_pair(
     return _named(dropped, "dropped_trajectories")
 
 
+def dropped_by_cause(dropped: int, unreadable: int, unjudged: int) -> dict[str, float]:
+    """Of the ``dropped`` answers those whose media could not be read, those without a verdict, and all others, which
+    failed otherwise or were left alone in their group, as ``medgrpo/dropped_<cause>``."""
+    other = max(0, dropped - unreadable - unjudged)
+    return {"medgrpo/dropped_media": unreadable, "medgrpo/dropped_judge": unjudged, "medgrpo/dropped_other": other}
+
+
 def judge_failures_by_pair(failed: Mapping[str, int], data_sources: Mapping[str, str]) -> dict[str, float]:
     """Per (source, task) the answers without a verdict, as ``medgrpo/<source>/<task>/judge_failures``; 0 for the rest.
 
-    Args:
-        failed: prompt (`uid`) -> its answers without a verdict; those of prompts that are not trained on do not count.
-        data_sources: prompt (`uid`) -> its data source, of all prompts of the step.
+    Both map prompts (`uid`); ``failed`` may hold some that are not trained on, ``data_sources`` holds all of the step.
     """
     failures = Counter()
     for uid, data_source in data_sources.items():
@@ -126,6 +130,8 @@ class AlarmOptions(BaseModel):
         parse_rate: lowest share of answers that can be parsed.
         entropy: lowest and highest ``medgrpo/sampled_entropy`` in nats per token; None for no limit.
         dropped_share: highest share of answers that could not be scored.
+        lost_media: highest share of a step's answers whose frames, picture or video cannot be read; beyond it the run
+            stops at once, whatever ``steps`` and ``action`` say.
         cut_share: highest share of answers of any one (source, task) that reach the token limit without ending.
         steps: so many steps in a row must be beyond a limit.
         action: then ``warn`` in the log at each such step, or ``stop`` the run with an error, or ``both``: warn from
@@ -137,6 +143,7 @@ class AlarmOptions(BaseModel):
     parse_rate: Annotated[float, Field(ge=0, le=1)] = 0.5
     entropy: tuple[float | None, float | None] = (None, None)
     dropped_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    lost_media: Annotated[float, Field(ge=0, le=1)] = 0.0
     cut_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     steps: Annotated[int, Field(ge=1)] = 5
     action: Literal["warn", "stop", "both"] = "both"
@@ -163,7 +170,7 @@ class CollapseAlarm:
             if count >= limit and self.options.action != "warn":
                 raise CollapseError(message + answers_of(step))
             if count >= limit or self.options.action == "both":
-                logger.warning(message)
+                logger.warning(message, extra={"step": step})
 
     def _beyond(self, metrics: Mapping[str, float]) -> Iterable[tuple[str, str]]:
         options, (low, high) = self.options, self.options.entropy
@@ -181,7 +188,9 @@ class CollapseAlarm:
         if high is not None and entropy > high:
             yield "entropy_high", f"entropy {entropy:.3f} is above {high}"
         if dropped > options.dropped_share:
-            yield "dropped", f"{dropped:.0%} of the answers could not be scored, above {options.dropped_share:.0%}"
+            causes = {cause: metrics.get(f"medgrpo/dropped_{cause}", 0) for cause in ("media", "judge", "other")}
+            why = ", ".join(f"{cause} {number:.0f}" for cause, number in causes.items())
+            yield "dropped", f"{dropped:.0%} of the answers ({why}) have no score, above {options.dropped_share:.0%}"
         if cut > options.cut_share:
             who = pair.removeprefix("medgrpo/").removesuffix("/cut_share")
             limit = f"data.max_response_length without ending, above {options.cut_share:.0%}"

@@ -159,6 +159,34 @@ def collapse_qwen3_vl_videos(rollout_utils) -> None:
         return collapse_videos(prompt_ids, processor) if type(processor).__name__ == "Qwen3VLProcessor" else prompt_ids
 
 
+def freeze_vision_tower(engine_workers) -> None:
+    """verl 0.9.1 has ``actor.freeze_vision_tower`` in its configuration and reads it nowhere. Here the vision tower and
+    its projection get no gradients: FSDP is told before it wraps the model.
+    """
+
+    @replace(engine_workers.ActorRolloutRefWorker, "init_model")
+    def init_model(original, self):
+        if not self.config.actor.get("freeze_vision_tower", False):
+            return original(self)
+        from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
+
+        build = FSDPEngine._build_fsdp_module
+
+        def build_frozen(engine, module):
+            tower = [parameter for name, parameter in module.named_parameters() if ".visual." in f".{name}"]
+            if not tower:
+                raise ValueError("actor.freeze_vision_tower: this model has no part `visual`")
+            for parameter in tower:
+                parameter.requires_grad_(False)
+            return build(engine, module)
+
+        FSDPEngine._build_fsdp_module = build_frozen
+        try:
+            return original(self)
+        finally:
+            FSDPEngine._build_fsdp_module = build
+
+
 def resume_sft_after_an_epoch(checkpoint_handler) -> None:
     """verl 0.9.1's SFT trainer saves the dataloader's state inside its loop, so that of an epoch's last batch is an
     iterator about to end. Loaded, it gives no batch, yet counts as the next epoch, and the run ends one epoch short

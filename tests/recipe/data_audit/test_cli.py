@@ -247,7 +247,7 @@ def test_places_that_cannot_be_written(clip_row, tmp_path, capsys, monkeypatch):
 
 def overlap(one, two, *options):
     out = one.with_name("overlap.jsonl")
-    code = main(["data", "overlap", str(one), str(two), "--out", str(out), *options])
+    code = main(["data", "overlap", str(one), str(two), *options])
     return code, [json.loads(line) for line in out.read_text().splitlines()]
 
 

@@ -161,7 +161,7 @@ def test_a_task_of_the_users_own_is_scored(score, tmp_path):
     assert done.returncode == 2 and "record 2 (AVOS, portal): nothing to compare with" in done.stderr
     for override, message in (
         ("medgrpo.reward.extra_tasks=[wards.nowhere]", "cannot import 'wards.nowhere'"),
-        ("judge=openai", "only medgrpo.reward.extra_tasks counts here"),
+        ("preset=medgrpo", "give judge=lexical"),
     ):
         done, _ = score(rows, truth, override)
         assert done.returncode == 2 and message in done.stderr

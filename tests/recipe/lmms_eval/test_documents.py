@@ -96,7 +96,7 @@ def submitted(folder) -> dict[str, float]:
     samples = map(str, sorted(folder.glob("*_samples_*.jsonl")))
     truth, out = ["--ground-truth", str(folder / "test.json")], str(folder / "submission.json")
     assert cli.main(["submit", "--samples", *samples, *truth, "--out", out]) == 0
-    judge = ["--judge", "lexical"]
+    judge = ["judge=lexical"]
     assert cli.main(["score", "--predictions", out, *truth, *judge, "--json", str(folder / "metrics.json")]) == 0
     return json.loads((folder / "metrics.json").read_text())
 

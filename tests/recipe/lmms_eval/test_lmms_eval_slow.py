@@ -79,7 +79,7 @@ def test_the_numbers_are_those_of_score(exported, rows, tmp_path):
     submission, metrics = str(tmp_path / "submission.json"), tmp_path / "metrics.json"
     of = ["--ground-truth", str(truth)]
     assert cli.main(["submit", "--samples", *map(str, samples), *of, "--out", submission]) == 0
-    assert cli.main(["score", "--predictions", submission, *of, "--judge", "lexical", "--json", str(metrics)]) == 0
+    assert cli.main(["score", "--predictions", submission, *of, "judge=lexical", "--json", str(metrics)]) == 0
     expected = json.loads(metrics.read_text())
     found = json.loads(results.read_text())["results"]
     for task, names in METRICS.items():

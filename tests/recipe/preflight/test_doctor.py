@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from recipe.medgrpo import cli
 from recipe.medgrpo.cpu.patches import _varlen_attention as attend
 from recipe.medgrpo.preflight import doctor
 from recipe.medgrpo.preflight.doctor import ERROR, OK, WARNING
@@ -45,7 +46,7 @@ def test_pins_are_those_of_the_requirements():
 
 
 def test_too_little_room(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor.psutil, "virtual_memory", lambda: SimpleNamespace(available=3 * doctor.GIB))
+    monkeypatch.setattr(doctor, "available_memory", lambda: 3 * doctor.GIB)
     memory, disk, *_ = doctor.room(tmp_path)
     assert memory.verdict == WARNING and "under 16 GiB" in memory.advice and memory.found == "3.0 GiB free"
     assert disk.name == f"disk at {tmp_path}"
@@ -61,6 +62,15 @@ def test_report_on_this_machine(call, capsys):
     for name in ("Python", "torch", "vllm", "CUDA", "transformers", "verl", "decord", "memory", "disk"):
         assert name in printed
     assert (status == 0) == ("Nothing stands in the way" in printed)
+
+
+def test_what_cannot_be_compared_is_one_line(tmp_path, capsys):
+    """Through the console script's own main: a table of findings is no place for a traceback."""
+    assert cli.main(["doctor", "--model", str(tmp_path), "--data", "/no/such.parquet"]) == 1
+    printed = capsys.readouterr().out
+    assert "Traceback" not in printed and "/no/such.parquet" in printed.replace("\n", "")
+    assert cli.main(["doctor", "--folder", "/no/such"]) == 2
+    assert capsys.readouterr().err == "medgrpo doctor: /no/such: No such file or directory\n"
 
 
 def test_no_gpu_and_no_platform_is_an_error(monkeypatch):

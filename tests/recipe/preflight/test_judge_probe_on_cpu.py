@@ -7,10 +7,8 @@ import time
 import pytest
 from judge_server import echo_key, hang
 
-pytest.importorskip("verl")
-
-from recipe.medgrpo import cli  # noqa: E402
-from recipe.medgrpo.preflight import judge  # noqa: E402
+from recipe.medgrpo import cli
+from recipe.medgrpo.preflight import judge
 
 pytestmark = pytest.mark.usefixtures("key")
 

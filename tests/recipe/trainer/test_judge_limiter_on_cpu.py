@@ -6,12 +6,11 @@ import asyncio
 import time
 
 import pytest
+import ray
 
-ray = pytest.importorskip("ray")
-
-from recipe.medgrpo.trainer import judge_limiter  # noqa: E402
-from reward_score.config import ScoreConfig  # noqa: E402
-from reward_score.judge import JudgeConfig  # noqa: E402
+from recipe.medgrpo.trainer import judge_limiter
+from reward_score.config import ScoreConfig
+from reward_score.judge import JudgeConfig
 
 
 @pytest.fixture

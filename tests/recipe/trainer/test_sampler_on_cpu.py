@@ -4,6 +4,7 @@
 
 import asyncio
 import json
+import logging
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,17 +15,22 @@ import torch
 import transfer_queue as tq
 from configuration import composed
 from omegaconf import open_dict
+from PIL import Image
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
 import reward_score
+from data_preprocess.media.frames import FrameError
+from recipe.medgrpo.common import run_log
 from recipe.medgrpo.common.run_folder import read_jsonl
 from recipe.medgrpo.trainer import judge_limiter
+from recipe.medgrpo.trainer.dataset import MedGRPODataset
 from recipe.medgrpo.trainer.ema_normalizer import (
     Checkpoints,
     NormalizerCheckpoint,
     NormalizerFollower,
     RunningNormalizer,
 )
+from recipe.medgrpo.trainer.lost_media import MediaLost
 from recipe.medgrpo.trainer.sampler import MedGRPOReplayBuffer, SamplerError
 from recipe.medgrpo.trainer.step_metrics import CollapseError, ScoredAnswer
 from reward_score.errors import NormalizationError
@@ -169,6 +175,65 @@ def test_groups_that_cannot_be_compared_are_left_out(queue, plain):
     put("e", [0.5], "failure")
     with pytest.raises(SamplerError, match="no prompt of this step has 2 scored answers"):
         build(plain).sample(2, "train", 1)
+
+
+def read_clip(frames, config):
+    """As verl's agent loop reads the media of an answer, in a worker of the job."""
+    clip = {"type": "video", "video": [str(frame) for frame in frames], "sample_fps": 1.0}
+    messages = [{"role": "user", "content": [clip]}]
+    return asyncio.run(MedGRPODataset.process_multi_modal_info(messages, 14, config.data))
+
+
+def alarms(folder):
+    return [json.loads(line) for line in (folder / run_log.ALARMS).read_text().splitlines()]
+
+
+def test_frames_that_vanish_stop_the_run_at_once(queue, plain, tmp_path, capfd):
+    frames = [tmp_path / f"{i}.jpg" for i in range(2)]
+    for frame in frames:
+        Image.new("RGB", (56, 56)).save(frame)
+    sampler = build(plain)
+    read_clip(frames, plain)
+    frames[1].unlink()
+    with pytest.raises(FrameError):
+        read_clip(frames, plain)
+    # Of the two prompts of the step one has not even begun: the run does not wait for it.
+    put("a", [0.1, 0.2], "failure")
+    put("b", [], "pending")
+    with pytest.raises(MediaLost, match=f"step 1: {frames[1]} cannot be read.*medgrpo.alarm.lost_media"):
+        sampler.sample(1, "train", 2)
+    [alarm] = alarms(tmp_path)
+    assert (alarm["level"], alarm["step"]) == ("error", 1) and str(frames[1]) in alarm["message"]
+    assert "the run stops" in capfd.readouterr().err
+
+
+def test_lost_media_within_the_tolerance_are_counted(queue, plain, tmp_path):
+    plain.medgrpo.alarm.lost_media = 0.5
+    plain.data.train_batch_size = 1
+    sampler = build(plain)
+    put("a", [0.1, 0.2], "failure")
+    with pytest.raises(FrameError):
+        read_clip([tmp_path / "gone.jpg"], plain)
+    _, metrics = sampler.sample(1, "train", 1)
+    causes = [metrics[f"medgrpo/dropped_{cause}"] for cause in ("media", "judge", "other")]
+    assert causes == [1, 0, 0] and metrics["medgrpo/dropped_trajectories"] == 1
+    assert "gone.jpg" in alarms(tmp_path)[0]["message"]
+
+
+def test_warnings_reach_the_log_and_the_runs_folder_whatever_verl_does(queue, plain, tmp_path, capfd):
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # as in verl's task runner
+    try:
+        plain.medgrpo.alarm.action, plain.medgrpo.alarm.steps, plain.medgrpo.alarm.entropy = "warn", 1, [9.0, None]
+        put("a", [0.1, 0.2, 0.3], "finished")
+        build(plain).sample(7, "train", 1)
+    finally:
+        root.setLevel(level)
+    text = "step 7: entropy 0.500 is below 9.0, for 1 steps in a row"
+    assert text in capfd.readouterr().err
+    [alarm] = alarms(tmp_path)
+    assert alarm["message"].startswith(text) and (alarm["level"], alarm["step"]) == ("warning", 7)
 
 
 class Refill:

@@ -12,6 +12,7 @@ from recipe.medgrpo.trainer.step_metrics import (
     CollapseAlarm,
     CollapseError,
     ScoredAnswer,
+    dropped_by_cause,
     dropped_by_pair,
     step_metrics,
 )
@@ -44,6 +45,13 @@ def test_metrics_by_hand():
     assert metrics["medgrpo/NurViD/stg/parse_rate"] == 0 and metrics["medgrpo/parse_rate"] == 0.8
     assert metrics["medgrpo/NurViD/stg/cut_share"] == 1 and metrics["medgrpo/cut_share"] == 0.2
     assert metrics["medgrpo/CoPESD/tag/answers"] == 4 and metrics["medgrpo/answers"] == 5
+
+
+def test_dropped_answers_by_cause():
+    names = [f"medgrpo/dropped_{cause}" for cause in ("media", "judge", "other")]
+    assert dropped_by_cause(9, unreadable=4, unjudged=3) == dict(zip(names, (4, 3, 2), strict=True))
+    # A prompt without an answer was replaced by another: its answers failed and are not missing.
+    assert dropped_by_cause(0, unreadable=0, unjudged=8)["medgrpo/dropped_other"] == 0
 
 
 def test_dropped_answers_of_a_pair():
