@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from recipe.medgrpo.common.run_folder import RunDir, read_json, read_jsonl, write_json
@@ -177,7 +177,7 @@ def check(run: RunDir) -> tuple[list[Line], dict]:
 def run(args: argparse.Namespace) -> int:
     folder = RunDir(args.run)
     lines, machine = check(folder)
-    table = Table("what", "found", "bound", "", title="gpu_check", title_justify="left")
+    table = Table("what", Column("found", overflow="fold"), "bound", "", title="gpu_check", title_justify="left")
     for line in lines:
         colour = {PASS: "green", FAIL: "red"}.get(line.verdict, "")
         table.add_row(line.name, line.found, line.bound, Text(line.verdict, colour))
