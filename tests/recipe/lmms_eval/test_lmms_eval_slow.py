@@ -31,15 +31,14 @@ def rows(drawn, tmp_path_factory) -> tuple[Path, Path]:
     folder, by_task = tmp_path_factory.mktemp("rows"), defaultdict(list)
     for name in ("val", "train"):
         for row in pq.read_table(drawn / f"{name}.parquet").to_pylist():
-            task = by_task[row["extra_info"]["task"]]
-            if len(task) < PER_TASK:
-                task.append(row)
-    chosen = [row for task in by_task.values() for row in task]
-    assert {task: len(own) for task, own in by_task.items()} == dict.fromkeys(METRICS, PER_TASK)
+            by_task[row["extra_info"]["task"]].append(row)
+    assert set(by_task) == set(METRICS)
+    # The drawn world has fewer of some tasks: their rows come again.
+    again = [own[i % len(own)] for own in by_task.values() for i in range(PER_TASK)]
+    chosen = [row | {"extra_info": row["extra_info"] | {"index": place}} for place, row in enumerate(again)]
     items = []
-    for place, row in enumerate(chosen):
+    for row in chosen:
         extra = row["extra_info"]
-        extra["index"] = place
         turns = [{"from": "human", "value": extra["question"]}]
         turns.append({"from": "gpt", "value": row["reward_model"]["ground_truth"]})
         item = {"id": extra["id"], "qa_type": extra["qa_type"], "data_source": extra["source"]}
