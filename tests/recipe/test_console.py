@@ -23,7 +23,7 @@ from recipe.medgrpo.evaluation import generate
 from recipe.medgrpo.evaluation.answers import read_rows
 
 #: Run by the tests of their own rooms.
-ELSEWHERE = {"estimate", "tiny-model"} | {"browse", "export", "replay", "train"}
+ELSEWHERE = {"browse", "captions", "estimate", "export", "replay", "tiny-model", "train"}
 
 
 @pytest.fixture(scope="module")
