@@ -109,7 +109,7 @@ def test_files_of_any_spelling_are_read(score, medgrpo, tmp_path, dress):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(json.dumps(ROWS).encode()), "packed by gzip"),
+        (gzip.compress(json.dumps(ROWS).encode(), mtime=0), "packed by gzip"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:a\nsize 1\n", "git lfs pull"),
         (b"\n<!DOCTYPE html><html></html>", "web page"),
         (b"PK\x03\x04rest", "zip archive"),
