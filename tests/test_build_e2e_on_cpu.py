@@ -14,7 +14,7 @@ from data_preprocess.build import __main__ as build_command
 from recipe.medgrpo.common.run_folder import read_jsonl
 from recipe.medgrpo.cpu.tiny_model import build as build_model
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.slow
 
 BATCH, GROUP, STEPS, MINUTES = 4, 4, 2, 20
 

@@ -9,8 +9,6 @@ import subprocess
 import pytest
 from scripts import EXAMPLES
 
-pytestmark = pytest.mark.e2e
-
 
 def start(run, **variables):
     environment = {**os.environ, "VERL_PLATFORM": "cpu", "RUN": str(run), "CLIPS": "8", **variables}
@@ -19,6 +17,7 @@ def start(run, **variables):
     return done.returncode, {line["name"]: line for line in lines}
 
 
+@pytest.mark.slow
 def test_all_stages_end_and_are_judged(tmp_path):
     status, lines = start(tmp_path / "run", SFT_STEPS="24", RL_STEPS="2")
     assert [name for name, line in lines.items() if line["verdict"] == "FAIL"] == []
@@ -28,6 +27,7 @@ def test_all_stages_end_and_are_judged(tmp_path):
     assert float(lines["RL: update_actor, tokens per second"]["found"]) > 0
 
 
+@pytest.mark.e2e
 def test_a_stage_that_fails_is_named(tmp_path):
     status, lines = start(tmp_path / "run", LAYERS="none")
     assert status == 1
