@@ -97,17 +97,19 @@ def rate_tagged(sample: Sample, options: VQAOptions, accuracy: bool, lenient: bo
             claim = CaptionPair(thought, f"{sample.question} Correct answer: {sample.answer_text or sample.reference}")
         else:
             parts["alignment"] = 0.0
-    factor = concise(_surplus(text), sample.reference) if accuracy else 1.0
+    factor = concise(_surplus(text, answer_tags.unwrapped(sample.reference)), sample.reference) if accuracy else 1.0
     return Rating(float(readable), float(accuracy), parts=parts, claim=claim, concise=factor)
 
 
-def _surplus(text: str) -> int:
-    """Characters outside the first reasoning and the first answer, or of what an answer without tags says again."""
-    answer = answer_tags.answer_place(text)
+def _surplus(text: str, reference: str) -> int:
+    """Characters outside the first reasoning and the first answer, or of what an answer without tags says again; what
+    the reference says twice may be.
+    """
+    answer, thought = answer_tags.answer_place(text), answer_tags.reasoning_place(text)
     if answer is None:
-        return distinct(text)[1]
-    thought = answer_tags.reasoning_place(text)
-    return around(text, [answer] if thought is None else [answer, thought]) + distinct(answer_tags.unwrapped(text))[1]
+        return distinct(text, reference)[1]
+    parts = [answer] if thought is None else [answer, thought]
+    return around(text, parts) + distinct(answer_tags.unwrapped(text), reference)[1]
 
 
 def reward(parts: dict[str, float], weights: Weights, concise: float = 1.0) -> float:

@@ -313,6 +313,14 @@ def test_short_answers(answer, truth, accuracy, more, task):
     assert (found["accuracy"], found["accuracy_lenient"]) == (accuracy, more)
 
 
+@pytest.mark.parametrize("truth", ["5-10", "2 2", "left left", "grade 3 of 3"])
+@pytest.mark.parametrize("form", ["{}", "<answer>{}</answer>"])
+def test_what_the_reference_says_twice_may_be_said_twice(truth, form):
+    assert vqa(form.format(truth), truth, "open", extra=None)["score"] == 1
+    more = vqa(form.format(f"{truth} {truth}"), truth, "open", extra=None)
+    assert more["score"] < 1
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
