@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripts import CLEAN, EXAMPLES
+from scripts import CLEAN, EXAMPLES, FOLDER
 
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("run_*.sh"))
 
@@ -16,7 +16,7 @@ SCRIPTS = sorted(path.name for path in EXAMPLES.glob("run_*.sh"))
 def call(script, tmp_path, *words, **variables):
     path = f"{Path(sys.executable).parent}:{CLEAN['PATH']}"
     environment = {**CLEAN, "PATH": path, "PYTHONPATH": str(EXAMPLES.parent), "TMPDIR": str(tmp_path), **variables}
-    environment["RUN"] = environment["OUT"] = str(tmp_path / "run")
+    environment[FOLDER[script]] = str(tmp_path / "run")
     command = ["bash", EXAMPLES / script, *words]
     return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from scripts import CLEAN, EXAMPLES, SFT, executable
+from scripts import CLEAN, EXAMPLES, FOLDER, SFT, executable
 
 from recipe.medgrpo import plan
 
@@ -21,7 +21,7 @@ def test_a_plan_of_twenty_lines_and_a_file(tmp_path, capsys, monkeypatch, script
     shutil.copytree(EXAMPLES, tmp_path / "examples")
     executable(tmp_path / "bin/python3", "printf '%s\\0' \"$@\"\n")
     environment = {**CLEAN, "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}", "DRY_RUN": "1"}
-    environment["RUN"] = environment["OUT"] = str(tmp_path / "run")
+    environment[FOLDER[script]] = str(tmp_path / "run")
     command = ["bash", tmp_path / "examples" / script, "data.train_batch_size=48"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -9,6 +9,8 @@ from pathlib import Path
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RL, QWEN3, SFT = (f"run_{name}.sh" for name in ("medgrpo_qwen2_5vl_7b", "medgrpo_qwen3vl_4b", "sft_qwen2_5vl_7b"))
 MEDR1, ZHU = "run_medr1_qwen2vl_2b.sh", "run_medical_vqa_drgrpo_qwen2vl_2b.sh"
+#: The variable that names the folder which a script writes.
+FOLDER = {path.name: "RUN" for path in EXAMPLES.glob("run_medgrpo_*.sh")} | dict.fromkeys((SFT, MEDR1, ZHU), "OUT")
 CLEAN = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")}
 
 

@@ -145,10 +145,10 @@ def _counts(checked: Checked):
 
 
 def _overlap(args: argparse.Namespace, console: Console) -> int:
-    if args.out.resolve() in (args.first.resolve(), args.second.resolve()):
-        raise InputError(f"{args.out} is one of the two files: choose another place with --out")
-    found = find_overlap(args.first, args.second)
     out = args.out or args.first.with_name("overlap.jsonl")
+    if out.resolve() in (args.first.resolve(), args.second.resolve()):
+        raise InputError(f"{out} is one of the two files: choose another place with --out")
+    found = find_overlap(args.first, args.second)
     with _writing(out.parent):
         write_whole(out, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in found.shared))
     table = compact_table(f"{args.first} and {args.second}", ("in common",), ("number", "rows first", "rows second"))

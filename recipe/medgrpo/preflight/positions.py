@@ -176,7 +176,8 @@ def main(request: dict) -> int:
         lengths = [f"{row['data_source']} {checker.check(row, media)} tokens" for row in rows]
     except (SetupError, FrameError, OSError) as error:
         # A file, the model or a row is at fault; one line, as the caller reads the last.
-        print(" ".join(str(error).split()))
+        reason = error if isinstance(error, SetupError) else f"positions could not be compared: {error}"
+        print(" ".join(str(reason).split()))
         return DIFFERENT
     print(f"positions: trainer and vLLM agree on {len(rows)} rows, one of each source ({', '.join(lengths)})")
     return 0

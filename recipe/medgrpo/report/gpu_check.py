@@ -50,11 +50,10 @@ def judged(name: str, found: str, bound: str, good: bool) -> Line:
 
 def stage_lines(run: RunDir) -> list[Line]:
     """Whether each stage ended, and after how many seconds, its start included."""
-    file = run.root / "stages.json"
-    states = read_json(file, "examples/gpu_check.sh") if file.exists() else {}
     lines = []
     for name in STAGES:
-        state = states.get(name)
+        file = run.stage_record(name)
+        state = read_json(file, "examples/gpu_check.sh") if file.exists() else None
         found = f"{state['seconds']:.0f} s" if state and state["done"] else "not reached"
         if state and not state["done"]:
             found = f"failed: {run.root}/logs/{name}.log"
@@ -112,7 +111,7 @@ def estimated_memory(run: RunDir) -> float:
 
 def speed_lines(run: RunDir, sft: Metrics, rl: Metrics) -> list[Line]:
     """Tokens per second of each phase; RL's are those of the last step, the first one includes compilation."""
-    timings = read_json(run.timings, "examples/gpu_check.sh") if run.timings.exists() else {}
+    timings = run.timings()
     tokens = {
         "sft": sum(values.get("train/global_tokens", 0) for values in sft.values()),
         "calibrate": answer_tokens(run.root.glob("normalization.answers.jsonl")),

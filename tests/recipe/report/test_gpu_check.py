@@ -69,7 +69,7 @@ def test_loss_must_fall():
 
 def test_speeds(tmp_path):
     run = RunDir(tmp_path)
-    write_json(run.timings, {"sft": 30.0})
+    write_json(run.stage_record("sft"), {"done": True, "seconds": 30.0})
     found = {line.name: line.found for line in gpu_check.speed_lines(run, SFT, rl())}
     assert found["sft: tokens per second, start included"] == "100"
     assert found["RL: gen, tokens per second"] == "500"
@@ -82,8 +82,9 @@ def test_speeds(tmp_path):
 
 
 def test_stages_that_failed_or_were_not_reached(tmp_path):
-    done = {name: {"done": True, "seconds": 5.0} for name in gpu_check.STAGES}
-    write_json(tmp_path / "stages.json", done | {"rl": {"done": False, "seconds": 0.0}})
+    for name in gpu_check.STAGES:
+        state = {"done": name != "rl", "seconds": 5.0}
+        write_json(RunDir(tmp_path).stage_record(name), state)
     lines = {line.name: line for line in gpu_check.stage_lines(RunDir(tmp_path))}
     assert lines["stage sft"].found == "5 s" and lines["stage rl"].found.endswith("logs/rl.log")
     assert [name for name, line in lines.items() if line.verdict == FAIL] == ["stage rl"]
