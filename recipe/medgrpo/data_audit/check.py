@@ -101,12 +101,13 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def check(path: Path, *, max_tokens: int, read_files: bool) -> Checked:
+def check(path: Path, *, max_tokens: int, read_files: bool, position_fps: float | None = None) -> Checked:
     """Check every row of a file.
 
     Args:
         max_tokens: most tokens that a row's media may become.
         read_files: read every frame and image to its end.
+        position_fps: the one fps that the converter was told to write for all clips; None if each has its own.
 
     Raises:
         InputError: see :func:`open_rows`; a file without rows.
@@ -129,7 +130,8 @@ def check(path: Path, *, max_tokens: int, read_files: bool) -> Checked:
                 checked.files[pair] += sum(len(media_files(item)) for item in row[media])
                 problems = list(_shape(row, media))
                 if not problems:
-                    problems = [*_media(row, media, max_tokens, store, pool), *_places(row), *_truth(row, scorer)]
+                    media_problems = _media(row, media, max_tokens, store, pool, position_fps)
+                    problems = [*media_problems, *_places(row), *_truth(row, scorer)]
                 problems += _repeated(row, media, number, seen)
             checked.bad[pair] += bool(problems)
             name = str(info.get("id") or "")
@@ -193,13 +195,16 @@ def _repeated(row: dict, media: str, number: int, seen: dict) -> Iterator[Proble
     seen.setdefault(index, number)
 
 
-def _media(row: dict, media: str, max_tokens: int, store: FrameStore | None, pool) -> Iterator[Problem]:
+def _media(
+    row: dict, media: str, max_tokens: int, store: FrameStore | None, pool, position_fps: float | None
+) -> Iterator[Problem]:
     info, item = row["extra_info"], row[media][0]
     if media == "videos":
-        fps = item["sample_fps"]
-        if fps is None or not (math.isfinite(fps) and 0 < fps <= HIGHEST_FPS) or fps != info["fps"]:
-            reason = f"is {fps}, extra_info.fps {info['fps']}"
-            yield "videos.sample_fps", reason, f"Both must be one number above 0, at most {HIGHEST_FPS}"
+        fps, expected = item["sample_fps"], position_fps or info["fps"]
+        if fps is None or not (math.isfinite(fps) and 0 < fps <= HIGHEST_FPS) or fps != expected:
+            reason = f"is {fps}, " + (f"not {position_fps}" if position_fps else f"extra_info.fps {info['fps']}")
+            remedy = f"Both must be one number above 0, at most {HIGHEST_FPS}; or --position-fps, if so converted"
+            yield "videos.sample_fps", reason, remedy
     height, width, tokens = info["height"], info["width"], info["num_tokens"]
     if tokens is None:
         yield "extra_info.num_tokens", "is empty", "Write the file anew, with the frames or images at hand"

@@ -16,6 +16,7 @@ from data_preprocess.__main__ import converters
 from data_preprocess.build import __main__ as build_command
 from data_preprocess.build import balance as balance_command
 from data_preprocess.common.atomic_file import write_whole
+from data_preprocess.common.cli_types import positive
 from data_preprocess.common.errors import InputError, alike, write_failures
 from recipe.medgrpo.common.tables import compact_table
 from recipe.medgrpo.data_audit.check import Checked, check, open_rows
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     checking.add_argument("--out", type=Path, help="folder for failed.jsonl and histogram.png (default: FILE_check)")
     checking.add_argument("--max-failed", type=int, default=0, help="bad rows to put up with (0)")
     checking.add_argument("--max-tokens", type=int, default=32_768, help="most tokens of a row's media (32768)")
+    checking.add_argument("--position-fps", type=positive, metavar="FPS", help="as given to the converter, if it was")
     checking.add_argument("--skip-files", action="store_true", help="do not read the frames and images")
     converting = actions.add_parser("convert", help="a published data set to Parquet")
     converting.add_argument("name", choices=converters(), help="the data set")
@@ -82,7 +84,7 @@ def _check(file: Path, out: Path, args: argparse.Namespace, console: Console) ->
         raise InputError(
             f"{out} holds the file itself, and may hold its converter's list: choose another one with --out"
         )
-    checked = check(file, max_tokens=args.max_tokens, read_files=not args.skip_files)
+    checked = check(file, max_tokens=args.max_tokens, read_files=not args.skip_files, position_fps=args.position_fps)
     with _writing(out):
         write_failures(out / "failed.jsonl", checked.failures)
         picture = plot_histograms(checked, out / "histogram.png")

@@ -71,6 +71,15 @@ def test_good_clips(clip_row, tmp_path, capsys):
         assert picture.width > 500
 
 
+def test_one_fps_for_all_clips_is_expected_where_it_was_asked_for(clip_row, tmp_path):
+    clip_row["videos"][0]["sample_fps"] = clip_row["videos"][0]["raw_fps"] = 2.0
+    rows = write(tmp_path / "rows.parquet", [clip_row])
+    assert check(rows, "--position-fps", 2) == (0, [])
+    for options in ((), ("--position-fps", 3)):
+        code, failures = check(rows, *options)
+        assert code and [one["field"] for one in failures] == ["videos.sample_fps"]
+
+
 def test_good_images(tmp_path):
     rows = [
         image_row(tmp_path / "a.png"),
