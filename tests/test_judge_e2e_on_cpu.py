@@ -17,6 +17,7 @@ from recipe.medgrpo.common.run_folder import read_jsonl
 from recipe.medgrpo.common.run_log import ALARMS
 from reward_score.sample import CaptionPair
 from reward_score.similarity import SentenceEncoder
+from reward_score.tasks.surplus import concise, distinct
 
 pytestmark = pytest.mark.e2e
 
@@ -124,11 +125,14 @@ def test_every_caption_that_was_trained_on_has_its_verdict_in_its_score(finished
     for step, figures in steps(run).items():
         answers = read_jsonl(run / f"rollouts/{step}.jsonl", "verl")
         captions = [one for one in answers if tasks[one["gts"]] in ("vs", "rc")]
-        similarities = encoder.similarity([CaptionPair(one["output"].strip(), one["gts"].strip()) for one in captions])
-        for one, similarity in zip(captions, similarities, strict=True):
+        texts = [distinct(one["output"], one["gts"].strip()) for one in captions]
+        pairs = [CaptionPair(text, one["gts"].strip()) for (text, _), one in zip(texts, captions, strict=True)]
+        for one, (_, surplus), similarity in zip(captions, texts, encoder.similarity(pairs), strict=True):
             worded = any(character.isalnum() for character in one["output"])
-            # The judge's 4 is (4 - 1) / 4; an answer without a letter, such as padding, is 0 without asking.
-            assert one["score"] == pytest.approx((similarity + 0.75) / 2 if worded else 0, abs=1e-4)
+            # The judge's 4 is (4 - 1) / 4; what is said again costs in the components and in the form; an answer
+            # without a letter, such as padding, is 0 without asking.
+            expected = (similarity + 0.75) / 2 * concise(surplus, one["gts"]) ** 2
+            assert one["score"] == pytest.approx(expected if worded else 0, abs=1e-4)
             seen += worded
         assert math.isfinite(figures["actor/pg_loss"]) and math.isfinite(figures["actor/grad_norm"])
     assert seen > BATCH
