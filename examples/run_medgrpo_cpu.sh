@@ -25,29 +25,18 @@ refuse_variables OUT="the folder is RUN" STEPS="it is RL_STEPS" EPOCHS="it is SF
   STAGES="all stages are run, and skipped when done" NORMALIZATION="it calibrates itself" SFT_ARGS="$big" LORA="$big" \
   ATTN="$big" SP="$big" TP="$big" OFFLOAD="$big" STRATEGY="$big" N_GPUS="$big" NNODES="$big" TEST_JSON="$big" LAST="$big"
 cd "$REPOSITORY"
-SFT=$RUN/sft/global_step_$SFT_STEPS/huggingface
 RL=$RUN/rl/global_step_$RL_STEPS/actor/huggingface
 stage() { python -m recipe.medgrpo.stage --run "$RUN" ${ACCEPT_CHANGE:+--accept} "$@"; }
 
+# shellcheck source=examples/cpu.sh
+source examples/cpu.sh
 DATA=(
   data.train_files="$(hydra "$RUN/data/train.parquet")"
   data.val_files="$(hydra "$RUN/data/val.parquet")"
-  data.train_batch_size=16
-  data.max_prompt_length=256
-  data.max_response_length=96
-  data.seed="$SEED"
+  "${DATA[@]}"
 )
-MODEL=(
-  actor_rollout_ref.model.path="$(hydra "$SFT")"
-)
-ACTOR=(
-  actor_rollout_ref.actor.optim.lr=2e-4
-  actor_rollout_ref.actor.ppo_max_token_len_per_gpu=6144
+ACTOR+=(
   "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]"
-)
-ROLLOUT=(
-  actor_rollout_ref.rollout.n=8
-  actor_rollout_ref.rollout.seed="$SEED"
 )
 REWARD=(
   medgrpo.reward.artifact="$(hydra "$RUN/normalization.json")"
@@ -79,16 +68,7 @@ stage --name data --rooted --after world --output "$RUN/data" -- \
   python -m data_preprocess.medvidbench --json "$RUN/world/medvidbench_synthetic.json" \
   --frames-root "$RUN/world/frames" --out "$RUN/data" --seed "$SEED"
 
-stage --name model --after data --output "$RUN/model" -- \
-  medgrpo tiny-model --out "$RUN/model" --data "$RUN/data/train.parquet" --seed "$SEED"
-
-stage --name sft --after model --output "$RUN/sft" --metrics "$RUN/sft" --total "$SFT_STEPS" -- \
-  torchrun --standalone --nproc_per_node=1 -m recipe.medgrpo.main_sft platform=cpu_sft \
-  model.path="$(hydra "$RUN/model")" data.train_files="$(hydra "$RUN/data/train.parquet")" data.train_batch_size=16 data.max_length=384 \
-  data.max_token_len_per_gpu=6144 data.media.memory_gb=2 engine.seed="$SEED" trainer.seed="$SEED" \
-  optim.lr=3e-3 "optim.betas=[0.9,0.95]" optim.lr_warmup_steps_ratio=0.05 \
-  trainer.total_training_steps="$SFT_STEPS" trainer.total_epochs=100 trainer.save_freq=200 trainer.max_ckpt_to_keep=2 \
-  trainer.default_local_dir="$(hydra "$RUN/sft")" "checkpoint.save_contents=[model,optimizer,extra,hf_model]"
+warm_start
 
 stage --name calibrate --after sft --output "$RUN/normalization.json" "$RUN/normalization.answers.jsonl" -- \
   medgrpo calibrate --model "$SFT" --data "$RUN/data/train.parquet" \

@@ -17,9 +17,10 @@ read -ra sources <<<"$SOURCES"
 read -ra tasks <<<"$TASKS"
 read -ra rl_tasks <<<"$RL_TASKS"
 rows=rows-${RL_TASKS// /-}
-SFT=$RUN/sft/global_step_$SFT_STEPS/huggingface
 ARTIFACT=$RUN/normalization.json
 mkdir -p "$RUN"
+# shellcheck source=examples/cpu.sh
+source examples/cpu.sh
 stage() { python -m recipe.medgrpo.stage --run "$RUN" "$@"; }
 
 stage --name world --output "$RUN/world" -- \
@@ -32,23 +33,14 @@ CONVERT=(
   --frames-root "$RUN/world/frames" --seed "$SEED" --val-ratio 0.4 ${POSITION_FPS:+--position-fps "$POSITION_FPS"}
 )
 
-# SFT and validation see all tasks, RL those that are rewarded.
-stage --name data --after world --output "$RUN/data" -- \
+# SFT and validation see all tasks, RL those that are rewarded. Rows hold the absolute paths of their frames.
+stage --name data --rooted --after world --output "$RUN/data" -- \
   "${CONVERT[@]}" --out "$RUN/data" --tasks "${tasks[@]}"
 
-stage --name "$rows" --after world --output "$RUN/$rows" -- \
+stage --name "$rows" --rooted --after world --output "$RUN/$rows" -- \
   "${CONVERT[@]}" --out "$RUN/$rows" --tasks "${rl_tasks[@]}"
 
-stage --name model --after data --output "$RUN/model" -- \
-  medgrpo tiny-model --out "$RUN/model" --data "$RUN/data/train.parquet" --seed "$SEED"
-
-stage --name sft --after model --output "$RUN/sft" --metrics "$RUN/sft" --total "$SFT_STEPS" -- \
-  torchrun --standalone --nproc_per_node=1 -m recipe.medgrpo.main_sft platform=cpu_sft \
-  model.path="$(hydra "$RUN/model")" data.train_files="$(hydra "$RUN/data/train.parquet")" data.train_batch_size=16 \
-  data.max_length=384 data.max_token_len_per_gpu=6144 data.media.memory_gb=2 engine.seed="$SEED" trainer.seed="$SEED" \
-  optim.lr=3e-3 "optim.betas=[0.9,0.95]" optim.lr_warmup_steps_ratio=0.05 \
-  trainer.total_training_steps="$SFT_STEPS" trainer.total_epochs=100 trainer.save_freq=200 trainer.max_ckpt_to_keep=1 \
-  trainer.default_local_dir="$(hydra "$RUN/sft")" "checkpoint.save_contents=[model,optimizer,extra,hf_model]"
+warm_start
 
 REWARDED="[${TASKS// /,}]"
 stage --name calibrate --after sft --output "$RUN/normalization.json" "$RUN/normalization.answers.jsonl" -- \
@@ -65,22 +57,7 @@ fi
 DATA=(
   data.train_files="$(hydra "$RUN/$rows/train.parquet")"
   data.val_files="$(hydra "$RUN/data/val.parquet")"
-  data.train_batch_size=16
-  data.max_prompt_length=256
-  data.max_response_length=96
-  data.seed="$SEED"
-)
-MODEL=(
-  actor_rollout_ref.model.path="$(hydra "$SFT")"
-)
-ACTOR=(
-  actor_rollout_ref.actor.optim.lr=2e-4
-  actor_rollout_ref.actor.ppo_max_token_len_per_gpu=6144
-)
-ROLLOUT=(
-  actor_rollout_ref.rollout.n=8
-  actor_rollout_ref.rollout.max_model_len=352
-  actor_rollout_ref.rollout.seed="$SEED"
+  "${DATA[@]}"
 )
 # All tasks have a reward, so that validation scores them; RL's rows are those of its own tasks.
 REWARD=(
