@@ -23,6 +23,7 @@ from data_preprocess.build.annotated import Settings
 from data_preprocess.build.sources import SOURCES
 from data_preprocess.build.writer import Built, build
 from data_preprocess.common.errors import InputError
+from data_preprocess.common.run_summary import run_to_status
 
 
 def add_arguments(cli: argparse.ArgumentParser) -> None:
@@ -59,14 +60,8 @@ def _tell(built: Built, out: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     cli = argparse.ArgumentParser(prog="python -m data_preprocess.build", description=__doc__.split("\n")[0])
     add_arguments(cli)
-    try:
-        return run(cli.parse_args(argv))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error.strerror or error}: {error.filename}", file=sys.stderr)
-        return 1
+    args = cli.parse_args(argv)
+    return run_to_status(lambda: run(args), args.out)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from rich.table import Table
 
 from data_preprocess.common.atomic_file import whole_file
 from data_preprocess.common.cli_types import at_least
-from data_preprocess.common.errors import InputError
 from data_preprocess.common.json_stream import parse, scan
+from data_preprocess.common.run_summary import run_to_status
 from data_preprocess.video.record import qa_task, source_name
 
 #: What the project page shows of all 531,850 records, as shares where it has any.
@@ -135,11 +135,8 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     cli = argparse.ArgumentParser(prog="python -m data_preprocess.build.balance", description=__doc__.split("\n")[0])
     add_arguments(cli)
-    try:
-        return run(cli.parse_args(argv))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    args = cli.parse_args(argv)
+    return run_to_status(lambda: run(args), args.out)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,9 +69,26 @@ def counts_table(summary: Summary) -> Table:
     return table
 
 
-def reason(error: OSError, out: Path) -> str:
+def _reason(error: OSError, out: Path) -> str:
     """What to say of a file that cannot be read or written."""
     return f"error: {error.strerror or error}: {error.filename or out}"
+
+
+def run_to_status(command: Callable[[], object], out: Path) -> int:
+    """Exit status of a command that says itself what it did; an input or a file that is wrong is one line.
+
+    Args:
+        out: named where an error of the file system names no file.
+    """
+    try:
+        command()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(_reason(error, out), file=sys.stderr)
+        return 1
+    return 0
 
 
 def run_and_tell(convert: Callable[[], Summary], out: Path, max_failed: int) -> int:
@@ -84,7 +102,7 @@ def run_and_tell(convert: Callable[[], Summary], out: Path, max_failed: int) -> 
         errors.print(f"error: {error}")
         return 1
     except OSError as error:
-        errors.print(f"{reason(error, out)}. Nothing was left half-written")
+        errors.print(f"{_reason(error, out)}. Nothing was left half-written")
         return 1
     groups = alike(summary.failures)
     for failure, line in groups[:FAILURES_SHOWN]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from tqdm import tqdm
 
 from data_preprocess.common.atomic_file import write_whole
 from data_preprocess.common.cli_types import at_least
-from data_preprocess.common.run_summary import reason
+from data_preprocess.common.run_summary import run_to_status
 from data_preprocess.media.frames import OFFICIAL_PREFIX
 from data_preprocess.synthetic.records import AUTHORS, QA_TYPES, build_record, twin_of
 from data_preprocess.synthetic.scene import render, sample_scene
@@ -119,9 +118,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.add_argument("--twins", action="store_true", help="every TAG question once more, under another name of its "
                      "source, with times that count back from the last frame")  # fmt: skip
     arguments = cli.parse_args(argv)
-    try:
-        print(generate(**vars(arguments)))
-    except OSError as error:
-        print(reason(error, arguments.out), file=sys.stderr)
-        return 1
-    return 0
+    return run_to_status(lambda: print(generate(**vars(arguments))), arguments.out)

@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw
 
 from data_preprocess.common.atomic_file import write_whole
 from data_preprocess.common.cli_types import at_least
-from data_preprocess.common.run_summary import reason
+from data_preprocess.common.run_summary import run_to_status
 from data_preprocess.images.labels import MODALITIES, QUESTION_TYPES
 
 #: Pixels of an image; 9 tokens of Qwen2-VL.
@@ -128,12 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     cli.add_argument("--images-per-modality", type=at_least(1), default=20, help="each has 5 questions (%(default)s)")
     arguments = cli.parse_args(argv)
-    try:
-        print(generate(arguments.out, seed=arguments.seed, images_per_modality=arguments.images_per_modality))
-    except OSError as error:
-        print(reason(error, arguments.out), file=sys.stderr)
-        return 1
-    return 0
+    return run_to_status(lambda: print(generate(**vars(arguments))), arguments.out)
 
 
 if __name__ == "__main__":
