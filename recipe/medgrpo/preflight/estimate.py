@@ -16,8 +16,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from data_preprocess.common.cli_types import positive
 from recipe.medgrpo.preflight.doctor import GIB, nvidia_smi
 from recipe.medgrpo.preflight.errors import SetupError
+from recipe.medgrpo.preflight.parallel import check_parallel
 from recipe.medgrpo.scoring.training_options import read_extra_tasks
 
 #: GiB of CUDA's contexts, NCCL's buffers and what sleeping vLLM leaves: assumed until a run on GPUs tells.
@@ -168,25 +170,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", help="of the configuration, as main_medgrpo takes them")
     parser.add_argument("--base", help="model to count if actor_rollout_ref.model.path does not exist yet")
     parser.add_argument("--sft-steps", action="store_true", help="of an SFT run: check its rows, print its steps")
-    parser.add_argument("--gpu-memory", type=float, help="GiB of one GPU (default: nvidia-smi's, or 80 without a GPU)")
+    parser.add_argument(
+        "--gpu-memory", type=positive, help="GiB of one GPU (default: nvidia-smi's, or 80 without a GPU)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from hydra import compose, initialize_config_module
 
-    from recipe.medgrpo.preflight.longest_prompt import check_lengths, load_processor
-    from recipe.medgrpo.preflight.parallel import check_parallel
-
     with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
         config = compose("sft" if args.sft_steps else "medgrpo", args.overrides)
-    if args.sft_steps:
-        steps = sft_steps(config)
-        check_lengths(config, load_processor(config.model), sft=True)
-        print(steps)
-        return 0
+    return _count_sft_steps(config) if args.sft_steps else _estimate(config, args)
+
+
+def _count_sft_steps(config: DictConfig) -> int:
+    from recipe.medgrpo.preflight.longest_prompt import check_lengths, load_processor
+
+    steps = sft_steps(config)
+    check_lengths(config, load_processor(config.model), sft=True)
+    print(steps)
+    return 0
+
+
+def _estimate(config: DictConfig, args: argparse.Namespace) -> int:
     options = config.actor_rollout_ref.model
     path = args.base if args.base and not (Path(options.path) / "config.json").exists() else options.path
+    # Before what imports verl and datasets, which takes far longer.
     check_parallel(config, path)
+    from recipe.medgrpo.preflight.longest_prompt import check_lengths, load_processor
+
     read_extra_tasks(config)
     gpu_gib, model = args.gpu_memory or _gpu_memory(), load_architecture(path)
     phases = memory(model, config, gpu_gib)
