@@ -97,7 +97,7 @@ def rate_tagged(sample: Sample, options: VQAOptions, accuracy: bool, lenient: bo
             claim = CaptionPair(thought, f"{sample.question} Correct answer: {sample.answer_text or sample.reference}")
         else:
             parts["alignment"] = 0.0
-    factor = concise(_surplus(text, answer_tags.unwrapped(sample.reference)), sample.reference) if accuracy else 1.0
+    factor = concise(_surplus(text, gold(sample)), sample.reference) if accuracy else 1.0
     return Rating(float(readable), float(accuracy), parts=parts, claim=claim, concise=factor)
 
 

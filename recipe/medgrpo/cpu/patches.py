@@ -64,15 +64,18 @@ def _varlen_attention(
     causal=False,
 ):  # fmt: skip
     """``flash_attn.flash_attn_varlen_func``: sequences one after another, each of shape (tokens, heads, width)."""
+    import torch
+
     ends = cu_seqlens_q.tolist()
     options = {"dropout_p": dropout_p, "softmax_scale": softmax_scale, "causal": causal}
     parts = [_attention(*(x[None, begin:end] for x in (q, k, v)), **options) for begin, end in itertools.pairwise(ends)]
-    return importlib.import_module("torch").cat(parts, dim=1)[0]
+    return torch.cat(parts, dim=1)[0]
 
 
 def _attention(q, k, v, dropout_p=0.0, softmax_scale=None, causal=False):
     """``flash_attn.flash_attn_func``: rows of one length, (rows, tokens, heads, width)."""
-    attend = importlib.import_module("torch").nn.functional.scaled_dot_product_attention
+    from torch.nn.functional import scaled_dot_product_attention as attend
+
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
     return attend(q, k, v, dropout_p=dropout_p, is_causal=causal, scale=softmax_scale, enable_gqa=True).transpose(1, 2)
 
