@@ -82,7 +82,7 @@ class Clip:
     Attributes:
         frames: absolute paths of the frame images, in order.
         fps: frames per second of this list; frame i lies at i / fps seconds.
-        position_fps: what the model is told instead; None for the true fps.
+        position_fps: what the model is given instead; None for the true fps.
         height, width: pixels of a frame file, before any resize; None where no frame was opened.
         min_pixels, max_pixels, total_pixels: limits per frame, per frame, and for the clip (``media/token_count.py``).
         num_tokens: tokens of the clip in the prompt, or None.

@@ -118,7 +118,7 @@ class Source:
 
 @dataclass
 class Settings:
-    """What readers are told, and what they tell: ``note`` counts what was left out or repaired.
+    """What readers are given, and what they report: ``note`` counts what was left out or repaired.
 
     Args:
         labels: a file with the user's own names in place of the reader's.

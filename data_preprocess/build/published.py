@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reading the publishers' files: what is not as expected is told with file, key and expectation."""
+"""Reading the publishers' files: what is not as expected is reported with file, key and expectation."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Draft:
         kind: the pool of its request.
         answer: "" where a caption has to be written.
         region: (frame number, box) of a region caption.
-        evidence: what the author of a caption is told, line by line.
+        evidence: what the author of a caption is given, line by line.
         events: (start, end, action) of a dense caption.
     """
 

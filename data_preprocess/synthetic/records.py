@@ -72,7 +72,7 @@ def build_record(
 
 
 def twin_of(record: dict) -> dict:
-    """A TAG record's twin: the same clip and spans under another source, told as time before the clip's last frame.
+    """A TAG record's twin: the same clip and spans under another source, as time before the clip's last frame.
 
     Both are equally hard, and neither's answers are right for the other: what becomes of two sources can be compared
     without a difference between them.

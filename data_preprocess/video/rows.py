@@ -233,8 +233,15 @@ def _clip(record: Record, options: Options, notes: Counter) -> Clip | None:
         with _field("RC_info", _BOX_REMEDY):
             frames[position] = copy(frames[position], box, options.out / "frames_rc", **limits)
     limits["total_pixels"] = budget["total_pixels"]
-    told = options.position_fps
-    return Clip(frames[::stride], record.fps / stride, height, width, **limits, num_tokens=tokens, position_fps=told)
+    return Clip(
+        frames[::stride],
+        record.fps / stride,
+        height,
+        width,
+        **limits,
+        num_tokens=tokens,
+        position_fps=options.position_fps,
+    )
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ CONFIGURATION = ("hydra.", "omegaconf.")
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Tells defaults, where there is one to tell."""
+    """Shows defaults, where there is one."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
         untold = action.default is None or action.default is False or action.default == []
@@ -102,7 +102,7 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
 
 
 def complaint(error: Exception) -> str | None:
-    """What a user is told instead of a trace: about an error of our own, a package that is not installed, or a file
+    """What a user sees instead of a trace: about an error of our own, a package that is not installed, or a file
     that cannot be read or written. None for any other error, which is a bug.
     """
     if is_own_error(error):

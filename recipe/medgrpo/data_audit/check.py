@@ -107,7 +107,7 @@ def check(path: Path, *, max_tokens: int, read_files: bool, position_fps: float 
     Args:
         max_tokens: most tokens that a row's media may become.
         read_files: read every frame and image to its end.
-        position_fps: the one fps that the converter was told to write for all clips; None if each has its own.
+        position_fps: the one fps that the converter wrote for all clips; None if each has its own.
 
     Raises:
         InputError: see :func:`open_rows`; a file without rows.

@@ -139,7 +139,7 @@ def _of_run(args: argparse.Namespace, config: DictConfig) -> Inputs:
 
 
 def _score(inputs: Inputs) -> tuple[list[Answered], list[reward_score.RawScore], list[str]]:
-    """The answers that have a reward and a verdict, their raw scores, and what is to be told."""
+    """The answers that have a reward and a verdict, their raw scores, and what is to be said."""
     options, notes = inputs.options, []
     rewarded = [one for one in inputs.answers if one.answer.row.task in options.reward_tasks]
     if left := len(inputs.answers) - len(rewarded):

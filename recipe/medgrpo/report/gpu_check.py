@@ -36,7 +36,7 @@ MAX_MEMORY = 1.1
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table; without a bound it is only told."""
+    """One line of the table; without a bound it is only reported."""
 
     name: str
     found: str

@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is not as the publishers describe it is told with file, key and expectation; nothing is guessed."""
+"""What is not as the publishers describe it is reported with file, key and expectation; nothing is guessed."""
 
 import json
 import re
