@@ -40,7 +40,7 @@ def two_nodes(request, drawn, tiny_model, tmp_path_factory) -> dict:
     from ray.cluster_utils import Cluster
 
     run = tmp_path_factory.mktemp("two_nodes")
-    # verl asks for three processors of each node at once; its helpers must fit beside them wherever Ray puts them.
+    # verl asks for three processors of each node at once; its helpers must fit next to them wherever Ray puts them.
     node = {"num_cpus": 8, "num_gpus": 1, "object_store_memory": 200 * 2**20, "include_dashboard": False}
     with pytest.MonkeyPatch.context() as environment:
         # Ray's workers get the environment of the raylets, not the driver's.

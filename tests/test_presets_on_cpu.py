@@ -7,6 +7,7 @@ What a start of ``main_medgrpo`` does beyond this (the comparison of prompts in 
 not depend on the preset, and has tests of its own.
 """
 
+import functools
 import json
 import math
 import os
@@ -58,23 +59,31 @@ def imaging(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def supervised(imaging, tmp_path_factory):
-    """Losses and checkpoint of the preset sft_answer_only: a policy that answers in tags, so that rewards differ."""
+    """Losses and checkpoint of the preset sft_answer_only for a template of prompts: a policy that ends its answers,
+    without which every answer would be cut and earn nothing.
+    """
     data, model = imaging
-    out = tmp_path_factory.mktemp("sft")
-    overrides = [
-        "platform=cpu_sft", "preset=sft_answer_only", f"model.path='{model}'", f"trainer.default_local_dir='{out}'",
-        f"data.train_files='{data / 'train.parquet'}'", "data.train_batch_size=8", "data.max_length=640",
-        "data.max_token_len_per_gpu=4096", "optim.lr=3e-3", f"trainer.total_training_steps={SFT_STEPS}",
-        "trainer.total_epochs=100", f"trainer.save_freq={SFT_STEPS}", "checkpoint.save_contents=[hf_model]",
-    ]  # fmt: skip
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=1"]
-    trainer = ["-m", "recipe.medgrpo.main_sft"]
-    log = out / "metrics.jsonl"
-    environment = {**os.environ, "VERL_FILE_LOGGER_PATH": str(log)}
-    done = subprocess.run([*torchrun, *trainer, *overrides], env=environment, cwd=out, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    losses = [json.loads(line)["data"].get("train/loss") for line in log.read_text().splitlines()]
-    return [loss for loss in losses if loss is not None], out / f"global_step_{SFT_STEPS}/huggingface"
+
+    @functools.cache
+    def trained(template):
+        out = tmp_path_factory.mktemp("sft")
+        overrides = [
+            "platform=cpu_sft", "preset=sft_answer_only", f"model.path='{model}'", f"trainer.default_local_dir='{out}'",
+            f"data.train_files='{data / 'train.parquet'}'", f"data.template={template}", "data.train_batch_size=8",
+            "data.max_length=640", "data.max_token_len_per_gpu=4096", "optim.lr=3e-3",
+            f"trainer.total_training_steps={SFT_STEPS}", "trainer.total_epochs=100", f"trainer.save_freq={SFT_STEPS}",
+            "checkpoint.save_contents=[hf_model]",
+        ]  # fmt: skip
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=1"]
+        command = [*torchrun, "-m", "recipe.medgrpo.main_sft", *overrides]
+        environment = {**os.environ, "VERL_FILE_LOGGER_PATH": str(out / "metrics.jsonl")}
+        done = subprocess.run(command, env=environment, cwd=out, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+        losses = [line["data"]["train/loss"] for line in lines if "train/loss" in line["data"]]
+        return losses, out / f"global_step_{SFT_STEPS}/huggingface"
+
+    return trained
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +184,9 @@ def check_ends(folder, model):
 
 @presets(PAPERS)
 def test_two_steps_on_images(name, imaging, supervised, cluster, tmp_path):
-    (data, _), (_, model) = imaging, supervised
+    data, start = imaging
+    template = preset(name, start, ("t", "v"), tmp_path).data.template
+    _, model = supervised(template)
     config = preset(name, model, (data / "train.parquet", data / "test.parquet"), tmp_path, *RECORDED)
     metrics, answers = train(config, cluster)
     check(metrics, answers, config)
@@ -198,6 +209,6 @@ def test_two_steps_on_videos(name, drawn, tiny_model, artifact, cluster, tmp_pat
 
 
 def test_the_supervised_baseline_learns_its_answers_form(supervised):
-    losses, _ = supervised
+    losses, _ = supervised("medr1_think")
     assert len(losses) == SFT_STEPS and all(math.isfinite(loss) for loss in losses)
     assert losses[-1] < 0.5 * losses[0]

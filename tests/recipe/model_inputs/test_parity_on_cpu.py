@@ -55,7 +55,7 @@ def sharp_model(family, drawn, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def messages(family, tmp_path_factory):
-    """One clip at every frame rate, an odd clip, a single frame, two clips, an image beside a clip, an image alone."""
+    """One clip at every frame rate, an odd clip, a single frame, two clips, an image next to a clip, an image alone."""
     folder, rng = tmp_path_factory.mktemp("frames"), np.random.default_rng(0)
     frames = [str(folder / f"{i}.png") for i in range(8)]
     for path in frames:

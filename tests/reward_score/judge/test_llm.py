@@ -236,7 +236,7 @@ def test_the_leaderboards_metrics_by_the_absolute_rubric(server, make):
     server.default = by_caption(bad=verdict(2), broken=status(400))
     result = score_records(records, make(rubric="absolute"))
     assert (result.metrics["VS_llm"], result.metrics["RC_llm"], result.metrics["DVC_llm"]) == (3, 4, 3)
-    # A failed call is left out, as officially, but said.
+    # A failed call is left out like in the official evaluator, and reported.
     assert result.unjudged == {"rc": 1}
     # The training judge compares, and its numbers carry another name.
     assert "VS_comparative" in score_records(records[:2], make()).metrics
