@@ -19,7 +19,7 @@ VERL_SELECT = "E,F,UP,B,I,G"
 VERL_IGNORE = "F405,F403,E731,B007,UP032,G004,UP045,UP035"
 #: Which package may import which.
 PACKAGE_ARROWS = {"data_preprocess": set(), "reward_score": set(), "recipe": {"data_preprocess", "reward_score"}}
-#: Which room, or module next to the rooms, may import which of its package. A module that is not named here stands above
+#: Which room or module may import which of its package. A module that is not named here stands above
 #: all of them: it may import any, and none that is named may import it.
 ARROWS = {
     "data_preprocess": {

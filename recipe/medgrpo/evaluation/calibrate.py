@@ -41,7 +41,7 @@ from reward_score.normalization.normalizer import MIN_OBSERVATIONS
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="the SFT checkpoint: a folder, or a name on the hub")
     parser.add_argument("--data", type=Path, required=True, help="rows to answer: those that RL will train on")
-    parser.add_argument("--out", type=Path, required=True, help="artifact to write (JSON); a picture goes next to it")
+    parser.add_argument("--out", type=Path, required=True, help="artifact to write (JSON), with its picture")
     parser.add_argument("--max-per-pair", type=at_least(1), default=500, help="rows per (source, task)")
     generation.add_decoding(parser, count="--samples")
     add_overrides(parser)
