@@ -29,7 +29,7 @@ COMMANDS = {
     "replay": ("replay.command", "what each normalization would do to given answers, without training"),
     "train": ("train", "train with RL; its arguments are overrides of the configuration"),
     "estimate": ("preflight.estimate", "memory and tokens that a training will need"),
-    "browse": ("browse.cli", "a page to look through a run's answers, step by step"),
+    "browse": ("browse.site", "a page to look through a run's answers, step by step"),
     "export": ("export.cli", "a run's model as a folder for others, with a card and programs that use it"),
     "report": ("report.page", "one HTML page about a run: before, after, and how it went"),
     "data": ("data_audit.cli", "build and convert records, check Parquet files, alone and in pairs"),

@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
 import pyarrow.parquet as pq
 
-from recipe.medgrpo.common.run_folder import RunDir, RunDirError
+from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_jsonl
 from reward_score.sample import split_data_source
 from reward_score.tasks import dvc, stg, tag
 
 #: As in verl's GRPO.
 EPSILON = 1e-6
+WRITER = "a training"
 
 
 class Prompt(NamedTuple):
@@ -66,12 +66,13 @@ class Prompts:
         media = [name for name in ("videos", "images") if name in pq.read_schema(parquet).names]
         table = pq.read_table(parquet, columns=["data_source", "reward_model", "extra_info", *media])
         for row in table.to_pylist():
-            source, task = split_data_source(row["data_source"])
-            truth, extra = row["reward_model"]["ground_truth"], row["extra_info"]
-            frames, fps = _frames(row)
+            pair, truth, extra = (
+                split_data_source(row["data_source"]),
+                row["reward_model"]["ground_truth"],
+                row["extra_info"],
+            )
             size = extra.get("width"), extra.get("height")
-            prompt = Prompt(extra["index"], source, task, extra["question"], truth, frames, fps, size)
-            self._by_truth[truth].append(prompt)
+            self._by_truth[truth].append(Prompt(extra["index"], *pair, extra["question"], truth, *_frames(row), size))
 
     def find(self, input: str, truth: str, index: int | None) -> Prompt | None:
         """The row with this reference whose question the input holds; of several, the one of the logged ``index``."""
@@ -88,28 +89,17 @@ def _frames(row: Mapping[str, Any]) -> tuple[list[str], float | None]:
     return [image["image"] for image in row.get("images") or () if isinstance(image, dict)], None
 
 
-def dumps(run: RunDir) -> list[tuple[int, Path]]:
-    """Steps and their dumps, in order.
-
-    Raises:
-        RunDirError: there are none.
-    """
-    found = sorted((int(file.stem), file) for file in run.rollouts.glob("*.jsonl") if file.stem.isdigit())
-    if not found:
-        raise RunDirError(f"{run.rollouts} holds no answers: train with trainer.rollout_data_dir (RUN/rl/rollouts)")
-    return found
-
-
 def read(run: RunDir, prompts: Prompts, standardized: bool | None) -> Iterator[Group]:
-    """The groups of all steps, in order.
-
-    Args:
-        standardized: whether advantages are divided by the group's deviation; None where the run's are not GRPO's.
-    """
-    for step, file in dumps(run):
-        scores = {line["uid"]: line for line in _lines(run.scores / file.name)}
+    """The groups of all steps, in order; ``standardized`` as for `advantages`."""
+    dumps = sorted((int(file.stem), file) for file in run.rollouts.glob("*.jsonl") if file.stem.isdigit())
+    if not dumps:
+        raise RunDirError(f"{run.rollouts} holds no answers: train with trainer.rollout_data_dir (RUN/rl/rollouts)")
+    for step, file in dumps:
+        logged = run.scores / file.name
+        lines = read_jsonl(logged, WRITER, cut_tail_allowed=True) if logged.is_file() else []
+        scores = {line["uid"]: line for line in lines}
         groups: dict[str, list[dict]] = defaultdict(list)
-        for line in _lines(file):
+        for line in read_jsonl(file, WRITER, cut_tail_allowed=True):
             groups[line["uid"].rsplit("_", 2)[0]].append(line)
         for lines in groups.values():
             first = lines[0]
@@ -123,15 +113,6 @@ def read(run: RunDir, prompts: Prompts, standardized: bool | None) -> Iterator[G
             yield Group(step, prompt, first["input"], first["gts"] or "", answers)
 
 
-def _lines(file: Path) -> Iterator[dict]:
-    if file.is_file():
-        with file.open("rb") as stream:
-            for line in stream:
-                # A last line that a killed trainer has left half written.
-                if line.endswith(b"\n"):
-                    yield orjson.loads(line)
-
-
 def parts(scores: Mapping[str, Any]) -> dict[str, float]:
     """Components that apply to the answer."""
     return {
@@ -142,7 +123,7 @@ def parts(scores: Mapping[str, Any]) -> dict[str, float]:
 
 
 def advantages(rewards: Sequence[float], standardized: bool | None) -> list[float | None]:
-    """GRPO's advantages of one group."""
+    """GRPO's advantages of one group; ``standardized``: divided by its deviation; None: the run's are not GRPO's."""
     if standardized is None or len(rewards) < 2:
         return [None] * len(rewards)
     mean = statistics.fmean(rewards)

@@ -1,13 +1,14 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the page: one index that filters, and a file for each step that is loaded when a person looks into it.
+"""Makes a page to look through a run's answers: filter, see frames, spans and boxes, follow a prompt over the steps.
 
-Everything is a script that sets a variable: a page that was opened from disk may not read other files, but may load
+One index filters; a file for each step is loaded when a person looks into it. Everything is a script that sets a variable: a page that was opened from disk may not read other files, but may load
 scripts. 1,000 steps of 384 answers have an index of a few MB.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +18,7 @@ import orjson
 from omegaconf import DictConfig, OmegaConf
 
 from recipe.medgrpo.browse import rollouts
-from recipe.medgrpo.browse.rollouts import Group, Prompt, Prompts
+from recipe.medgrpo.browse.rollouts import Group, Prompts
 from recipe.medgrpo.common.run_folder import RunDir
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -25,27 +26,40 @@ TEMPLATES = Path(__file__).with_name("templates")
 SHORT = 110
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_dir", metavar="RUN", type=Path, help="run directory")
+    parser.add_argument("--out", type=Path, help="folder to write (default: RUN/browse)")
+    parser.add_argument("--data", type=Path, help="rows it was trained on (default: the run's)")
+
+
+def run(args: argparse.Namespace) -> int:
+    run_dir = RunDir(args.run_dir)
+    config = OmegaConf.load(run_dir.config) if run_dir.config.is_file() else OmegaConf.create()
+    out = args.out or run_dir.root / "browse"
+    steps, answers = write(run_dir, config, args.data or run_dir.training_rows(config), out)
+    print(f"{out / 'index.html'}: {answers} answers of {steps} steps; open it in a browser")
+    return 0
+
+
 def write(run: RunDir, config: DictConfig, data: Path, out: Path) -> tuple[int, int]:
     """Write index.html and what it loads; returns the numbers of steps and of answers."""
     (out / "steps").mkdir(parents=True, exist_ok=True)
     for file in (out / "steps").glob("*.js"):
         file.unlink()
-    index = _Index()
+    index, steps = _Index(), 0
     for step, groups in groupby(rollouts.read(run, Prompts(data), standardized(config)), lambda group: group.step):
         details = []
-        for group in groups:
-            index.add(group)
+        for place, group in enumerate(groups):
+            index.add(group, place)
             details.append(_detail(group))
         _script(out / "steps" / f"{step}.js", f"STEPS[{step}]", details)
-    report = run.report if run.report.is_file() else None
-    index.values |= {
-        "run": run.root.resolve().name,
-        "report": report and Path("..", "report", report.name).as_posix() if out.parent == run.root else None,
-    }
+        steps += 1
+    linked = run.report.is_file() and out.parent == run.root
+    index.values |= {"run": run.root.resolve().name, "report": f"../report/{run.report.name}" if linked else None}
     _script(out / "index.js", "RUN", index.values)
     for file in TEMPLATES.iterdir():
         shutil.copyfile(file, out / file.name)
-    return len({step for step in index.values["step"]}), sum(map(len, index.values["rewards"]))
+    return steps, sum(map(len, index.values["rewards"]))
 
 
 def standardized(config: DictConfig) -> bool | None:
@@ -61,23 +75,21 @@ class _Index:
     def __init__(self) -> None:
         columns: dict[str, list] = {"step": [], "place": [], "pair": [], "prompt": [], "rewards": [], "unparsed": []}
         self.values: dict[str, Any] = {**columns, "pairs": [], "questions": []}
-        self._pairs: dict[tuple[str, str], int] = {}
         self._prompts: dict[tuple, int] = {}
 
-    def add(self, group: Group) -> None:
+    def add(self, group: Group, place: int) -> None:
+        """Add the group, which stands at this place of its step's file."""
         values, prompt = self.values, group.prompt
         pair = (prompt.source, prompt.task) if prompt else ("unknown", "unknown")
-        if pair not in self._pairs:
-            self._pairs[pair] = len(self._pairs)
+        if pair not in values["pairs"]:
             values["pairs"].append(pair)
         key = ("row", prompt.index) if prompt else (group.input, group.truth)
         if key not in self._prompts:
             self._prompts[key] = len(self._prompts)
             values["questions"].append((prompt.question if prompt else group.input)[:SHORT])
-        same_step = values["step"] and values["step"][-1] == group.step
-        values["place"].append(values["place"][-1] + 1 if same_step else 0)
+        values["place"].append(place)
         values["step"].append(group.step)
-        values["pair"].append(self._pairs[pair])
+        values["pair"].append(values["pairs"].index(pair))
         values["prompt"].append(self._prompts[key])
         values["rewards"].append([round(1000 * answer.reward) for answer in group.answers])
         values["unparsed"].append(sum(answer.parsed is False for answer in group.answers))
@@ -89,24 +101,12 @@ def _detail(group: Group) -> dict[str, Any]:
     detail: dict[str, Any] = {
         "question": prompt.question if prompt else group.input,
         "truth": _text(task, group.truth),
-        "answers": [
-            {
-                **_text(task, answer.text),
-                "reward": answer.reward,
-                "advantage": answer.advantage,
-                "parsed": answer.parsed,
-                "parts": answer.parts,
-            }
-            for answer in group.answers
-        ],
+        "answers": [answer._asdict() | _text(task, answer.text) for answer in group.answers],
     }
-    return detail | _clip(prompt) if prompt else detail
-
-
-def _clip(prompt: Prompt) -> dict[str, Any]:
-    frames = [Path(frame).absolute().as_uri() for frame in prompt.frames]
-    width, height = prompt.size
-    return {"frames": frames, "fps": prompt.fps, "width": width, "height": height}
+    if prompt:
+        frames, (width, height) = [Path(frame).absolute().as_uri() for frame in prompt.frames], prompt.size
+        detail |= {"frames": frames, "fps": prompt.fps, "width": width, "height": height}
+    return detail
 
 
 def _text(task: str, text: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -16,10 +15,6 @@ from reward_score import Artifact, Normalizer, RawScore
 from reward_score.config import ScoreConfig
 from reward_score.reward import finish
 
-#: Without ``ema``, which follows a policy and begins as ``zscore``.
-METHODS = ("none", "shift", "scale", "logistic", "linear", "zscore", "rank")
-Aggregation = Literal["token-mean", "seq-mean-token-mean", "seq-mean-token-sum", "seq-mean-token-sum-norm"]
-AGGREGATIONS: tuple[str, ...] = get_args(Aggregation)
 #: Estimator -> its name in verl, and verl's switch for the division by the group's deviation.
 ESTIMATORS = {
     "grpo": ("grpo", True),
@@ -39,13 +34,7 @@ def scores(raws: Sequence[RawScore], config: ScoreConfig, artifact: Artifact, me
 
 
 class Batch:
-    """Answers of one step, laid out as verl's trainer does.
-
-    Args:
-        members: their places among all answers.
-        groups: prompt of each.
-        tokens: length of each.
-    """
+    """Answers of one step, laid out as verl's trainer does; ``members`` are their places among all answers."""
 
     def __init__(self, members: np.ndarray, groups: Sequence, tokens: Sequence[int]) -> None:
         self.members = members
@@ -56,12 +45,7 @@ class Batch:
         self._index = np.array([str(group) for group in groups], dtype=object)
 
     def advantages(self, estimator: str, scores: Sequence[dict[str, float]]) -> np.ndarray:
-        """Advantage of each answer, which all its tokens share.
-
-        Args:
-            estimator: a key of ESTIMATORS, or GDPO.
-            scores: of the batch's answers.
-        """
+        """Advantage of each answer, which all its tokens share; ``estimator`` is a key of ESTIMATORS, or GDPO."""
         rewards = torch.zeros_like(self.mask)
         rewards[self._last] = torch.tensor([score["score"] for score in scores])
         name, divided = ESTIMATORS.get(estimator, (GDPO, True))
@@ -69,18 +53,15 @@ class Batch:
         if name == GDPO:
             # A component that a task lacks adds nothing, as in training.
             columns = {key: np.nan_to_num([score[key] for score in scores]) for key in GDPO_KEYS}
-            more |= {
-                "non_tensor_batch": columns,
-                "batch": {"prompts": self.mask[:, :0], "attention_mask": self.mask.long()},
-            }
+            batch = {"prompts": self.mask[:, :0], "attention_mask": self.mask.long()}
+            more |= {"non_tensor_batch": columns, "batch": batch}
         config = OmegaConf.create({"gamma": 1.0, "gdpo_reward_keys": list(GDPO_KEYS)})
         compute = core_algos.get_adv_estimator_fn(name)
-        found, _ = compute(
-            token_level_rewards=rewards, response_mask=self.mask, index=self._index, config=config, **more
-        )
+        common = {"token_level_rewards": rewards, "response_mask": self.mask, "index": self._index, "config": config}
+        found, _ = compute(**common, **more)
         return found[:, 0].double().numpy()
 
-    def weights(self, aggregation: Aggregation) -> np.ndarray:
+    def weights(self, aggregation: str) -> np.ndarray:
         """What an answer's advantage is multiplied by in the batch's loss: the derivative of verl's own aggregation."""
         value = torch.zeros(len(self.members), 1, requires_grad=True)
         core_algos.agg_loss(value * self.mask, self.mask, aggregation).backward()
@@ -88,12 +69,7 @@ class Batch:
 
 
 def batches(places: Sequence[tuple[int, object]], tokens: Sequence[int]) -> Iterator[Batch]:
-    """One batch for each step.
-
-    Args:
-        places: (step, prompt) of each answer.
-        tokens: length of each.
-    """
+    """One batch for each step, from (step, prompt) and length of each answer."""
     steps = np.array([step for step, _ in places])
     for step in dict.fromkeys(steps.tolist()):
         members = np.flatnonzero(steps == step)

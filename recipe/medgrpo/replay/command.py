@@ -27,7 +27,10 @@ from recipe.medgrpo.scoring.caption_judge import PatientJudge, is_judged
 from recipe.medgrpo.scoring.training_options import add_overrides, raw_options, resolved, reward_options
 from reward_score.config import ScoreConfig
 
-SHOWN = ("none", "shift", "scale", "logistic", "zscore", "rank")
+#: Without ``ema``, which follows a policy and begins as ``zscore``.
+METHODS = ("none", "shift", "scale", "logistic", "linear", "zscore", "rank")
+SHOWN = [name for name in METHODS if name != "linear"]
+AGGREGATIONS = ("token-mean", "seq-mean-token-mean", "seq-mean-token-sum", "seq-mean-token-sum-norm")
 #: How close a recomputed reward must be to the run's, which was kept in single precision.
 SAME_SCORE = 1e-3
 
@@ -50,23 +53,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, help="Parquet that was answered (default: the one that answers or run name)"
     )
     parser.add_argument("--steps", type=int, nargs="+", help="steps of the run (default: all)")
-    parser.add_argument("--methods", nargs="+", default=list(SHOWN), help="normalizations to compare with none")
-    parser.add_argument("--loss-agg-mode", help="verl's weighting of tokens (default: the run's, or token-mean)")
+    parser.add_argument(
+        "--methods", nargs="+", choices=METHODS, metavar="METHOD", default=SHOWN, help="to compare with none"
+    )
+    parser.add_argument(
+        "--loss-agg-mode", choices=AGGREGATIONS, help="verl's weighting of tokens (default: the run's, or token-mean)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for replay.json and replay.png")
     add_overrides(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     # Imports torch and verl.
-    from recipe.medgrpo.replay.advantages import AGGREGATIONS, METHODS
     from recipe.medgrpo.replay.figures import replay
     from recipe.medgrpo.replay.plot import plot_shares
     from recipe.medgrpo.replay.wording import expectations
 
     config = _run_config(args.root, args.overrides) if args.root else None
     aggregation = args.loss_agg_mode or (config.actor_rollout_ref.actor.loss_agg_mode if config else AGGREGATIONS[0])
-    _known("loss-agg-mode", [aggregation], AGGREGATIONS)
-    _known("methods", args.methods, METHODS)
     inputs = _of_run(args, config) if config else _of_answers(args)
     kept, raws, notes = _score(inputs)
     places, tokens = [(one.batch, one.group) for one in kept], [one.answer.num_tokens for one in kept]
@@ -80,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         "loss_agg_mode": aggregation,
         "notes": notes,
         "expect": expectations(figures, _subject(methods, inputs.options)),
-        "figures": [one.record() for one in figures],
+        "figures": [one._asdict() for one in figures],
     }
     write_json(args.out / "replay.json", summary)
     picture = plot_shares(figures, args.out / "replay.png")
@@ -88,11 +92,6 @@ def run(args: argparse.Namespace) -> int:
     _print(summary, console)
     console.print(f"{args.out / 'replay.json'}, {picture}", soft_wrap=True)
     return 0
-
-
-def _known(option: str, values: Sequence[str], known: Sequence[str]) -> None:
-    if unknown := [value for value in values if value not in known]:
-        raise AnswersError(f"--{option} {' '.join(unknown)}: known are {', '.join(known)}")
 
 
 def _subject(methods: Sequence[str], options: ScoreConfig) -> str:
@@ -159,7 +158,7 @@ def _score(inputs: Inputs) -> tuple[list[Answered], list[reward_score.RawScore],
 
 def _reproduced(kept: Sequence[Answered], raws: Sequence[reward_score.RawScore], inputs: Inputs) -> list[str]:
     """How many of a run's rewards these options give again."""
-    from recipe.medgrpo.replay.advantages import METHODS, scores
+    from recipe.medgrpo.replay.advantages import scores
 
     method = inputs.options.normalization
     if kept[0].score is None or method not in METHODS:

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from recipe.medgrpo.evaluation.answers import pair_rank
-from recipe.medgrpo.replay.advantages import ESTIMATORS, GDPO, Aggregation, batches, scores
+from recipe.medgrpo.replay.advantages import ESTIMATORS, GDPO, batches, scores
 from reward_score import Artifact, RawScore
 from reward_score.config import ScoreConfig
 
@@ -19,20 +19,8 @@ from reward_score.config import ScoreConfig
 TIE = 1e-6
 
 
-@dataclass(frozen=True)
-class Figures:
-    """One method under one estimator. A figure that these answers do not have is None.
-
-    Args:
-        method, estimator: which.
-        share: of the gradient, by pair (``source/task``): sum of |A| times the answer's weight in the loss.
-        mean: mean advantage of the pair's answers. A group's mean makes it 0, a batch's mean does not.
-        tied: share of the pair's groups whose answers all have the same advantage.
-        unparsable: mean advantage of answers that cannot be parsed.
-        similarity, judge: correlation, within groups, of the advantage with a caption's component.
-        agreement: of two answers to one prompt that ``none`` ranks, the share that is ranked alike; a tie counts half.
-        cosine: between these advantages and those of ``none`` under the same estimator.
-    """
+class Figures(NamedTuple):
+    """One method under one estimator, as docs/replay.md explains; a figure that these answers do not have is None."""
 
     method: str
     estimator: str
@@ -45,15 +33,6 @@ class Figures:
     agreement: float | None
     cosine: float | None
 
-    def record(self) -> dict:
-        """As JSON."""
-        return asdict(self)
-
-    @property
-    def all_tied(self) -> float:
-        """Mean share of tied groups over the pairs."""
-        return float(np.mean(list(self.tied.values())))
-
 
 def replay(
     raws: Sequence[RawScore],
@@ -62,30 +41,24 @@ def replay(
     config: ScoreConfig,
     artifact: Artifact,
     methods: Iterable[str],
-    aggregation: Aggregation = "token-mean",
+    aggregation: str = "token-mean",
 ) -> Iterator[Figures]:
     """Figures of each method under each estimator, and of GDPO.
 
     Args:
-        raws: raw scores of the answers.
-        places: (step, prompt) of each.
-        tokens: length of each.
-        config: the reward's options; its normalization is replaced.
-        artifact: percentiles of all pairs.
-        methods: normalizations.
+        places, tokens: (step, prompt) and length of each answer.
         aggregation: verl's ``loss_agg_mode``.
     """
     answers = _Answers(raws, places)
-    parts = [(batch, batch.weights(aggregation)) for batch in batches(places, tokens)]
-    weights = np.zeros(len(raws))
-    for batch, own in parts:
-        weights[batch.members] = own
+    steps, weights = list(batches(places, tokens)), np.zeros(len(raws))
+    for batch in steps:
+        weights[batch.members] = batch.weights(aggregation)
     reference: dict[str, np.ndarray] = {}
     for method in ("none", *(name for name in methods if name != "none")):
         rewards = scores(raws, config, artifact, method)
         for estimator in [*ESTIMATORS, *([GDPO] if method == "none" else [])]:
             found = np.zeros(len(raws))
-            for batch, _ in parts:
+            for batch in steps:
                 found[batch.members] = batch.advantages(estimator, [rewards[i] for i in batch.members])
             base = reference.setdefault(estimator, reference["grpo"] if estimator == GDPO else found)
             yield answers.figures(method, estimator, found, base, weights)
@@ -113,12 +86,11 @@ class _Answers:
         for group in self.groups:
             tied[self.pair[group[0]]].append(np.ptp(found[group]) < TIE)
         norm = np.linalg.norm(found) * np.linalg.norm(base)
-        own = {pair: self.pair == pair for pair in self.pairs}
         return Figures(
             method=method,
             estimator=estimator,
-            share={pair: float(pull[mask].sum() / max(pull.sum(), 1e-30)) for pair, mask in own.items()},
-            mean={pair: float(found[mask].mean()) for pair, mask in own.items()},
+            share={pair: float(pull[self.pair == pair].sum() / max(pull.sum(), 1e-30)) for pair in self.pairs},
+            mean={pair: float(found[self.pair == pair].mean()) for pair in self.pairs},
             tied={pair: float(np.mean(tied[pair])) for pair in self.pairs if tied[pair]},
             unparsable=None if self.parsed.all() else float(found[~self.parsed].mean()),
             **{name: self._correlation(found, values) for name, values in self.captions.items()},
@@ -127,14 +99,10 @@ class _Answers:
         )
 
     def _correlation(self, found: np.ndarray, values: np.ndarray) -> float | None:
-        one, other = [], []
-        for group in self.groups:
-            if not np.isnan(values[group]).any():
-                one.append(found[group] - found[group].mean())
-                other.append(values[group] - values[group].mean())
-        if not one:
+        known = [group for group in self.groups if not np.isnan(values[group]).any()]
+        if not known:
             return None
-        x, y = np.concatenate(one), np.concatenate(other)
+        x, y = (np.concatenate([each[group] - each[group].mean() for group in known]) for each in (found, values))
         norm = np.linalg.norm(x) * np.linalg.norm(y)
         return float(x @ y / norm) if norm > 0 else None
 

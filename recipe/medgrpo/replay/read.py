@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from recipe.medgrpo.common.run_folder import RunDirError, read_jsonl
 from recipe.medgrpo.evaluation.answers import Answer, AnswersError, Row, read_answers, read_rows
@@ -16,16 +15,8 @@ from recipe.medgrpo.evaluation.answers import Answer, AnswersError, Row, read_an
 WRITER = "a run with trainer.rollout_data_dir"
 
 
-@dataclass(frozen=True)
-class Answered:
-    """One answer and its place.
-
-    Args:
-        answer: with its row.
-        batch: step of the training; answers of one file are one batch.
-        group: prompt, within the batch.
-        score: the reward that a run gave it; None without a run.
-    """
+class Answered(NamedTuple):
+    """One answer, its batch (step of the training; 0 for a file), its prompt there, and a run's reward for it."""
 
     answer: Answer
     batch: int
@@ -34,15 +25,7 @@ class Answered:
 
 
 def of_file(path: Path, data: Path | None = None) -> tuple[dict[str, Any], list[Answered]]:
-    """Answers of ``medgrpo generate``, as one batch, and the file's ``meta``.
-
-    Args:
-        path: the answers file.
-        data: the Parquet file that was answered; default: the one that the file names.
-
-    Raises:
-        AnswersError: no row has two answers, so that nothing can be compared.
-    """
+    """The file's ``meta`` and its answers, as one batch; ``data`` is by default the Parquet file that it names."""
     meta, answers = read_answers(path, None if data is None else read_rows(data))
     if max(Counter(answer.row.index for answer in answers).values()) < 2:
         raise AnswersError(
@@ -59,21 +42,10 @@ def of_rollouts(
     max_tokens: int,
     steps: set[int] | None = None,
 ) -> list[Answered]:
-    """The answers that a run sampled in training, one batch for each step.
+    """The answers that a run sampled in training to ``rows``, one batch for each step (``steps`` None: for all).
 
-    verl writes prompts and answers as text. Rows are found again by question and reference, and tokens are counted
-    anew: the sampled ones may have been cut differently.
-
-    Args:
-        folder: of ``<step>.jsonl``.
-        rows: that the run was trained on.
-        count_tokens: of an answer's text, without the token that ends it.
-        max_tokens: the run's limit; an answer that fills it counts as cut.
-        steps: to read; None: all.
-
-    Raises:
-        RunDirError: there are none, or a line cannot be read.
-        AnswersError: a line belongs to no row, or to rows of several sources.
+    verl writes prompts and answers as text. Rows are found again by question and reference. Tokens are counted anew,
+    and the one that ends an answer is added; an answer of more than ``max_tokens`` counts as cut.
     """
     files = {int(file.stem): file for file in folder.glob("*.jsonl") if file.stem.isdecimal()}
     if missing := sorted(set(steps or ()) - files.keys()):
@@ -84,16 +56,12 @@ def of_rollouts(
     find, found = _finder(rows), []
     for step in chosen:
         for number, line in enumerate(read_jsonl(files[step], WRITER), start=1):
-            try:
-                prompt, text, truth, score, uid = (line[key] for key in ("input", "output", "gts", "score", "uid"))
-            except KeyError as error:
-                raise RunDirError(f"{files[step]}, line {number}: lacks the key {error}") from None
-            row = find(prompt, truth, f"{files[step]}, line {number}")
-            tokens = count_tokens(text) + 1
+            row = find(line["input"], line["gts"], f"{files[step]}, line {number}")
+            tokens = count_tokens(line["output"]) + 1
             reason = "length" if tokens > max_tokens else "stop"
-            group, sample, _ = uid.rsplit("_", 2)
-            answer = Answer(row, int(sample), text, min(tokens, max_tokens), reason)
-            found.append(Answered(answer, step, group, float(score)))
+            group, sample, _ = line["uid"].rsplit("_", 2)
+            answer = Answer(row, int(sample), line["output"], min(tokens, max_tokens), reason)
+            found.append(Answered(answer, step, group, float(line["score"])))
     return found
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
 from recipe.medgrpo.replay.figures import Figures
 
 #: Change of a pair's share of the gradient from which a normalization counts as rebalancing.
@@ -58,8 +60,9 @@ def _form(raw: Figures, own: Figures, method: str) -> str:
 
 
 def _ties(raw: Figures, own: Figures, method: str) -> str:
+    before, after = (_percent(float(np.mean(list(one.tied.values())))) for one in (raw, own))
     return (
-        f"{_percent(raw.all_tied)} of the groups teach nothing with raw rewards, {_percent(own.all_tied)} with "
+        f"{before} of the groups teach nothing with raw rewards, {after} with "
         f"{method}: all their answers earn the same."
     )
 

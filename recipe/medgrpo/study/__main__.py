@@ -7,11 +7,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from recipe.medgrpo.study.design import Study, StudyError
+from recipe.medgrpo.study.page import write_page
+from recipe.medgrpo.study.results import read_results
+from recipe.medgrpo.study.run import run_missing
 from reward_score import Artifact
+
+#: Slope of the configuration's default, with which ``scale`` multiplies.
+K = 3.0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,38 +43,40 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
+    if args.action == "unlike":
+        unlike(Artifact.load(args.artifact), **args.factors).save(args.out)
+        return 0
     try:
-        return _unlike(args) if args.action == "unlike" else _run(args) if args.action == "run" else _page(args)
+        study = Study.load(args.study / "study.yaml")
+        if args.action == "run":
+            return _run(args, study)
+        write_page(args.page, study, read_results(study, args.study / "results"))
+        return 0
     except StudyError as error:
         print(error, file=sys.stderr)
         return 2
 
 
-def _unlike(args: argparse.Namespace) -> int:
-    from recipe.medgrpo.study.factors import unlike
+def unlike(artifact: Artifact, scale: Mapping[str, float], shift: Mapping[str, float]) -> Artifact:
+    """An artifact with which ``scale`` multiplies a source's raw score by its scale, and ``shift`` adds its shift.
 
-    unlike(Artifact.load(args.artifact), **args.factors).save(args.out)
-    return 0
+    Provenance and counts are kept, so that training accepts it for the same model.
+    """
+    entries = {}
+    for key, entry in artifact.entries.items():
+        source = key.split("|")[0]
+        middle, spread = 0.5 - shift.get(source, 0.0), K / 4 / scale.get(source, 1.0)
+        quartiles = {"p25": middle - spread / 2, "p50": middle, "p75": middle + spread / 2}
+        entries[key] = entry.model_copy(update=quartiles)
+    return artifact.model_copy(update={"entries": entries})
 
 
-def _run(args: argparse.Namespace) -> int:
-    from recipe.medgrpo.study.run import run_missing
-
-    study = Study.load(args.study / "study.yaml")
+def _run(args: argparse.Namespace, study: Study) -> int:
     if unknown := set(args.only or ()) - study.settings.keys():
         raise StudyError(f"--only {' '.join(sorted(unknown))}: the settings are {', '.join(study.settings)}")
     only = set(args.only) if args.only else None
     failed = run_missing(study, args.study / "cell.sh", args.out.absolute(), args.study / "results", args.hours, only)
     return 1 if failed else 0
-
-
-def _page(args: argparse.Namespace) -> int:
-    from recipe.medgrpo.study.page import write_page
-    from recipe.medgrpo.study.results import read_results
-
-    study = Study.load(args.study / "study.yaml")
-    write_page(args.page, study, read_results(study, args.study / "results"))
-    return 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -23,40 +24,27 @@ class _Strict(BaseModel):
 
 
 class World(_Strict):
-    """What the settings of one seed share: drawn clips, the SFT model, the artifact.
-
-    Args:
-        sources: of the drawn world.
-        clips: per source.
-        twins: whether every TAG question has its twin.
-        tasks: of SFT and of validation.
-        position_fps: one fps for all clips, or None for each clip's own.
-        sft_steps: of the warm start.
-    """
+    """What the settings of one seed share: drawn clips (so many per source), the SFT model, the artifact."""
 
     sources: tuple[str, ...]
     clips: Annotated[int, Field(ge=1)]
+    #: Whether every TAG question has its twin.
     twins: bool = False
+    #: Of SFT and of validation.
     tasks: tuple[str, ...]
+    #: One fps for all clips; None: each clip's own.
     position_fps: Positive | None = None
     sft_steps: Annotated[int, Field(ge=1)]
 
 
 class Setting(_Strict):
-    """One arm: RL in a world under some overrides.
-
-    Args:
-        world: its name.
-        tasks: that RL trains on; validation always covers the world's.
-        overrides: of the configuration, in Hydra's form.
-        scale, shift: by source, for arms whose raw rewards are made unlike: with ``normalization=scale`` a source's raw
-            score is multiplied by its scale, with ``shift`` its shift is added. Nothing of the SFT model's own
-            percentiles is used then.
-    """
+    """One arm: RL in a world under some overrides."""
 
     world: str
+    #: That RL trains on; validation covers the world's.
     tasks: tuple[str, ...]
     overrides: tuple[str, ...] = ()
+    #: By source, for raw rewards that are made unlike (`unlike` in __main__.py); needs that normalization.
     scale: dict[str, Positive] = {}
     shift: dict[str, float] = {}
 
@@ -70,16 +58,7 @@ class Term(_Strict):
 
 
 class Prediction(_Strict):
-    """One line of the table: what was expected before the first run.
-
-    Args:
-        question: its name.
-        claim: in words.
-        setting, against: the two arms; their difference is taken within each seed.
-        outcome: name of what is compared.
-        expect: of the difference.
-        bound: a difference within it counts as none.
-    """
+    """One line of the table: the expected difference of two arms, within each seed; one within ``bound`` is none."""
 
     question: str
     claim: str
@@ -98,7 +77,6 @@ class Cell(NamedTuple):
 
     @property
     def file(self) -> str:
-        """Name of its result file."""
         return f"{self.setting}.{self.seed}.json"
 
 
@@ -125,11 +103,7 @@ class Study(_Strict):
 
     @classmethod
     def load(cls, path: Path) -> Study:
-        """Read the YAML file.
-
-        Raises:
-            StudyError: it is missing, or says what makes no sense.
-        """
+        """Read the YAML file."""
         try:
             return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
         except (OSError, yaml.YAMLError, ValidationError) as error:
@@ -137,6 +111,4 @@ class Study(_Strict):
 
     def cells(self) -> Iterator[Cell]:
         """All runs: every setting of one seed before the next seed, so that what is there is paired at any time."""
-        for seed in self.seeds:
-            for setting in self.settings:
-                yield Cell(setting, seed)
+        return (Cell(setting, seed) for seed, setting in product(self.seeds, self.settings))

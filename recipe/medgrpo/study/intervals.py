@@ -18,13 +18,7 @@ Verdict = Literal["as predicted", "not as predicted", "undecided", "missing"]
 
 
 class Effect(NamedTuple):
-    """A difference over seeds: interquartile mean, and its 95% and 90% bootstrap intervals.
-
-    Args:
-        seeds: how many.
-        point: the interquartile mean.
-        wide, narrow: low and high end of the 95% and of the 90% interval.
-    """
+    """A difference over so many seeds: interquartile mean (``point``), and its 95% and 90% bootstrap intervals."""
 
     seeds: int
     point: float
@@ -40,12 +34,9 @@ def interquartile_mean(values: np.ndarray) -> np.ndarray:
 
 
 def effect(differences: Sequence[float]) -> Effect:
-    """The effect over paired seeds.
+    """The effect over paired seeds, from the two arms' difference in each.
 
     Seeds are resampled with replacement. With few seeds such intervals are too narrow rather than too wide.
-
-    Args:
-        differences: of the two arms, one for each seed.
     """
     values = np.asarray(differences, dtype=float)
     chosen = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))

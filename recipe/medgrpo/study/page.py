@@ -16,11 +16,7 @@ BEGIN, END = "<!-- begin: made by python -m recipe.medgrpo.study page -->", "<!-
 
 
 def write_page(page: Path, study: Study, results: Mapping[Cell, Mapping[str, Any]]) -> None:
-    """Replace what stands between the page's two marks.
-
-    Raises:
-        StudyError: the page lacks them.
-    """
+    """Replace what stands between the page's two marks."""
     text = page.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or END not in text.split(BEGIN)[1]:
         raise StudyError(f"{page} needs the line {BEGIN}, and {END} below it")
@@ -64,11 +60,8 @@ def _line(prediction: Prediction, found: Effect | None) -> str:
 
 
 def _ranges(study: Study, cells: list[Cell]) -> str:
-    parts = []
-    for setting in study.settings:
-        seeds = [str(cell.seed) for cell in cells if cell.setting == setting]
-        if seeds:
-            parts.append(
-                f"`{setting}` ({'all seeds' if len(seeds) == len(study.seeds) else 'seeds ' + ', '.join(seeds)})"
-            )
-    return "; ".join(parts)
+    seeds = {name: [str(cell.seed) for cell in cells if cell.setting == name] for name in study.settings}
+    words = {
+        name: "all seeds" if len(own) == len(study.seeds) else f"seeds {', '.join(own)}" for name, own in seeds.items()
+    }
+    return "; ".join(f"`{name}` ({words[name]})" for name, own in seeds.items() if own)

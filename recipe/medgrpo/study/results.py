@@ -23,17 +23,10 @@ Validation = dict[str, dict[str, float]]
 
 
 def collect(folder: Path, steps: int) -> dict[str, Any]:
-    """Validation before and after, and some figures of the last step, from a run's metrics files.
-
-    Raises:
-        StudyError: the run has no validation at its first or last step.
-    """
-    records = [
-        record
-        for file in sorted(folder.glob("metrics*.jsonl"))
-        for record in read_jsonl(file, RUNNER, cut_tail_allowed=True)
-    ]
-    by_step = {record["step"]: record["data"] for record in records}
+    """Validation before and after, and some figures of the last step, from a run's metrics files."""
+    files = sorted(folder.glob("metrics*.jsonl"))
+    logs = (read_jsonl(file, RUNNER, cut_tail_allowed=True) for file in files)
+    by_step = {record["step"]: record["data"] for log in logs for record in log}
     before, after = (_validation(by_step.get(step, {})) for step in (0, steps))
     if not before or not after:
         raise StudyError(
@@ -58,26 +51,20 @@ def read_results(study: Study, folder: Path) -> dict[Cell, dict[str, Any]]:
 
 
 def outcome(study: Study, name: str, validation: Validation) -> float:
-    """An outcome's value.
-
-    Raises:
-        StudyError: the validation lacks one of its terms.
-    """
-    total = 0.0
+    """An outcome's value."""
     for term in study.outcomes[name]:
-        try:
-            total += term.weight * validation[term.pair][term.key]
-        except KeyError:
-            raise StudyError(f"outcome {name}: the validation has no {term.key} of {term.pair}") from None
-    return total
+        if term.key not in validation.get(term.pair, {}):
+            raise StudyError(f"outcome {name}: the validation has no {term.key} of {term.pair}")
+    return sum(term.weight * validation[term.pair][term.key] for term in study.outcomes[name])
 
 
 def effect_of(study: Study, results: Mapping[Cell, Mapping[str, Any]], prediction: Prediction) -> Effect | None:
     """The difference of a prediction's two arms over the seeds that both have; None without any."""
-    differences = []
-    for seed in study.seeds:
-        arms = [results.get(Cell(name, seed)) for name in (prediction.setting, prediction.against)]
-        if None not in arms:
-            one, other = (outcome(study, prediction.outcome, arm["after"]) for arm in arms)
-            differences.append(one - other)
+    arms = ([Cell(name, seed) for name in (prediction.setting, prediction.against)] for seed in study.seeds)
+    values = (
+        [outcome(study, prediction.outcome, results[arm]["after"]) for arm in pair]
+        for pair in arms
+        if results.keys() >= set(pair)
+    )
+    differences = [one - other for one, other in values]
     return effect(differences) if differences else None

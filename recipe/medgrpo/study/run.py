@@ -19,17 +19,9 @@ from recipe.medgrpo.study.results import collect
 def run_missing(
     study: Study, script: Path, out: Path, results: Path, hours: float, only: set[str] | None = None
 ) -> list[Cell]:
-    """Run cells without a result, until the time is over; one that fails is left out, and the next one follows.
+    """Run cells (``only`` of these settings) that have no file in ``results``, and start none after so many hours.
 
-    Args:
-        script: runs one cell; its variables come from the design.
-        out: folder of the runs, which may be removed afterwards.
-        results: folder of the result files.
-        hours: after which no further cell is started.
-        only: settings to run; None: all.
-
-    Returns:
-        The cells that failed.
+    One that fails is left out, and the next one follows. Returns the cells that failed.
     """
     end, failed = time.monotonic() + 3600 * hours, []
     for cell in study.cells():
@@ -39,19 +31,19 @@ def run_missing(
             print(f"{hours:g} hours are over: the same command goes on", flush=True)
             break
         print(f"{cell.setting}, seed {cell.seed}", flush=True)
-        started = time.monotonic()
-        done = subprocess.run(
-            ["bash", str(script), *overrides(study, cell)], env=os.environ | variables(study, cell, out)
-        )
+        started, given = time.monotonic(), variables(study, cell, out)
+        command = ["bash", str(script), *study.settings[cell.setting].overrides]
+        done = subprocess.run(command, env=os.environ | given)
         try:
             if done.returncode:
                 raise StudyError(f"{script} ended with status {done.returncode}")
-            found = collect(Path(variables(study, cell, out)["RUN"]) / cell.setting, study.rl_steps)
+            found = collect(Path(given["RUN"]) / cell.setting, study.rl_steps)
         except StudyError as error:
             print(f"{cell.setting}, seed {cell.seed}: {error}", flush=True)
             failed.append(cell)
             continue
-        facts = {"commit": _commit(), "machine": _machine(), "seconds": round(time.monotonic() - started)}
+        machine = f"{platform.machine()}, {os.cpu_count()} cores"
+        facts = {"commit": _commit(), "machine": machine, "seconds": round(time.monotonic() - started)}
         write_json(results / cell.file, {"setting": cell.setting, "seed": cell.seed, **facts, **found})
     return failed
 
@@ -59,7 +51,7 @@ def run_missing(
 def variables(study: Study, cell: Cell, out: Path) -> dict[str, str]:
     """What the script reads from its environment."""
     setting = study.settings[cell.setting]
-    world = study.worlds[setting.world]
+    world, unlike = study.worlds[setting.world], {"scale": setting.scale, "shift": setting.shift}
     return {
         "RUN": str(out / f"{setting.world}.{cell.seed}"),
         "SETTING": cell.setting,
@@ -72,28 +64,12 @@ def variables(study: Study, cell: Cell, out: Path) -> dict[str, str]:
         "POSITION_FPS": "" if world.position_fps is None else f"{world.position_fps:g}",
         "SFT_STEPS": str(world.sft_steps),
         "RL_STEPS": str(study.rl_steps),
-        "UNLIKE": json.dumps({"scale": setting.scale, "shift": setting.shift})
-        if setting.scale or setting.shift
-        else "",
+        "UNLIKE": json.dumps(unlike) if any(unlike.values()) else "",
     }
-
-
-def overrides(study: Study, cell: Cell) -> tuple[str, ...]:
-    """Of the RL stage."""
-    return study.settings[cell.setting].overrides
 
 
 def _commit() -> str:
     """The repository's commit, with ``+`` if files differ from it."""
-    here = Path(__file__).parent
-    done = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
-        cwd=here,
-        capture_output=True,
-        text=True,
-    )
+    command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
     return done.stdout.strip() or "unknown"
-
-
-def _machine() -> str:
-    return f"{platform.machine()}, {os.cpu_count()} cores"
