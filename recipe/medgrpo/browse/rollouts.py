@@ -66,13 +66,10 @@ class Prompts:
         media = [name for name in ("videos", "images") if name in pq.read_schema(parquet).names]
         table = pq.read_table(parquet, columns=["data_source", "reward_model", "extra_info", *media])
         for row in table.to_pylist():
-            pair, truth, extra = (
-                split_data_source(row["data_source"]),
-                row["reward_model"]["ground_truth"],
-                row["extra_info"],
-            )
+            names, extra = split_data_source(row["data_source"]), row["extra_info"]
+            truth = row["reward_model"]["ground_truth"]
             size = extra.get("width"), extra.get("height")
-            self._by_truth[truth].append(Prompt(extra["index"], *pair, extra["question"], truth, *_frames(row), size))
+            self._by_truth[truth].append(Prompt(extra["index"], *names, extra["question"], truth, *_frames(row), size))
 
     def find(self, input: str, truth: str, index: int | None) -> Prompt | None:
         """The row with this reference whose question the input holds; of several, the one of the logged ``index``."""

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a page to look through a run's answers: filter, see frames, spans and boxes, follow a prompt over the steps.
 
-One index filters; a file for each step is loaded when a person looks into it. Everything is a script that sets a variable: a page that was opened from disk may not read other files, but may load
-scripts. 1,000 steps of 384 answers have an index of a few MB.
+One index filters; a file for each step is loaded when a person looks into it. Everything is a script that sets a
+variable: a page that was opened from disk may not read other files, but may load scripts. 1,000 steps of 384 answers
+have an index of a few MB.
 """
 
 from __future__ import annotations
