@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,19 +55,11 @@ class Written:
 def known_captions(path: Path) -> dict[tuple[str, str, str], list[str]]:
     """Captions by key, slot and model; a line that was cut off when the job was killed is none."""
     found = {}
-    for entry in _entries(path):
-        found[entry["key"], entry["slot"], entry["model"]] = entry["captions"]
+    for line in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
+        with contextlib.suppress(ValueError):
+            entry = json.loads(line)
+            found[entry["key"], entry["slot"], entry["model"]] = entry["captions"]
     return found
-
-
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    if path.exists():
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                try:
-                    yield json.loads(line)
-                except ValueError:
-                    continue
 
 
 def estimate(
@@ -89,11 +81,7 @@ def _tokens(request: Request, author: Author) -> int:
 
 
 def write(requests: Iterable[Request], authors: Sequence[Author], path: Path) -> Written:
-    """Append what is missing to the captions file.
-
-    Raises:
-        Refused: an endpoint will serve none of the requests (key, model, address, quota).
-    """
+    """Append what is missing to the captions file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         file.seek(max(0, file.tell() - 1))
@@ -104,9 +92,7 @@ def write(requests: Iterable[Request], authors: Sequence[Author], path: Path) ->
 
 async def _write(requests: Iterable[Request], authors: Sequence[Author], path: Path) -> Written:
     done, known = Written(), known_captions(path)
-    askers = {
-        author.slot: Asker(author.config, Coordinator(author.config), {}, author.key_variable) for author in authors
-    }
+    askers = {one.slot: Asker(one.config, Coordinator(one.config), {}, one.key_variable) for one in authors}
     running: set[asyncio.Task] = set()
     most = 2 * sum(author.config.concurrency for author in authors)
     try:
@@ -160,10 +146,3 @@ async def _one(request: Request, author: Author, asker: Asker, file: Any, done: 
     finally:
         done.tally.add(tally)
         await asker.limiter.report(tally, healthy)
-
-
-def cost_line(author: Author, count: int, tokens_in: int, tokens_out: int, cost: float) -> str:
-    """What the author is about to be paid."""
-    price = "cost unknown (--prices)" if math.isnan(cost) else f"about {cost:,.2f} USD"
-    tokens = f"{tokens_in / 1e6:,.2f} M tokens in, {tokens_out / 1e6:,.2f} M out"
-    return f"{author.slot} ({author.config.model}): {count:,} captions, {tokens}, {price}"

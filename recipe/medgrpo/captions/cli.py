@@ -1,18 +1,16 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Captions of built records: two models write them (write), agreement and rules sift them (validate), people review.
-
-medgrpo captions write REQUESTS --captions FILE --models A B --urls URL URL
-medgrpo captions validate REQUESTS --captions FILE --out FOLDER [--reviewed FILE ...]
-"""
+"""Captions of built records: two models write them (write), agreement and rules sift them (validate), people review."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +72,16 @@ def _authors(args: argparse.Namespace) -> list[author.Author]:
 
 def _requests(args: argparse.Namespace) -> Iterator[Request]:
     for path in args.requests:
-        for number, request in enumerate(read_requests(path)):
-            if number == getattr(args, "limit", None):
-                break
-            yield request
+        yield from islice(read_requests(path), getattr(args, "limit", None))
 
 
 def _write(args: argparse.Namespace) -> int:
     authors = _authors(args)
     guesses = author.estimate(_requests(args), authors, author.known_captions(args.captions))
-    for one, guess in zip(authors, guesses, strict=True):
-        print(author.cost_line(one, *guess), flush=True)
+    for one, (count, tokens_in, tokens_out, cost) in zip(authors, guesses, strict=True):
+        price = "cost unknown (--prices)" if math.isnan(cost) else f"about {cost:,.2f} USD"
+        tokens = f"{tokens_in / 1e6:,.2f} M tokens in, {tokens_out / 1e6:,.2f} M out"
+        print(f"{one.slot} ({one.config.model}): {count:,} captions, {tokens}, {price}", flush=True)
     total = sum(guess[3] for guess in guesses)
     # Also where a price is unknown: a comparison with NaN is false.
     if args.max_cost is not None and not total <= args.max_cost:
@@ -116,7 +113,8 @@ def _validate(args: argparse.Namespace) -> int:
             for slot in pair.captions:
                 if reason := pair.reasons.get(slot):
                     dropped[reason.split(" ")[0]] += 1
-                    bad.write(json.dumps(_rejected(pair, slot, reason), ensure_ascii=False).encode() + b"\n")
+                    told = pair.told() | {"slot": slot, "reason": reason}
+                    bad.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
                 else:
                     record = validate.record_with(pair, slot)
                     kept[record["data_source"], record["qa_type"]] += 1
@@ -135,9 +133,3 @@ def _validate(args: argparse.Namespace) -> int:
         both, agreed, kappa = review.agreement(*reviews[:2])
         print(f"two reviewers, {both} captions in common: {agreed:.0%} agreement, Cohen's kappa {kappa:.2f}")
     return 0
-
-
-def _rejected(pair: validate.Pair, slot: str, reason: str) -> dict[str, Any]:
-    request = pair.request
-    return {"id": request.record["id"], "key": request.key, "qa_type": request.record["qa_type"], "slot": slot,
-            "reason": reason, "similarity": pair.similarity, "captions": dict(pair.captions)}  # fmt: skip

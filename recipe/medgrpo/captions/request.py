@@ -78,11 +78,7 @@ class Request:
         return f"{prompts['sources'].get(self.record['data_source'], '')}\n\nAnnotations:\n{lines}\n\n{task}"
 
     def messages(self, most_frames: int) -> list[dict[str, Any]]:
-        """Chat messages with the frames between their times.
-
-        Raises:
-            FrameError: a frame is missing or broken.
-        """
+        """Chat messages with the frames between their times."""
         parts: list[dict[str, Any]] = []
         for place in self.shown(most_frames):
             path = self.record["video"][place]
@@ -93,11 +89,7 @@ class Request:
         return [system, {"role": "user", "content": [*parts, {"type": "text", "text": self.text()}]}]
 
     def read(self, completion: Completion) -> list[str]:
-        """The caption, or one for each event.
-
-        Raises:
-            BadReply: no text, or not as many captions as events.
-        """
+        """The caption, or one for each event; raises BadReply."""
         text = (completion.content or "").strip()
         if completion.refusal or completion.cut or not text:
             why = "the model refused" if completion.refusal else "the reply is cut" if completion.cut else "no text"
@@ -136,11 +128,7 @@ def picture_url(path: str, boxes: Any, side: int) -> str:
 
 
 def read_requests(path: Path) -> Iterator[Request]:
-    """Lines of a requests file.
-
-    Raises:
-        InputError: a line that is none.
-    """
+    """Lines of a requests file."""
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             try:

@@ -4,19 +4,20 @@
 
 from __future__ import annotations
 
-import html
 import json
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from string import Template
 from typing import NamedTuple
+
+from jinja2 import Environment, FileSystemLoader
 
 from data_preprocess.common.atomic_file import write_whole
 from data_preprocess.common.errors import InputError
-from recipe.medgrpo.captions.request import picture_url
+from recipe.medgrpo.captions.request import Request, picture_url
 from recipe.medgrpo.captions.validate import Pair
 
+TEMPLATES = Path(__file__).with_name("templates")
 #: Frames of a clip on the page, and their longer side in pixels.
 _FRAMES, _SIDE = 6, 320
 VERDICTS = ("accept", "reject")
@@ -31,45 +32,29 @@ class Agreement(NamedTuple):
 
 
 def write_page(pairs: Iterable[Pair], path: Path, sample: int, seed: int = 0) -> int:
-    """Write the page about a sample of the pairs that are kept; the same seed shows all reviewers the same.
+    """Write the page about a sample of the pairs that are kept, and return its number of clips.
 
-    Returns:
-        Clips on the page.
+    The same seed shows all reviewers the same.
     """
-    kept = sorted((pair for pair in pairs if len(pair.reasons) < len(pair.captions)), key=lambda pair: pair.request.key)
+    kept = sorted((pair for pair in pairs if pair.kept()), key=lambda pair: pair.request.key)
     chosen = random.Random(seed).sample(kept, min(sample, len(kept)))
-    page = Template(Path(__file__).with_name("templates").joinpath("review.html").read_text(encoding="utf-8"))
-    write_whole(path, page.substitute(items="\n".join(map(_item, chosen)), count=len(chosen)))
+    page = Environment(autoescape=True, loader=FileSystemLoader(TEMPLATES), trim_blocks=True).get_template(
+        "review.html"
+    )
+    write_whole(path, page.render(pairs=chosen, verdicts=VERDICTS, pictures=_pictures))
     return len(chosen)
 
 
-def _item(pair: Pair) -> str:
-    request = pair.request
-    drawn = request.record["evidence"]["boxes"]
-    frames = ((request.record["video"][place], place / request.fps) for place in request.shown(_FRAMES))
-    pictures = "".join(f'<figure><img src="{picture_url(path, drawn.get(path, ()), _SIDE)}"><figcaption>{time:.1f} s'
-                       "</figcaption></figure>" for path, time in frames)  # fmt: skip
-    captions = "".join(_caption(pair, slot) for slot in pair.captions if slot not in pair.reasons)
-    question = html.escape(request.record["conversations"][0]["value"].removeprefix("<video>").strip())
-    head = f"{request.record['data_source']} {request.task}, similarity {pair.similarity:.2f}"
-    return f"<section><h2>{html.escape(head)}</h2><div>{pictures}</div><p>{question}</p>{captions}</section>"
-
-
-def _caption(pair: Pair, slot: str) -> str:
-    name = f"{pair.request.key}/{slot}"
-    choices = "".join(
-        f'<label><input type="radio" name="{name}" value="{verdict}">{verdict}</label>' for verdict in VERDICTS
-    )
-    text = html.escape(pair.text(slot)).replace("\n", "<br>")
-    return f'<blockquote>{text}</blockquote><p>{choices}<input type="text" data-note="{name}" placeholder="note"></p>'
+def _pictures(request: Request) -> list[tuple[str, float]]:
+    """Frames of the clip with their boxes, as data URLs, and their times."""
+    drawn, places = request.record["evidence"]["boxes"], request.shown(_FRAMES)
+    paths = [request.record["video"][place] for place in places]
+    urls = [picture_url(path, drawn.get(path, ()), _SIDE) for path in paths]
+    return [(url, place / request.fps) for url, place in zip(urls, places, strict=True)]
 
 
 def read_review(path: Path) -> dict[str, dict[str, str]]:
-    """What a reviewer saved: caption -> verdict and note.
-
-    Raises:
-        InputError: no such file of ours.
-    """
+    """What a reviewer saved: caption -> verdict and note."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["captions"]
         wrong = [name for name, entry in found.items() if entry["verdict"] not in VERDICTS]

@@ -8,14 +8,17 @@ import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any
 
 from recipe.medgrpo.captions.author import SLOTS
 from recipe.medgrpo.captions.request import Request
 from reward_score.sample import CaptionPair
+from reward_score.similarity import SentenceEncoder
 
 #: Published: pairs whose sentences are less similar are dropped.
 THRESHOLD = 0.3
+BATCH = 256
 #: Words of one caption, by task.
 LENGTHS = {"vs": (8, 250), "rc": (5, 100), "dvc": (3, 100)}
 _REFUSAL = re.compile(r"\b(I'm sorry|I am sorry|I can(no|')t|unable to|as an AI|not able to (see|determine))\b", re.I)
@@ -26,19 +29,11 @@ _STEM, _SLACK = 5, 0.5
 _COMMON = {"phase", "said", "the", "with", "from", "holds", "hand", "hands", "null", "verb"}
 
 
-class Encoder(Protocol):
-    """Cosine similarity of captions; `reward_score.similarity.SentenceEncoder` is one."""
-
-    def similarity(self, pairs: list[CaptionPair]) -> list[float]: ...
-
-
 @dataclass
 class Pair:
-    """Both captions of a request; a caption is the list of its sentences, one for each event of a dense one.
+    """Captions of a request by slot, each a list of sentences, one for each event of a dense one.
 
-    Args:
-        similarity: None where a caption is missing.
-        reasons: slot -> why its caption is dropped.
+    ``similarity`` is None where one is missing; ``reasons`` says by slot why a caption is dropped.
     """
 
     request: Request
@@ -48,6 +43,14 @@ class Pair:
 
     def text(self, slot: str) -> str:
         return "\n".join(self.captions[slot])
+
+    def kept(self) -> list[str]:
+        return [slot for slot in self.captions if slot not in self.reasons]
+
+    def told(self) -> dict[str, Any]:
+        """For a list of rejected captions."""
+        known = {name: self.request.record[name] for name in ("id", "qa_type")}
+        return known | {"key": self.request.key, "similarity": self.similarity, "captions": dict(self.captions)}
 
 
 def pair_up(requests: Iterable[Request], captions: Mapping[tuple[str, str, str], list[str]]) -> Iterator[Pair]:
@@ -59,20 +62,14 @@ def pair_up(requests: Iterable[Request], captions: Mapping[tuple[str, str, str],
             yield Pair(request, own)
 
 
-def judge_pairs(
-    pairs: Iterable[Pair], encoder: Encoder, threshold: float = THRESHOLD, batch: int = 256
-) -> Iterator[Pair]:
+def judge_pairs(pairs: Iterable[Pair], encoder: SentenceEncoder, threshold: float) -> Iterator[Pair]:
     """The pairs with similarity and reasons."""
-    waiting: list[Pair] = []
-    for pair in pairs:
-        waiting.append(pair)
-        if len(waiting) == batch:
-            yield from _judged(waiting, encoder, threshold)
-            waiting = []
-    yield from _judged(waiting, encoder, threshold)
+    pairs = iter(pairs)
+    while some := list(islice(pairs, BATCH)):
+        yield from _judged(some, encoder, threshold)
 
 
-def _judged(pairs: list[Pair], encoder: Encoder, threshold: float) -> list[Pair]:
+def _judged(pairs: list[Pair], encoder: SentenceEncoder, threshold: float) -> list[Pair]:
     whole = [pair for pair in pairs if len(pair.captions) == len(SLOTS)]
     asked = [CaptionPair(*(pair.text(slot) for slot in SLOTS)) for pair in whole]
     for pair, similarity in zip(whole, encoder.similarity(asked) if asked else [], strict=True):
@@ -127,11 +124,9 @@ def record_with(pair: Pair, slot: str) -> dict[str, Any]:
     del record["evidence"]
     answer = captions[0]
     if pair.request.task == "dvc":
-        events = pair.request.events
-        told = [{"start": start, "end": end, "caption": text} for (start, end, _), text in
-                zip(events, captions, strict=True)]  # fmt: skip
-        answer = "\n".join(f"{start}-{end} seconds: {label.lower()}: {text}" for (start, end, label), text in
-                           zip(events, captions, strict=True))  # fmt: skip
+        events = [(*event, text) for event, text in zip(pair.request.events, captions, strict=True)]
+        told = [{"start": start, "end": end, "caption": text} for start, end, _, text in events]
+        answer = "\n".join(f"{start}-{end} seconds: {label.lower()}: {text}" for start, end, label, text in events)
         record["struc_info"] = [{"dc_segments": told}] if record["data_source"] == "NurViD" else [told]
     record["qa_type"] = f"{record['qa_type']}_{slot}"
     record["conversations"] = [*record["conversations"], {"from": "gpt", "value": answer}]
