@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader
-
 from data_preprocess.common.atomic_file import write_whole
 from data_preprocess.common.errors import InputError
 from recipe.medgrpo.captions.request import Request, picture_url
@@ -36,6 +34,8 @@ def write_page(pairs: Iterable[Pair], path: Path, sample: int, seed: int = 0) ->
 
     The same seed shows all reviewers the same.
     """
+    from jinja2 import Environment, FileSystemLoader
+
     kept = sorted((pair for pair in pairs if pair.kept()), key=lambda pair: pair.request.key)
     chosen = random.Random(seed).sample(kept, min(sample, len(kept)))
     page = Environment(autoescape=True, loader=FileSystemLoader(TEMPLATES), trim_blocks=True).get_template(
