@@ -75,16 +75,13 @@ COLUMNS = ("axis", "model", "column", "extraction", "options", *Cell._fields)
 
 
 def load(model: str, folder: Path) -> list[Question]:
-    """Questions of the VQA tasks in an evaluation's results.
-
-    Raises:
-        AnswersError: the results lack a column, or hold no such question.
-    """
-    file = EvalDir(folder).results
-    results = [result for result in read_results(EvalDir(folder)) if result.get("task") in VQA_TASKS]
+    """Questions of the VQA tasks in an evaluation's results."""
+    files = EvalDir(folder)
+    results = [result for result in read_results(files) if result.get("task") in VQA_TASKS]
     if not results:
-        raise AnswersError(f"{file}: no question of the tasks {', '.join(VQA_TASKS)}; evaluate on rows of an image set")
-    return group(model, results, str(file))
+        tasks = ", ".join(VQA_TASKS)
+        raise AnswersError(f"{files.results}: no question of the tasks {tasks}; evaluate on rows of an image set")
+    return group(model, results, str(files.results))
 
 
 def group(model: str, results: Iterable[dict[str, Any]], where: str) -> list[Question]:
@@ -109,7 +106,7 @@ def _question(model: str, samples: Sequence[dict[str, Any]], where: str) -> Ques
         image=first["image_id"] or where,
         options=first["num_options"],
         right={
-            "strict": tuple(_strict(sample) for sample in samples),
+            "strict": tuple(map(_strict, samples)),
             "lenient": tuple(sample["accuracy_lenient"] == 1 for sample in samples),
         },
     )
@@ -246,9 +243,8 @@ def show(questions: Sequence[Question], console: Console) -> None:
     table = compact_table(title, ("model", "extraction"), ("all", "95%", "2", "3+", "pass@k"))
     for model, extraction in product(models(questions), EXTRACTIONS):
         own = [question for question in questions if question.model == model]
-        parts = (cell([question for question in own if counted(question.options)], extraction)
-                 for counted in OPTIONS.values())  # fmt: skip
-        total, *rest = parts
+        parts = ([question for question in own if counted(question.options)] for counted in OPTIONS.values())
+        total, *rest = (cell(part, extraction) for part in parts)
         interval = f"{100 * total.low:.1f}-{100 * total.high:.1f}" if total.low == total.low else "-"
         shown = (f"{one.percent} ({one.n})" if one.n else "-" for one in rest)
         passes = " ".join(f"@{k} {100 * value:.1f}" for k, value in pass_at_k(own, extraction).items())
@@ -257,10 +253,8 @@ def show(questions: Sequence[Question], console: Console) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--run", nargs="+", required=True, metavar="NAME=FOLDER",
-        help="evaluations, one name per model (say CT=eval/ct)",
-    )  # fmt: skip
+    words = "evaluations, one name per model (say CT=eval/ct)"
+    parser.add_argument("--run", nargs="+", required=True, metavar="NAME=FOLDER", help=words)
     parser.add_argument("--out", type=Path, required=True, help="folder for matrices.csv and matrices.png")
 
 

@@ -119,14 +119,9 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def read_answers(path: Path, rows: Sequence[Row] | None = None) -> tuple[dict[str, Any], list[Answer]]:
-    """Read an answers file of ``medgrpo generate`` and attach each answer to its row.
+    """``meta`` of a file of ``medgrpo generate`` and its answers, by row and sample.
 
-    Args:
-        path: the file.
-        rows: of the Parquet file that was answered; default: of the one that the file names.
-
-    Returns:
-        The file's ``meta`` (model, data, decoding) and its answers, sorted by row and sample.
+    ``rows`` are those of the Parquet file that was answered; default: of the one that the file names.
     """
     lines = read_jsonl(path, "medgrpo generate")
     if not lines or "meta" not in lines[0]:
@@ -160,14 +155,10 @@ def read_answers(path: Path, rows: Sequence[Row] | None = None) -> tuple[dict[st
 
 
 def read_results(evaluation: EvalDir) -> list[dict[str, Any]]:
-    """What `medgrpo evaluate` found in each answer.
-
-    Raises:
-        AnswersError: there are fewer than the summary next to them says.
-    """
+    """What `medgrpo evaluate` found in each answer; an error if there are fewer than the summary next to them says."""
     results = read_jsonl(evaluation.results, "medgrpo evaluate")
-    summary = read_json(evaluation.summary, "medgrpo evaluate") if evaluation.summary.exists() else None
-    said = summary.get("answers", len(results)) if isinstance(summary, dict) else len(results)
+    summary = read_json(evaluation.summary, "medgrpo evaluate") if evaluation.summary.exists() else {}
+    said = summary.get("answers", len(results))
     if len(results) != said:
         raise AnswersError(
             f"{evaluation.results}: holds {len(results)} answers, and {evaluation.summary} says {said}; run medgrpo "
@@ -178,19 +169,15 @@ def read_results(evaluation: EvalDir) -> list[dict[str, Any]]:
 
 def make_samples(answers: Sequence[Answer], max_tokens: int) -> list[reward_score.Sample]:
     """What the reward reads of answers with a limit of ``max_tokens``, the same as the reward manager's in training."""
+    lengths = (
+        {"response_length": one.num_tokens, "max_response_length": max_tokens, "finish_reason": one.finish_reason}
+        for one in answers
+    )
     return reward_score.make_samples(
         [answer.row.data_source for answer in answers],
         [answer.response for answer in answers],
         [answer.row.ground_truth for answer in answers],
-        [
-            {
-                **answer.row.extra_info,
-                "response_length": answer.num_tokens,
-                "max_response_length": max_tokens,
-                "finish_reason": answer.finish_reason,
-            }
-            for answer in answers
-        ],
+        [answer.row.extra_info | length for answer, length in zip(answers, lengths, strict=True)],
     )
 
 

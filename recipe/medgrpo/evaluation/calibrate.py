@@ -82,8 +82,7 @@ def run(args: argparse.Namespace) -> int:
     # Only here: matplotlib takes a second to import, and a mistake in the arguments should not wait for it.
     from recipe.medgrpo.evaluation.calibration_plot import plot_calibration
 
-    scores = {key: np.asarray(own) for key, own in values.items()}
-    plot_calibration(scores, picture)
+    plot_calibration({key: np.asarray(own) for key, own in values.items()}, picture)
     console = Console()
     print_artifact(artifact, console)
     if note := judge.note(unjudged):
@@ -132,14 +131,9 @@ def print_artifact(artifact: reward_score.Artifact, console: Console) -> None:
     for (task, component), own in groupby(rows, key=lambda row: row[1:3]):
         for source, _, _, entry in own:
             star = "[yellow]*[/yellow]" if _is_small(source, entry) else " "
-            table.add_row(
-                task,
-                component,
-                "all" if source == ALL_SOURCES else source,
-                f"{entry.n}{star}",
-                *(f"{value:.3f}" for value in (entry.p25, entry.p50, entry.p75)),
-                style="dim" if source == ALL_SOURCES else "",
-            )
+            name, style = ("all", "dim") if source == ALL_SOURCES else (source, "")
+            quartiles = (f"{value:.3f}" for value in (entry.p25, entry.p50, entry.p75))
+            table.add_row(task, component, name, f"{entry.n}{star}", *quartiles, style=style)
         table.add_section()
     console.print(table, "")
     if any(_is_small(source, entry) for source, _, _, entry in rows):

@@ -17,9 +17,7 @@ from recipe.medgrpo.evaluation.answers import task_rank
 def plot_calibration(raw: Mapping[tuple[str, str, str], np.ndarray], path: Path) -> Path:
     """Distribution of the SFT model's raw scores: one panel per task and component, one row per source.
 
-    Args:
-        raw: (source, task, component) to its values, each of shape (answers,) in [0, 1].
-        path: the PNG to write.
+    ``raw``: (source, task, component) to its values in [0, 1].
     """
     panels = sorted(
         {(task, component) for _, task, component in raw}, key=lambda panel: (task_rank(panel[0]), panel[1])

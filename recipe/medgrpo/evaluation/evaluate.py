@@ -79,8 +79,7 @@ def run(args: argparse.Namespace) -> int:
     judge = PatientJudge(options.judge)
     artifact = None if args.normalization is None else load_artifact(args.normalization, options)
     rows = read_rows(args.data)
-    wording = {"template": args.template, "chat_template": args.chat_template}
-    generation.generate(folder, args.data, files.answers, **generation.decoding(args), **wording)
+    generation.generate(folder, args.data, files.answers, **generation.decoding(args), **generation.wording(args))
     meta, answers = read_answers(files.answers, rows)
     results = score(answers, args.max_tokens, artifact, raw_options(options, judge))
     judge.check()
@@ -239,8 +238,8 @@ def leaderboard(answers: Sequence[Answer]) -> dict[str, dict[str, Any]]:
     samples: dict[str, list[float]] = defaultdict(list)
     for _ in range(RESAMPLES):
         chosen = [position for row in draw.integers(len(rows), size=len(rows)) for position in rows[row]]
-        own = aggregate([records[i] for i in chosen], [result.records[i] for i in chosen]).metrics
-        for name, value in own.items():
+        drawn = aggregate([records[i] for i in chosen], [result.records[i] for i in chosen])
+        for name, value in drawn.metrics.items():
             samples[name].append(value)
     ends = {name: np.percentile(samples[name], [2.5, 97.5]).tolist() for name in result.metrics}
     return {"leaderboard": result.metrics, "leaderboard_95": ends}

@@ -43,16 +43,13 @@ def file_fingerprint(path: Path) -> str:
 
 
 def rows_to_answer(data_sources: list[str], tasks: list[str] | None, per_pair: int | None) -> list[int]:
-    """Row numbers to answer: those of ``tasks``, at most ``per_pair`` per data source, spread evenly over the file.
-
-    Raises:
-        AnswersError: a task has no row.
-    """
-    by_pair = defaultdict(list)
+    """Row numbers to answer: those of ``tasks``, at most ``per_pair`` per data source, spread evenly over the file."""
+    by_pair, known = defaultdict(list), set()
     for index, data_source in enumerate(data_sources):
-        if tasks is None or data_source.rsplit("/", 1)[-1] in tasks:
+        task = data_source.rsplit("/", 1)[-1]
+        known.add(task)
+        if tasks is None or task in tasks:
             by_pair[data_source].append(index)
-    known = {data_source.rsplit("/", 1)[-1] for data_source in data_sources}
     missing = [task for task in tasks or () if task not in known]
     if missing or not by_pair:
         raise AnswersError(
@@ -88,14 +85,10 @@ def generate(
         model: folder of a Hugging Face checkpoint.
         data: Parquet of data_preprocess.
         n: answers per row; ``temperature`` 0 is greedy (then n = 1).
-        max_tokens: length limit of an answer, in tokens. The benchmark's own inference uses 256.
+        max_tokens: of an answer. The benchmark's own inference uses 256.
         tasks, per_pair: which rows, see `rows_to_answer`.
         template: wording around each question, see recipe/medgrpo/model_inputs/prompt_templates.py.
         chat_template: format of the turns (Jinja), for a base model that has none; default: the model's own.
-
-    Raises:
-        AnswersError: there is nothing to answer, or another command writes this file.
-        OutputError: ``out`` is not an answers file.
     """
     check_outputs(out, begins_with(rb'{"meta": |$'), inputs=[data])
     sources = pq.read_table(data, columns=["data_source"])["data_source"].to_pylist()
@@ -167,10 +160,7 @@ def _line(index: int, sample: int, data_source: str, output: Any) -> bytes:
 
 
 def _kept(content: bytes, meta: dict, indices: list[int], n: int) -> list[bytes]:
-    """Lines of an earlier call with the same inputs that can be kept.
-
-    A last line without an end, and a row with fewer than ``n`` answers, are dropped.
-    """
+    """Lines of an earlier call with the same inputs that can be kept: whole rows before the first broken line."""
     head, *lines = content.split(b"\n")[:-1] or [b""]
     try:
         if _without_places(json.loads(head)["meta"]) != _without_places(meta):
@@ -214,17 +204,16 @@ def _load_engine(model: Path, decoding: dict, template: str | None, chat_templat
     def messages(row: dict) -> list[dict]:
         return encode.with_media(apply_template(row["prompt"], template), row)
 
+    # Profiling shows how much memory the vision tower takes next to the KV cache. On a CPU the largest conceivable
+    # video would take most of the start, and the KV cache has a size of its own.
+    device = {"dtype": "float32", "enforce_eager": True, "skip_mm_profiling": True}
+    if not on_cpu():
+        device = {"gpu_memory_utilization": 0.85}
     engine = LLM(
         model=str(model),
         seed=decoding["seed"],
         max_model_len=_longest(rows, messages, processor, decoding["max_tokens"], AutoConfig.from_pretrained(model)),
-        # Profiling shows how much memory the vision tower takes next to the KV cache. On a CPU the largest conceivable
-        # video would take most of the start, and the KV cache has a size of its own.
-        **(
-            {"dtype": "float32", "enforce_eager": True, "skip_mm_profiling": True}
-            if on_cpu()
-            else {"gpu_memory_utilization": 0.85}
-        ),
+        **device,
     )
     # vLLM's CPU sampler knows no seed per request ("CPU Generator does not use offset"); the engine has its own.
     sampling = SamplingParams(**decoding | ({"seed": None} if on_cpu() else {}))
@@ -248,9 +237,8 @@ def _load_engine(model: Path, decoding: dict, template: str | None, chat_templat
 
 
 def _longest(rows: pa.Table, messages: Callable[[dict], list[dict]], processor, max_tokens: int, config) -> int | None:
-    """Tokens of the longest prompt (``messages`` of a row) and its answer, at most the model's own limit.
-
-    None, vLLM's word for that limit, if a row does not state its media tokens.
+    """Tokens of the longest prompt (``messages`` of a row) and its answer, at most the model's own limit; None, vLLM's
+    word for that limit, if a row does not state its media tokens.
     """
     import datasets
 
@@ -275,9 +263,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_decoding(parser: argparse.ArgumentParser, count: str = "--n") -> None:
     """How answers are sampled; `decoding` reads it."""
-    parser.add_argument(
-        count, dest="n", type=at_least(1), default=1, help="answers per row; several need a temperature"
-    )
+    words = "answers per row; several need a temperature"
+    parser.add_argument(count, dest="n", type=at_least(1), default=1, help=words)
     parser.add_argument("--temperature", type=_temperature, default=0.0, help="0 is greedy")
     parser.add_argument("--max-tokens", type=at_least(1), default=256, help="tokens per answer")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
@@ -290,12 +277,12 @@ def decoding(args: argparse.Namespace) -> dict[str, Any]:
 def add_wording(parser: argparse.ArgumentParser) -> None:
     """What a prompt looks like around its question."""
     parser.add_argument("--template", choices=TEMPLATES, help="wording around each question")
-    parser.add_argument(
-        "--chat-template",
-        type=_text_of,
-        metavar="FILE",
-        help="format of the turns (Jinja), for a base model without one",
-    )
+    words = "format of the turns (Jinja), for a base model without one"
+    parser.add_argument("--chat-template", type=_text_of, metavar="FILE", help=words)
+
+
+def wording(args: argparse.Namespace) -> dict[str, Any]:
+    return {"template": args.template, "chat_template": args.chat_template}
 
 
 def _temperature(text: str) -> float:
@@ -313,8 +300,8 @@ def _text_of(file: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    options = {key: getattr(args, key) for key in ("tasks", "per_pair", "template", "chat_template")}
     folder = check_inputs(args.model, args.data, args.n, args.temperature)
-    generate(folder, args.data, args.out, **decoding(args), **options)
+    rows = {"tasks": args.tasks, "per_pair": args.per_pair}
+    generate(folder, args.data, args.out, **decoding(args), **rows, **wording(args))
     print(args.out)
     return 0

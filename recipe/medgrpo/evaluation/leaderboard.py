@@ -52,11 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _judge(overrides: Sequence[str]) -> Judge | None:
-    """The judge of overrides as the training takes them; of these, the two that fit the leaderboard's judge.
-
-    Raises:
-        BadOption: an override is about something else, which would be ignored.
-    """
+    """The judge of overrides as the training takes them; of these, the two that fit the leaderboard's judge."""
     match sorted(word.split("=", 1) for word in overrides):
         case []:
             return None

@@ -95,12 +95,7 @@ def from_samples(files: Sequence[Path]) -> Iterable[FileAnswer]:
 
 
 def in_file_order(answers: Iterable[FileAnswer], records: Sequence[dict[str, Any]], test_file: Path) -> list[str]:
-    """One response per record of the test file, in its order.
-
-    Raises:
-        AnswersError: an answer is no text, belongs to no record or to one of another qa_type (rows made from another
-            file), a record has two answers, or records have none.
-    """
+    """One response per record of the test file, in its order; all records have one, and all answers a record."""
     responses: dict[int, str] = {}
     for record, qa_type, response, where in answers:
         if not isinstance(record, int) or not isinstance(response, str):
