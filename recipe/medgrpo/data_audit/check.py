@@ -37,10 +37,7 @@ Problem = tuple[str, str, str]
 
 @dataclass
 class Checked:
-    """What a file holds by (source, task): rows, bad rows, media files, tokens of each row; and its failures.
-
-    ``record`` of a failure is the row's position in the file.
-    """
+    """What a file holds by (source, task), and failures, whose ``record`` is the row's position in the file."""
 
     path: Path
     failures: list[Failure] = field(default_factory=list)
@@ -51,7 +48,7 @@ class Checked:
 
 
 class _SameText:
-    """A text is as similar to itself as can be; only that is asked here, so no encoder needs to be loaded."""
+    """An encoder that need not be loaded: a text is as similar to itself as can be, and only that is asked here."""
 
     def similarity(self, pairs) -> list[float]:
         # The answer of dense captioning may name the action ahead of the caption that struc_info has alone.
@@ -63,11 +60,7 @@ _SAME = _SameText()
 
 
 def open_rows(path: Path) -> tuple[pq.ParquetFile, str]:
-    """The file and its media column, ``videos`` or ``images``.
-
-    Raises:
-        InputError: missing, no Parquet, or not of one of the two row schemas; naming what differs.
-    """
+    """The file and its media column, ``videos`` or ``images``."""
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is no regular file")
     try:
@@ -78,11 +71,10 @@ def open_rows(path: Path) -> tuple[pq.ParquetFile, str]:
         found = known_kind(path, otherwise=". Write it anew with data_preprocess")
         raise InputError(f"{path} is no whole Parquet file ({error}){found}") from error
     media = "images" if "images" in file.schema_arrow.names else "videos"
-    wanted = IMAGE_ROW_SCHEMA if media == "images" else ROW_SCHEMA
     types = {column.name: column.type for column in file.schema_arrow}
     wrong = [
         f"{column.name} is {types.get(column.name, 'missing')}, not {column.type}"
-        for column in wanted
+        for column in (IMAGE_ROW_SCHEMA if media == "images" else ROW_SCHEMA)
         if column.name not in types or _plain(types[column.name]) != column.type
     ]
     if wrong:
@@ -108,9 +100,6 @@ def check(path: Path, *, max_tokens: int, read_files: bool, position_fps: float 
         max_tokens: most tokens that a row's media may become.
         read_files: read every frame and image to its end.
         position_fps: the one fps that the converter wrote for all clips; None if each has its own.
-
-    Raises:
-        InputError: see :func:`open_rows`; a file without rows.
     """
     file, media = open_rows(path)
     if not file.metadata.num_rows:
@@ -130,8 +119,8 @@ def check(path: Path, *, max_tokens: int, read_files: bool, position_fps: float 
                 checked.files[pair] += sum(len(media_files(item)) for item in row[media])
                 problems = list(_shape(row, media))
                 if not problems:
-                    media_problems = _media(row, media, max_tokens, store, pool, position_fps)
-                    problems = [*media_problems, *_places(row), *_truth(row, scorer)]
+                    found = _media(row, media, max_tokens, store, pool, position_fps)
+                    problems = [*found, *_places(row), *_truth(row, scorer)]
                 problems += _repeated(row, media, number, seen)
             checked.bad[pair] += bool(problems)
             name = str(info.get("id") or "")

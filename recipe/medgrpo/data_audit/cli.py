@@ -94,19 +94,17 @@ def _check(file: Path, out: Path, args: argparse.Namespace, console: Console) ->
         console.print(line, soft_wrap=True, highlight=False)
     if len(groups) > SHOWN:
         console.print(f"... and more of {len(groups) - SHOWN} other kinds")
-    bad = checked.bad.total()
+    bad, total = checked.bad.total(), checked.rows.total()
     where = f", {out / 'failed.jsonl'}" if bad else ""
-    total = checked.rows.total()
     console.print(f"{bad} of {total} rows have problems ({args.max_failed} allowed){where}", soft_wrap=True)
     console.print(f"{picture}", soft_wrap=True)
     return int(bad > args.max_failed)
 
 
 def plot_histograms(checked: Checked, path: Path) -> Path | str:
-    """One line for each (source, task): its number of rows at the left, the tokens of its media at the right.
+    """One line for each (source, task): its rows, and the tokens of its media.
 
-    Returns:
-        The picture's path, or a sentence where there is no matplotlib to draw it.
+    Returns the picture's path, or a sentence where there is no matplotlib to draw it.
     """
     # Here, because the other commands need no matplotlib, which is slow to import.
     try:
@@ -117,18 +115,15 @@ def plot_histograms(checked: Checked, path: Path) -> Path | str:
     pairs = sorted(checked.rows)
     with canvas(9, 1.2 + 0.28 * len(pairs), path) as figure:
         rows, tokens = figure.subplots(1, 2, sharey=True)
-        labels = [f"{source} / {task}" for source, task in pairs]
-        counts = [checked.rows[pair] for pair in pairs]
-        bars = rows.barh(labels, counts, color=BEFORE)
-        rows.bar_label(bars, padding=2, fontsize=7)
+        labels, counts = list(map(" / ".join, pairs)), [checked.rows[pair] for pair in pairs]
+        rows.bar_label(rows.barh(labels, counts, color=BEFORE), padding=2, fontsize=7)
         rows.set(title="Rows", xscale="log" if max(counts) > 50 * min(counts) else "linear")
         rows.margins(x=0.15)
         rows.invert_yaxis()
-        known = [position for position, pair in enumerate(pairs) if checked.tokens[pair]]
+        known = {position: checked.tokens[pair] for position, pair in enumerate(pairs) if checked.tokens[pair]}
         if known:
-            values = [checked.tokens[pairs[position]] for position in known]
             style = {"orientation": "horizontal", "widths": 0.6, "medianprops": {"color": AFTER}}
-            tokens.boxplot(values, positions=known, showfliers=False, whis=(0, 100), **style)
+            tokens.boxplot(list(known.values()), positions=list(known), showfliers=False, whis=(0, 100), **style)
         tokens.set(title="Tokens: least, quartiles, most")
         tokens.set_yticks(range(len(pairs)), labels)
     return path
@@ -150,12 +145,12 @@ def _overlap(args: argparse.Namespace, console: Console) -> int:
     out = args.out or args.first.with_name("overlap.jsonl")
     if out.resolve() in (args.first.resolve(), args.second.resolve()):
         raise InputError(f"{out} is one of the two files: choose another place with --out")
-    found = find_overlap(args.first, args.second)
+    counts, shared = find_overlap(args.first, args.second)
     with _writing(out.parent):
-        write_whole(out, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in found.shared))
+        write_whole(out, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in shared))
     table = compact_table(f"{args.first} and {args.second}", ("in common",), ("number", "rows first", "rows second"))
-    for name, (number, first, second) in found.counts.items():
-        table.add_row(name, str(number), str(first), str(second))
+    for name, numbers in counts.items():
+        table.add_row(name, *map(str, numbers))
     console.print(table)
     console.print(f"{out}", soft_wrap=True)
-    return int(found.counts["images"][0] > args.max_shared)
+    return int(counts["images"][0] > args.max_shared)

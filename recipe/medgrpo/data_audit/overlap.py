@@ -9,7 +9,6 @@ import json
 import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -26,23 +25,15 @@ _WORD = re.compile(r"\w+")
 _Places = dict[str, dict[object, list[int]]]
 
 
-@dataclass
-class Overlap:
-    """``counts``: kind -> (things in common, rows of the first file concerned, rows of the second)."""
-
-    counts: dict[str, tuple[int, int, int]]
-    shared: list[dict]
-
-
-def find_overlap(first: Path, second: Path) -> Overlap:
+def find_overlap(first: Path, second: Path) -> tuple[dict[str, tuple[int, int, int]], list[dict]]:
     """Images of equal content, questions of equal words, and rows of which both are equal.
 
     An image row is known by its ``image_id``, the hash of the published file, also where a resized copy is used.
     Frames, and images whose id is no hash, are known by the content of their files. Options are no part of a question
     here: the same one with its options in another order is no test either.
 
-    Raises:
-        InputError: a file is not of this project, a row has holes, or a picture cannot be read.
+    Returns:
+        Kind to (things in common, rows of the first file concerned, rows of the second); and the list of things.
     """
     one, two = _places(first), _places(second)
     counts, shared = {}, []
@@ -53,7 +44,7 @@ def find_overlap(first: Path, second: Path) -> Overlap:
         for key in common:
             found = {"first": sorted(set(one[kind][key])), "second": sorted(set(two[kind][key]))}
             shared.append({"kind": kind, "key": key if isinstance(key, str) else list(key), **found})
-    return Overlap(counts, shared)
+    return counts, shared
 
 
 def _places(path: Path) -> _Places:

@@ -157,8 +157,8 @@ def read_answers(path: Path, rows: Sequence[Row] | None = None) -> tuple[dict[st
 def read_results(evaluation: EvalDir) -> list[dict[str, Any]]:
     """What `medgrpo evaluate` found in each answer; an error if there are fewer than the summary next to them says."""
     results = read_jsonl(evaluation.results, "medgrpo evaluate")
-    summary = read_json(evaluation.summary, "medgrpo evaluate") if evaluation.summary.exists() else {}
-    said = summary.get("answers", len(results))
+    summary = read_json(evaluation.summary, "medgrpo evaluate") if evaluation.summary.exists() else None
+    said = summary.get("answers", len(results)) if isinstance(summary, dict) else len(results)
     if len(results) != said:
         raise AnswersError(
             f"{evaluation.results}: holds {len(results)} answers, and {evaluation.summary} says {said}; run medgrpo "

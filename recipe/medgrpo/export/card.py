@@ -23,6 +23,13 @@ TEMPLATES = Path(__file__).with_name("templates")
 #: Standalone by design: it imports numpy and torch alone.
 POSITIONS = Path(__file__).parents[1] / "model_inputs" / "mrope.py"
 PROGRAMS = ("use_transformers.py", "use_vllm.py")
+#: Of the RL stage: words to their key in the configuration.
+SETTINGS = {
+    "prompts per step": "data.train_batch_size",
+    "answers per prompt": "actor_rollout_ref.rollout.n",
+    "learning rate": "actor_rollout_ref.actor.optim.lr",
+    "rewarded tasks": "medgrpo.reward.reward_tasks",
+}
 #: Half the width of a 95% interval, in standard errors.
 NORMAL_95 = 1.96
 
@@ -31,29 +38,19 @@ def facts(
     run: RunDir, config: DictConfig, checkpoint: Checkpoint, stage: str, *, base: str | None, license: str
 ) -> dict[str, Any]:
     """What the run's files say about one of its models; what they do not say is None."""
-    summary = _evaluation(run, checkpoint, stage)
+    summary, rl = _evaluation(run, checkpoint, stage), stage == "rl"
     return {
         "name": run.root.resolve().name,
         "license": license,
         "base": base,
         "stage": stage,
         "step": checkpoint.step,
-        "preset": _preset(run) if stage == "rl" else None,
-        "normalization": _normalization_hash(run) if stage == "rl" else None,
+        "preset": _preset(run) if rl else None,
+        "normalization": _normalization_hash(run) if rl else None,
         "judge": summary and summary.get("judge"),
         "sources": sorted({pair["source"] for pair in summary["pairs"]}) if summary else None,
         "summary": summary,
-        "settings": {
-            name: OmegaConf.select(config, key)
-            for name, key in {
-                "prompts per step": "data.train_batch_size",
-                "answers per prompt": "actor_rollout_ref.rollout.n",
-                "learning rate": "actor_rollout_ref.actor.optim.lr",
-                "rewarded tasks": "medgrpo.reward.reward_tasks",
-            }.items()
-        }
-        if stage == "rl"
-        else {},
+        "settings": {name: OmegaConf.select(config, key) for name, key in SETTINGS.items()} if rl else {},
         "versions": versions(),
     }
 
@@ -61,20 +58,13 @@ def facts(
 def write(folder: Path, known: Mapping[str, Any], media: Mapping[str, Any], max_tokens: int) -> None:
     """README.md (the card), medgrpo.json, mrope.py and the programs, in the folder of the model."""
     model = read_json(folder / "config.json", "the checkpoint's stage")
-    write_json(
-        folder / "medgrpo.json",
-        {
-            "media": media,
-            "max_tokens": max_tokens,
-            "patch_size": model["vision_config"]["patch_size"],
-            **{name: known[name] for name in ("stage", "step", "preset", "normalization", "versions")},
-        },
-    )
+    settings = {"media": media, "max_tokens": max_tokens, "patch_size": model["vision_config"]["patch_size"]}
+    told = {name: known[name] for name in ("stage", "step", "preset", "normalization", "versions")}
+    write_json(folder / "medgrpo.json", settings | told)
     for file in (POSITIONS, *(TEMPLATES / name for name in PROGRAMS)):
         shutil.copyfile(file, folder / file.name)
-    environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
+    spaces = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    environment = Environment(undefined=StrictUndefined, **spaces)
     environment.filters["interval"] = interval
     text = environment.from_string((TEMPLATES / "README.md.jinja").read_text(encoding="utf-8"))
     card = text.render(**known, media=media, max_tokens=max_tokens, model_type=model["model_type"])

@@ -31,11 +31,7 @@ class Checkpoint(NamedTuple):
 
 
 def find(run: RunDir, stage: str, which: str) -> Checkpoint:
-    """The checkpoint ``which`` (``last``, ``best`` or a step) of ``stage`` (``rl`` or ``sft``).
-
-    Raises:
-        ExportError: there is none, or no validation that could call one the best.
-    """
+    """The checkpoint ``which`` (``last``, ``best`` or a step) of ``stage`` (``rl`` or ``sft``)."""
     root = run.rl if stage == "rl" else run.sft
     found = {}
     for folder in root.glob("global_step_*"):
@@ -74,10 +70,7 @@ def validation_rewards(run: RunDir) -> dict[int, float]:
 
 
 def write_model(checkpoint: Checkpoint, out: Path) -> None:
-    """Weights, configuration, tokenizer and processor of the checkpoint, in the new folder ``out``.
-
-    Shards are merged by verl; LoRA adapters are then added to the weights by peft.
-    """
+    """Weights, configuration, tokenizer and processor in the folder ``out``; verl merges shards, peft LoRA adapters."""
     saved = checkpoint.folder / "huggingface"
     if _has_weights(saved):
         shutil.copytree(saved, out)

@@ -21,6 +21,7 @@ from recipe.medgrpo.export.checkpoint import ExportError
 LIMITS = {"videos": ("min_pixels", "max_pixels", "total_pixels"), "images": ("min_pixels", "max_pixels")}
 #: Files of a processor: transformers 5 writes the first, older ones the others.
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json")
+PROCESSORS = {"video_processor_type": "videos", "image_processor_type": "images"}
 #: Greedy in transformers (one candidate) and in vLLM (a temperature below its least), and valid for both.
 GREEDY = {"do_sample": True, "temperature": 1e-6, "top_k": 1, "top_p": 1.0, "repetition_penalty": 1.0}
 KEPT = ("bos_token_id", "eos_token_id", "pad_token_id", "transformers_version")
@@ -29,15 +30,11 @@ KEPT = ("bos_token_id", "eos_token_id", "pad_token_id", "transformers_version")
 def media_settings(parquet: Path) -> dict[str, Any]:
     """Of the rows that a model was trained on: for each kind of medium the pixel limits of most rows (``limits``), the
     widest (``size``), and for clips the rates by frequency (``fps``).
-
-    Raises:
-        ExportError: no such file, or its rows have no media.
     """
     if not parquet.is_file():
         raise ExportError(f"{parquet}: no such Parquet file; name the rows that the model was trained on with --data")
-    kinds = [kind for kind in LIMITS if kind in pq.read_schema(parquet).names]
     found: dict[str, Any] = {}
-    for kind in kinds:
+    for kind in (kind for kind in LIMITS if kind in pq.read_schema(parquet).names):
         items = [item for row in pq.read_table(parquet, columns=[kind])[kind].to_pylist() for item in row or ()]
         limits = Counter(tuple(item[name] for name in LIMITS[kind]) for item in items)
         if not limits:
@@ -62,11 +59,11 @@ def write_processor(folder: Path, media: Mapping[str, Any]) -> None:
             continue
         config = json.loads(file.read_text(encoding="utf-8"))
         for part in (config, config.get("image_processor"), config.get("video_processor")):
-            kind = _kind(part or {})
-            # A model of clips alone may still be shown an image; the clips' limits are the nearest known.
-            known = media.get(kind) or next(iter(media.values()))
+            kind = next((kind for name, kind in PROCESSORS.items() if name in (part or {})), None)
             if kind is None:
                 continue
+            # A model of clips alone may still be shown an image; the clips' limits are the nearest known.
+            known = media.get(kind) or next(iter(media.values()))
             for name in ("min_pixels", "max_pixels"):
                 part.pop(name, None)
             part |= {"do_resize": True, "size": known["size"]}
@@ -74,12 +71,6 @@ def write_processor(folder: Path, media: Mapping[str, Any]) -> None:
                 # Only for those who let the processor sample a video file (do_sample_frames).
                 part["fps"] = known["fps"][0]
         file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-
-
-def _kind(part: Mapping[str, Any]) -> str | None:
-    if "video_processor_type" in part:
-        return "videos"
-    return "images" if "image_processor_type" in part else None
 
 
 def write_generation(folder: Path, max_tokens: int) -> None:

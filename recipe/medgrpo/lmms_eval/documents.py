@@ -16,7 +16,6 @@ from typing import Any
 from reward_score.ground_truth import load_struc_info
 from reward_score.judge import JudgeConfig, make_judge
 from reward_score.leaderboard import score_records
-from reward_score.leaderboard.metrics import JUDGED_TASKS
 from reward_score.leaderboard.submission import Record
 from reward_score.sample import split_data_source
 
@@ -101,27 +100,18 @@ def metric(name: str) -> Callable[[Sequence[dict]], float]:
     """The aggregation of one metric over a task's records; NaN for a judge that was not asked for."""
 
     def aggregate(records: Sequence[dict]) -> float:
-        judge = os.environ.get("MEDVIDBENCH_JUDGE") if records[0]["task"] in JUDGED_TASKS else None
-        if name.endswith(("_lexical", "_llm")) and not (judge and _kind(judge) in name):
-            return math.nan
-        grader = _judge(judge) if judge and _kind(judge) in name else None
-        return score_records(list(map(_record, records)), judge=grader).metrics.get(name, math.nan)
+        asked = os.environ.get("MEDVIDBENCH_JUDGE")
+        judge = None
+        if name.endswith(("_lexical", "_llm")):
+            if not asked or not name.endswith("_lexical" if asked == "lexical" else "_llm"):
+                return math.nan
+            # The leaderboard's judge rates captions by themselves.
+            judge = make_judge(JudgeConfig(model="gpt-4.1", rubric="absolute") if asked == "openai" else asked)
+        # `medgrpo submit --samples` reads the qa_type from lmms-eval's log.
+        plain = [Record(**{key: value for key, value in found.items() if key != "qa_type"}) for found in records]
+        return score_records(plain, judge=judge).metrics.get(name, math.nan)
 
     return aggregate
-
-
-def _record(found: dict) -> Record:
-    # `medgrpo submit --samples` reads the qa_type from lmms-eval's log.
-    return Record(**{name: value for name, value in found.items() if name != "qa_type"})
-
-
-def _kind(judge: str) -> str:
-    return "_lexical" if judge == "lexical" else "_llm"
-
-
-def _judge(name: str):
-    # The leaderboard's judge rates captions by themselves.
-    return make_judge(JudgeConfig(model="gpt-4.1", rubric="absolute") if name == "openai" else name)
 
 
 def __getattr__(name: str) -> Callable:
