@@ -14,10 +14,7 @@ from recipe.medgrpo.replay.figures import Figures
 REBALANCES = 0.02
 #: Mean advantage of a pair from which its level counts as rewarded by itself.
 LEVEL = 0.1
-_SHARES = {
-    "grpo": "With division by the group's deviation (grpo)",
-    "grpo without std": "Without that division",
-}
+_SHARES = {"grpo": "With division by the group's deviation (grpo)", "grpo without std": "Without that division"}
 
 
 def expectations(figures: Iterable[Figures], method: str) -> list[str]:

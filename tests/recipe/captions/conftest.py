@@ -21,16 +21,11 @@ class Desk:
     """A requests file, two model servers, and the command."""
 
     def __init__(self, root):
-        self.root, self.file, self.captions, self.out = (
-            root,
-            root / "requests.jsonl",
-            root / "captions.jsonl",
-            root / "out",
-        )
-        self.paths = []
-        for number in range(30):
-            self.paths.append(str(root / f"{number}.jpg"))
-            Image.new("RGB", (160, 90), (120, 60, 5 * number)).save(self.paths[-1])
+        self.root, self.out = root, root / "out"
+        self.file, self.captions = root / "requests.jsonl", root / "captions.jsonl"
+        self.paths = [str(root / f"{number}.jpg") for number in range(30)]
+        for number, path in enumerate(self.paths):
+            Image.new("RGB", (160, 90), (120, 60, 5 * number)).save(path)
         self.servers = {slot: JudgeServer(answer(text)) for slot, text in CAPTIONS.items()}
 
     def record(self, kind="video_summary", **changes):
@@ -60,24 +55,12 @@ class Desk:
         return [Request(record) for record in records]
 
     def run(self, *options):
-        urls = [self.servers[slot].url for slot in CAPTIONS]
-        command = [
-            "captions",
-            "write",
-            self.file,
-            "--captions",
-            self.captions,
-            "--models",
-            "one",
-            "two",
-            "--urls",
-            *urls,
-        ]
-        return cli.main([*map(str, command), *options])
+        models = ["--models", "one", "two", "--urls", *(self.servers[slot].url for slot in CAPTIONS)]
+        return cli.main(["captions", "write", str(self.file), "--captions", str(self.captions), *models, *options])
 
     def validate(self, *options):
-        command = ["captions", "validate", self.file, "--captions", self.captions, "--out", self.out]
-        return cli.main([*map(str, command), *options])
+        files = [str(self.file), "--captions", str(self.captions), "--out", str(self.out)]
+        return cli.main(["captions", "validate", *files, *options])
 
     def lines(self):
         return [json.loads(line) for line in self.captions.read_text().splitlines()]

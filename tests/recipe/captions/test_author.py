@@ -106,10 +106,7 @@ def test_the_cost_is_told_before_and_can_forbid_the_start(desk, capsys):
 def test_a_dense_caption_has_one_text_for_each_event_or_is_asked_again(desk):
     good = json.dumps({"captions": ["The hook dissects.", "The bag is closed."]})
     desk.servers["gpt"].script = [answer("No list."), answer("```json\n" + good + "\n```")]
-    desk.servers["gemini"].script = [
-        answer(json.dumps({"captions": ["one"]})),
-        answer(json.dumps({"captions": ["one"]})),
-    ]
+    desk.servers["gemini"].script = [answer(json.dumps({"captions": ["one"]}))] * 2
     desk.write(desk.record("dense_captioning"))
     assert desk.run() == 1
     [line] = desk.lines()

@@ -28,12 +28,9 @@ def test_from_requests_to_checked_rows(desk, capsys):
             line["captions"] = ["Quarterly revenue rose sharply in the northern sales region, said the hook company."]
     desk.captions.write_text("".join(json.dumps(line) + "\n" for line in lines))
     review = {requests[3].key + "/gpt": {"verdict": "reject", "note": "left is right"}}
-    (desk.root / "r1.json").write_text(
-        json.dumps({"captions": review | {requests[0].key + "/gpt": {"verdict": "accept"}}})
-    )
-    (desk.root / "r2.json").write_text(
-        json.dumps({"captions": review | {requests[0].key + "/gpt": {"verdict": "accept"}}})
-    )
+    review |= {requests[0].key + "/gpt": {"verdict": "accept"}}
+    for name in ("r1.json", "r2.json"):
+        (desk.root / name).write_text(json.dumps({"captions": review}))
     reviewed = ["--reviewed", str(desk.root / "r1.json"), str(desk.root / "r2.json"), "--review", "2"]
     assert desk.validate(*reviewed) == 0
     out = capsys.readouterr().out

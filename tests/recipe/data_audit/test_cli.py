@@ -7,6 +7,7 @@ import errno
 import functools
 import json
 import operator
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,10 +26,9 @@ LIMITS = {"min_pixels": 3136, "max_pixels": 401408}
 
 @pytest.fixture
 def clip_row(tmp_path):
-    frames = []
-    for number in range(3):
-        frames.append(str(tmp_path / f"{number}.jpg"))
-        Image.new("RGB", (64, 48), (90 + 40 * number, 60, 50)).save(frames[-1])
+    frames = [str(tmp_path / f"{number}.jpg") for number in range(3)]
+    for number, frame in enumerate(frames):
+        Image.new("RGB", (64, 48), (90 + 40 * number, 60, 50)).save(frame)
     tokens = video_size(3, 48, 64).num_tokens
     clip = Clip(frames, 1.0, 48, 64, MIN_PIXELS, MAX_PIXELS, TOTAL_PIXELS, tokens)
     return build_row(
@@ -149,6 +149,11 @@ TRUTH = "reward_model.ground_truth"
         ({"extra_info.struc_info": SPANS}, TRUTH, "scores 0.000 against itself"),
         ({"ability": "stg"}, "data_source", "does not end in source/task"),
         (
+            {"data_source": "medvidbench/A|B/tag", "extra_info.source": "A|B"},
+            "extra_info.source",
+            "'A|B' holds a sign that separates names",
+        ),
+        (
             {"data_source": "medvidbench/AVOS/count", "ability": "count", "extra_info.task": "count"},
             TRUTH,
             "task 'count' is unknown",
@@ -182,18 +187,21 @@ def test_repeated_rows_and_the_budget(clip_row, tmp_path):
 
 def test_files_of_another_kind(clip_row, tmp_path, capsys):
     path = tmp_path / "rows.parquet"
-    assert main(["data", "check", str(path)]) == 2
-    assert "does not exist" in capsys.readouterr().err
-    path.write_bytes(b"PAR1")
-    assert main(["data", "check", str(path)]) == 2
-    assert "is no whole Parquet file" in capsys.readouterr().err
     table = pq.read_table(write(path, [clip_row])).drop_columns(["ability"])
-    pq.write_table(table, path)
-    assert main(["data", "check", str(path)]) == 2
-    assert "ability is missing" in capsys.readouterr().err
-    write(path, [])
-    assert main(["data", "check", str(path)]) == 2
-    assert "holds no rows" in capsys.readouterr().err
+    path.unlink()
+    for make, message in (
+        (lambda: None, "does not exist"),
+        (lambda: path.write_bytes(b"PAR1"), "is no whole Parquet file"),
+        (lambda: pq.write_table(table, path), "ability is missing"),
+        (lambda: write(path, []), "holds no rows"),
+        (lambda: (path.unlink(), os.mkfifo(path)), "is no regular file"),
+    ):
+        make()
+        assert main(["data", "check", str(path)]) == 2
+        assert message in capsys.readouterr().err
+    (tmp_path / "none").mkdir()
+    assert main(["data", "check", str(tmp_path / "none")]) == 2
+    assert "holds no Parquet file" in capsys.readouterr().err
 
 
 def test_large_types_are_the_same_types(clip_row, tmp_path):

@@ -95,19 +95,6 @@ def test_tokens_of_models_in_a_text(check, token):
     assert f"messages[1].content holds {token}" in check("vs", f"A {token} cut.")
 
 
-def test_a_source_that_no_artifact_can_name(check, tmp_path):
-    row_of = check("vs", "A cut.")
-    assert row_of == []
-    import pyarrow.parquet as pq
-
-    (row,) = pq.read_table(tmp_path / "rows.parquet").to_pylist()
-    row["extra_info"]["source"], row["data_source"] = "A|B", "medvidbench/A|B/vs"
-    with RowWriter(tmp_path / "rows.parquet") as writer:
-        writer.write(row)
-    assert main(["data", "check", str(tmp_path / "rows.parquet"), "--out", str(tmp_path / "check")]) == 1
-    assert "'A|B' holds a sign that separates names" in (tmp_path / "check/failed.jsonl").read_text()
-
-
 def run(*command, **environment):
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=os.environ | environment)
     assert "Traceback" not in done.stderr, done.stderr
@@ -145,17 +132,6 @@ def test_nothing_is_written_onto_the_files_that_are_checked(check, tmp_path, cap
     assert "holds the file itself" in capsys.readouterr().err
     assert main(["data", "overlap", str(rows), str(rows), "--out", str(rows)]) == 2
     assert "is one of the two files" in capsys.readouterr().err and rows.read_bytes() == before
-
-
-def test_a_pipe_in_the_place_of_rows(tmp_path, capsys):
-    os.mkfifo(tmp_path / "rows.parquet")
-    assert main(["data", "check", str(tmp_path / "rows.parquet")]) == 2
-    assert "is no regular file" in capsys.readouterr().err
-
-
-def test_a_folder_without_rows(tmp_path, capsys):
-    assert main(["data", "check", str(tmp_path)]) == 2
-    assert "holds no Parquet file" in capsys.readouterr().err
 
 
 def test_names_and_arguments_of_the_converters(capsys):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from medvidbench_records import record_of
 
 from recipe.medgrpo import cli
 from recipe.medgrpo.lmms_eval import documents
@@ -61,20 +62,13 @@ def test_prompts_are_those_of_training_with_their_clips(rows):
 def answered(rows, tmp_path, light_encoder):
     """A test file, and lmms-eval's sample files of answers to it: every second is the reference."""
     rows = sorted(rows, key=lambda row: row["extra_info"]["index"])
-    items, samples = [], {}
+    samples = {}
     for place, row in enumerate(rows):
-        extra = row["extra_info"]
-        turns = [{"from": "human", "value": extra["question"]}]
-        turns.append({"from": "gpt", "value": row["reward_model"]["ground_truth"]})
-        item = {"id": extra["id"], "qa_type": extra["qa_type"], "data_source": extra["source"]}
-        metadata = {"fps": str(extra["fps"]), "video_id": extra["video_id"]}
-        items.append(item | {"metadata": metadata, "conversations": turns})
-        items[-1]["struc_info"] = json.loads(extra["struc_info"] or "[]")
-        row = row | {"extra_info": extra | {"index": place}}
+        row = row | {"extra_info": row["extra_info"] | {"index": place}}
         answer = row["reward_model"]["ground_truth"] if place % 2 else "1.0-3.0 seconds."
         found = documents.process_results(row, [answer])
         samples.setdefault(row["data_source"].rsplit("/", 1)[1], []).append({"doc_id": place, "target": "", **found})
-    (tmp_path / "test.json").write_text(json.dumps(items))
+    (tmp_path / "test.json").write_text(json.dumps(list(map(record_of, rows))))
     for task, lines in samples.items():
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (tmp_path / f"20261125_samples_medvidbench_{task}.jsonl").write_text(text)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from medvidbench_records import record_of
 
 from data_preprocess.schema import ROW_SCHEMA
 from recipe.medgrpo import cli
@@ -36,16 +37,8 @@ def rows(drawn, tmp_path_factory) -> tuple[Path, Path]:
     # The drawn world has fewer of some tasks: their rows come again.
     again = [own[i % len(own)] for own in by_task.values() for i in range(PER_TASK)]
     chosen = [row | {"extra_info": row["extra_info"] | {"index": place}} for place, row in enumerate(again)]
-    items = []
-    for row in chosen:
-        extra = row["extra_info"]
-        turns = [{"from": "human", "value": extra["question"]}]
-        turns.append({"from": "gpt", "value": row["reward_model"]["ground_truth"]})
-        item = {"id": extra["id"], "qa_type": extra["qa_type"], "data_source": extra["source"]}
-        item |= {"metadata": {"fps": str(extra["fps"]), "video_id": extra["video_id"]}, "conversations": turns}
-        items.append(item | {"struc_info": json.loads(extra["struc_info"] or "[]")})
     pq.write_table(pa.Table.from_pylist(chosen, schema=ROW_SCHEMA), folder / "rows.parquet")
-    (folder / "test.json").write_text(json.dumps(items))
+    (folder / "test.json").write_text(json.dumps(list(map(record_of, chosen))))
     return folder / "rows.parquet", folder / "test.json"
 
 
