@@ -1,10 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong while an answer is scored, as one flat set of types.
-
-A bad *answer* is never an error: it is a score of 0. These errors mean that the row, the configuration or the
-infrastructure is at fault, so that no score exists.
-"""
+"""What can go wrong while an answer is scored: row, configuration or infrastructure are at fault, never the answer."""
 
 
 class RewardError(Exception):

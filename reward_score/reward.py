@@ -32,15 +32,12 @@ SCORE_KEYS = (
 
 @dataclass(slots=True)
 class RawScore:
-    """One answer's raw components, before any normalization.
+    """One answer's raw components, before any normalization; fields of a `Rating` have its meaning.
 
     Args:
-        source, task: of the row.
-        format: factor in [0, 1]; 0 if nothing could be parsed, and then all components are 0.
         components: value in [0, 1] of each of the task's components: ``raw`` (by rule), ``similarity``, ``judge``.
         dimensions: the judge's mean grades (1-5) by dimension; {} if no caption was judged.
-        parts: see `Rating`; their reward is a weighted sum, and ``raw`` is then not normalized.
-        concise: factor for surplus, already part of format and components (`reward_score.tasks.surplus`).
+        concise: factor for surplus, already part of format and components.
         cut: whether the answer reached its token limit without ending.
     """
 

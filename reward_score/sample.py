@@ -29,18 +29,13 @@ class Sample:
     """One row with one answer.
 
     Args:
-        source: the data set the clip comes from, e.g. ``CoPESD``.
-        task: a key of ``reward_score.TASKS``.
-        answer: the model's text.
-        reference: the reference answer's text.
+        source, task: of the data_source, e.g. ``CoPESD`` and ``stg``.
+        answer, reference: the model's text and the reference answer's.
         struc_info: the record's structured ground truth as JSON text, ``""`` when there is none.
         fps: frames per second of the sampled clip.
         row: names the row in error messages.
-        question: the question's text, may be empty.
-        options: a multiple-choice question's option texts as a JSON list, ``""`` when there are none.
-        answer_text: the right option's text, may be empty.
-        response_length: tokens of the answer, None when nobody counted them.
-        max_response_length: the token limit under which the answer was sampled, None when it is not known.
+        question, options, answer_text: options as a JSON list of texts, and the right one's text; ``""`` for none.
+        response_length, max_response_length: tokens of the answer, and their limit; None when unknown.
         finish_reason: ``length`` if the answer reached its limit without ending, ``stop`` if it ended; None when nobody
             said so, and then an answer of `max_response_length` tokens counts as cut.
     """
@@ -67,10 +62,8 @@ class Sample:
         return self.response_length >= self.max_response_length
 
     def overlong_factor(self, buffer: float) -> float:
-        """1 up to where the last share `buffer` of the token limit begins, from there down to 0 at the limit.
-
-        DAPO's soft overlong punishment (arXiv 2503.14476, section 3.4), as a factor instead of a term. An answer that
-        was cut gets 0; one of unknown length that was not gets 1; a buffer of 0 switches it off.
+        """DAPO's soft overlong punishment (arXiv 2503.14476, section 3.4) as a factor: 1 up to where the last share
+        `buffer` of the token limit begins, from there down to 0 at the limit; a buffer of 0 switches it off.
         """
         if buffer == 0:
             return 1.0
@@ -89,12 +82,10 @@ class Rating:
     Args:
         format: factor in [0, 1]; 0 means that nothing could be parsed.
         raw: accuracy in [0, 1] by rule, None for tasks that are judged by captions alone.
-        pairs: captions that encoder and judge must compare.
-        n_pairs: number of comparisons the answer should have allowed; those without a pair count as 0.
+        pairs, n_pairs: captions to compare, and how many there should have been; those missing count as 0.
         parts: components of a reward that is a weighted sum (`reward_score.tasks.vqa_reward`); {} for all others.
         claim: reasoning and what it should lead to, for an expert to judge.
-        concise: factor in (0, 1] on format and on all components, for what the answer says beyond what was asked
-            (`reward_score.tasks.surplus`).
+        concise: factor in (0, 1] on format and on all components (`reward_score.tasks.surplus`).
     """
 
     format: float
@@ -140,11 +131,8 @@ def make_sample(data_source: str, answer: str, ground_truth: str, extra_info: Ma
 
     Args:
         data_source: ``<benchmark>/<source>/<task>``, e.g. ``medvidbench/CoPESD/stg``.
-        answer: the decoded response.
-        ground_truth: the reference answer's text.
-        extra_info: may hold ``struc_info`` (JSON text), ``fps``, ``question``, ``index``; for the VQA tasks ``options``
-            (JSON text) and ``answer_text``; of the answer ``finish_reason``, ``response_length`` and
-            ``max_response_length`` (tokens).
+        answer, ground_truth: the decoded response, and the reference answer's text.
+        extra_info: may hold ``index`` and the fields of `Sample` from ``struc_info`` on.
 
     Raises:
         UnknownTask: data_source of another form.

@@ -1,10 +1,7 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""From samples to rewards.
-
-Two steps, kept apart because calibration needs only the first: (1) `Scorer.raw`, the raw components of each answer in
-[0, 1]; (2) `Scorer.finish`, normalization and mixing. Reward = format x normalized, so an answer that cannot be parsed
-is exactly 0 for every source.
+"""From samples to rewards, in two steps because calibration needs only the first: `Scorer.raw`, the raw components of
+each answer in [0, 1]; and `Scorer.finish`, normalization and mixing.
 """
 
 import asyncio
@@ -27,12 +24,7 @@ from reward_score.tasks.registry import VQA_TASKS, task_module
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What the encoder or a judge is asked about the answers of a batch, in one call.
-
-    Args:
-        worker, method: of the call; a coroutine ``a<method>`` is preferred where there is an event loop.
-        pairs: those of each answer.
-    """
+    """What the encoder or a judge is asked about a batch, in one call; `pairs` are those of each answer."""
 
     worker: Any
     method: str
@@ -44,7 +36,7 @@ class _Question:
         return self._of_each(getattr(self.worker, self.method)(pairs) if pairs else ())
 
     async def ask_async(self) -> list[list[Any]]:
-        """`ask`, with the event loop left free."""
+        """`ask` with the event loop left free, by the worker's coroutine ``a<method>`` if it has one."""
         pairs = self._all()
         if not pairs:
             return self._of_each(())
@@ -66,9 +58,6 @@ class _Question:
 
 class Scorer:
     """Scores batches of answers; encoder and judge are called once per batch. Safe to share between threads.
-
-    Args:
-        config: the options.
 
     Raises:
         BadOption: the judge makes no sense.
@@ -202,11 +191,7 @@ class Scorer:
         return [finish(raw, self.config, self.normalizer) for raw in raws]
 
     def score(self, samples: Sequence[Sample]) -> list[dict[str, float]]:
-        """Rewards of a batch: `raw`, then `finish`.
-
-        Raises:
-            TaskWithoutReward: a row's task is not among reward_tasks; and what `raw` and `finish` raise.
-        """
+        """Rewards of a batch: `raw`, then `finish`. Raises TaskWithoutReward if a row's task is not in reward_tasks."""
         self._require_rewards(samples)
         return self.finish(self.raw(samples))
 

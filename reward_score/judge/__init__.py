@@ -17,11 +17,7 @@ __all__ = ["DIMENSIONS", "Judge", "JudgeConfig", "LLMJudge", "LexicalJudge", "Ve
 
 
 def read_judge(judge: Any) -> "JudgeConfig | Judge":
-    """What the option `judge` means: an LLM judge's options, or a judge.
-
-    Raises:
-        BadOption: neither a known name, nor options of an LLM judge, nor an object with ``judge(pairs)``.
-    """
+    """What the option `judge` means: an LLM judge's options, or a judge. Raises BadOption."""
     if judge in ("lexical", "openai"):
         return LexicalJudge() if judge == "lexical" else JudgeConfig()
     if isinstance(judge, Mapping):
@@ -38,9 +34,6 @@ def read_judge(judge: Any) -> "JudgeConfig | Judge":
 
 def make_judge(judge: Any) -> Judge:
     """A judge from the option `judge`: ``lexical``, ``openai`` (GPT-4.1), options of an LLM judge, or a judge.
-
-    Raises:
-        BadOption: see `read_judge`.
 
     Example:
         >>> from reward_score.sample import CaptionPair

@@ -25,11 +25,12 @@ _Messages = list[dict[str, Any]]
 
 @dataclass(slots=True)
 class _Question:
-    """An answer on its way: estimated tokens per request, its counts, the lease of its first request until that begins,
-    and when it must be there."""
+    """An answer on its way."""
 
+    #: Of one request, estimated.
     tokens: int
     tally: Tally
+    #: Of its first request, until that begins.
     lease: int | None
     deadline: float
     last_failure: JudgeUnavailable | None = None
@@ -40,14 +41,7 @@ class _Question:
 
 
 class Asker:
-    """Asks one endpoint, for use in one event loop.
-
-    Args:
-        config: the endpoint, its limits and deadlines.
-        limiter: what all askers of the job share.
-        extra: further fields of each request.
-        key_variable: environment variable of the endpoint's key.
-    """
+    """Asks one endpoint, for use in one event loop; `limiter` is the job's, `extra` are further fields of a request."""
 
     def __init__(
         self, config: JudgeConfig, limiter: Limiter, extra: dict[str, Any], key_variable: str = "OPENAI_API_KEY"
@@ -59,19 +53,16 @@ class Asker:
     async def ask(
         self, messages: Callable[[bool], _Messages], read: Callable[[Completion], _T], tokens: int, tally: Tally
     ) -> _T:
-        """What `read` makes of the reply.
-
-        Args:
-            messages: the request; its argument says whether a first reply could not be used.
-            read: raises `BadReply` of a reply that cannot be used; the model is then asked once more.
-            tokens: of a request, about.
+        """What `read` makes of the reply; if it raises `BadReply`, the model is asked once more, by ``messages(True)``.
 
         Raises:
             JudgeUnavailable: there is no usable reply.
         """
         config = self.config
         if self._client is None:
-            await self._connect()
+            # The import takes a second or more, in which other answers' clocks run.
+            await asyncio.to_thread(import_openai)
+            self._client = self._client or ChatClient(config, self._key_variable)
         lease = await self.limiter.acquire(tokens, config.queue_limit)
         question = _Question(tokens, tally, lease, time.monotonic() + config.deadline)
         try:
@@ -91,16 +82,9 @@ class Asker:
         if self._client is not None:
             await self._client.close()
 
-    async def _connect(self) -> None:
-        # The import takes a second or more, in which other answers' clocks run.
-        await asyncio.to_thread(import_openai)
-        if self._client is None:
-            self._client = ChatClient(self.config, self._key_variable)
-
     async def _ask(
         self, messages: Callable[[bool], _Messages], read: Callable[[Completion], _T], question: _Question
     ) -> _T:
-        """Ask, and ask once more if the reply cannot be used."""
         reason = None
         for again in (False, True):
             try:

@@ -1,13 +1,7 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Persistent cache of verdicts: one SQLite file, shared by all processes of a node.
-
-SQLite's write-ahead log makes each verdict durable on its own, whoever is killed and whenever, and lets many processes
-write. It needs a disk of the node itself, no network file system. A file that cannot be used (locked for long, damaged,
-read-only, no space) stops no judge: verdicts are then kept in memory alone, the failure is counted and logged with what
-to do, and the file is tried again after a pause. A damaged file is never deleted here.
-
-Captions are not stored, only the hash of what was asked; and no key of any service ever comes near it.
+"""Persistent cache of verdicts: one SQLite file, shared by all processes of a node. A file that cannot be used stops no
+judge: verdicts are then kept in memory alone, and the file is tried again after a pause. See docs/judge.md.
 """
 
 import hashlib
@@ -49,12 +43,7 @@ def make_key(model: str, prompt: str, parameters: Mapping[str, Any], pair: Capti
 
 
 class VerdictCache:
-    """Verdicts by key, in memory and in a file; safe to share between threads.
-
-    Args:
-        path: the file; None keeps verdicts in memory alone.
-        size: verdicts kept in memory, least recently used dropped first.
-    """
+    """Verdicts by key, in memory (the `size` used last) and in a file, if any; safe to share between threads."""
 
     def __init__(self, path: str | os.PathLike | None, size: int = 50_000) -> None:
         self.path = None if path is None else Path(path).expanduser()
@@ -96,7 +85,7 @@ class VerdictCache:
         return errors
 
     def close(self) -> None:
-        """Let go of the file. The cache can be used again afterwards."""
+        """Let go of the file; it can be used again afterwards."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -141,7 +130,6 @@ class VerdictCache:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """A connection to the cache file, made if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Autocommit: each verdict is a transaction of its own.
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)

@@ -16,10 +16,8 @@ from urllib.parse import urlsplit
 from reward_score.errors import BadOption, JudgeUnavailable
 from reward_score.judge.config import JudgeConfig, check_address
 
-#: Bytes of a reply; a verdict has some hundreds, and memory is not the endpoint's to fill.
-MAX_REPLY = 1 << 20
-#: Bytes that are read of a failure's text.
-_MAX_FAILURE = 1 << 14
+#: Bytes that are read of a reply and of a failure's text; memory is not the endpoint's to fill.
+MAX_REPLY, _MAX_FAILURE = 1 << 20, 1 << 14
 
 _ADDRESS = "check OPENAI_BASE_URL (or `base_url`), the address of the API, which ends in /v1"
 _REMEDIES = {
@@ -70,11 +68,7 @@ class Completion(NamedTuple):
 
 
 def import_openai() -> ModuleType:
-    """The package `openai`, which is imported only when an LLM judge is used.
-
-    Raises:
-        BadOption: it, or what it needs here, is not installed.
-    """
+    """The package `openai`, imported only when an LLM judge is used. Raises BadOption if it is not installed."""
     try:
         import aiohttp  # noqa: F401
         import openai
@@ -85,11 +79,11 @@ def import_openai() -> ModuleType:
 
 
 class ChatClient:
-    """An OpenAI-compatible endpoint; for use in one event loop. Its key is in no message that it raises or logs.
+    """An OpenAI-compatible endpoint, for use in one event loop. Its key is in no message that it raises or logs.
 
     Raises:
-        BadOption: the package `openai` is missing, OpenAI's own endpoint is meant and no key is set, or key or address
-            can be in no request, which no waiting would fix.
+        BadOption: `openai` is missing, OpenAI's own endpoint is meant and no key is set, or key or address can be in no
+            request.
     """
 
     def __init__(self, config: JudgeConfig, key_variable: str = "OPENAI_API_KEY") -> None:
@@ -128,8 +122,7 @@ class ChatClient:
     async def complete(self, messages: list[dict[str, Any]], extra: dict[str, Any]) -> Completion:
         """One reply, by one request, or by two where the endpoint wants `max_completion_tokens`.
 
-        Raises:
-            Transient, Refused, Unusable: there is no reply.
+        Raises Transient, Refused or Unusable.
         """
         limit = self._limit
         try:
@@ -224,11 +217,7 @@ def _bounded(client: type) -> type:
 
 
 async def _read_body(response: Any) -> bytes:
-    """A reply's body; of a failure the first bytes.
-
-    Raises:
-        Unusable: the reply has more than MAX_REPLY bytes, or an encoding that nobody asked for.
-    """
+    """A reply's body; of a failure the first bytes. Raises Unusable if it is too long, or in another encoding."""
     limit = MAX_REPLY if response.is_success else _MAX_FAILURE
     encoding = response.headers.get("content-encoding", "").strip().lower()
     unpack = zlib.decompressobj(wbits=47) if encoding in ("gzip", "x-gzip", "deflate") else None
@@ -282,19 +271,14 @@ def _environment_key(variable: str) -> str:
 
 
 def _retry_after(headers: Any) -> float:
-    """Seconds that the endpoint asks to wait, 0 if it does not say or says nonsense."""
+    """Seconds that the endpoint asks to wait, as a number or until a date; 0 if it does not say or says nonsense."""
     for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        text = headers.get(name, "")
         try:
-            seconds = _seconds(headers.get(name, "")) * scale
+            date = email.utils.parsedate_tz(text)
+            seconds = email.utils.mktime_tz(date) - time.time() if date else float(text) * scale
         except (ValueError, TypeError, OverflowError):
             continue
         if 0 <= seconds < float("inf"):
             return seconds
     return 0.0
-
-
-def _seconds(text: str) -> float:
-    """Seconds as a number, or until a date."""
-    if date := email.utils.parsedate_tz(text):
-        return email.utils.mktime_tz(date) - time.time()
-    return float(text)

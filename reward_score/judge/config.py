@@ -29,11 +29,7 @@ def complaints(error: ValidationError | TypeError) -> str:
 
 
 def check_address(value: str) -> str:
-    """The address of an endpoint, as given.
-
-    Raises:
-        ValueError: it is none, or holds a secret; the message does not quote it.
-    """
+    """The address of an endpoint. Raises ValueError if it is none or holds a secret, without quoting it."""
     try:
         parts = urlsplit(value)
         named = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)

@@ -1,10 +1,7 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""What all judges of one job share: the limiter, the circuit breaker and the counts.
-
-In training one Ray actor holds the `Coordinator` for all processes of the job (trainer/judge_limiter.py of the
-recipe); elsewhere the process has its own. It knows no network: it says when a request may go, and is told how it
-ended.
+"""What all judges of one job share: the limiter, the circuit breaker and the counts. In training one Ray actor holds
+them for all processes (recipe/medgrpo/trainer/judge_limiter.py); elsewhere each process has its own.
 """
 
 import asyncio
@@ -28,7 +25,7 @@ class NoPermission(JudgeUnavailable):
 
 
 class Limiter(Protocol):
-    """The part of a coordinator that a judge needs; the methods of `Coordinator`, here or in another process."""
+    """The methods of `Coordinator` that a judge needs, here or in another process."""
 
     async def acquire(self, tokens: int, wait: float, retry: bool = False) -> int: ...
 
@@ -38,7 +35,7 @@ class Limiter(Protocol):
 
 
 class _Turn(NamedTuple):
-    """A request that waits. They sort by who goes first: one whose verdict has begun, and in that its deadline runs."""
+    """A request that waits; retries sort first, because their deadline runs."""
 
     first_attempt: bool
     number: int
@@ -47,11 +44,7 @@ class _Turn(NamedTuple):
 
 
 class Coordinator:
-    """Limiter, breaker and counts of one job, for use in one event loop.
-
-    Args:
-        config: the judge's options; `concurrency`, `rpm`, `tpm`, `breaker_*`, `abort_*`, prices and timeouts count.
-    """
+    """Limiter, breaker and counts of one job, for use in one event loop."""
 
     def __init__(self, config: JudgeConfig) -> None:
         self.config = config
@@ -77,9 +70,6 @@ class Coordinator:
 
     async def acquire(self, tokens: int, wait: float, retry: bool = False) -> int:
         """Wait until one request of about `tokens` tokens may go; returns a lease to be given back by `release`.
-
-        A `retry` goes before all first attempts: its verdict's deadline runs, theirs have not begun. A lease that is
-        not given back (its process was killed) ends by itself after the request timeout.
 
         Raises:
             CircuitOpen: the breaker is open.
@@ -108,7 +98,7 @@ class Coordinator:
             raise
         if self._open_until:
             # Half open: this request tries, the others wait for another cooling time or for its success.
-            self._open()
+            self._open_until = time.monotonic() + self.config.breaker_cooldown
         # A second more than the request itself may take, so that only dead owners lose their lease.
         self._leases[turn.number] = loop.call_later(self.config.request_timeout + 1, self._end, turn.number)
         return turn.number
@@ -151,9 +141,6 @@ class Coordinator:
                 "(breaker_failures, breaker_cooldown)"
             )
 
-    def _open(self) -> None:
-        self._open_until = time.monotonic() + self.config.breaker_cooldown
-
     async def report(self, tally: Tally, healthy: bool | None = None) -> None:
         """Add to the counts; `healthy` says whether the service worked for a verdict, None if that does not show."""
         self._tally.add(tally)
@@ -162,7 +149,7 @@ class Coordinator:
         elif healthy is False:
             self._failures += 1
             if self._failures >= self.config.breaker_failures:
-                self._open()
+                self._open_until = time.monotonic() + self.config.breaker_cooldown
 
     async def fail(self, group: str) -> None:
         """An answer of this group has got no verdict."""

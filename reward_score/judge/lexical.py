@@ -2,22 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A deterministic lexical rubric on the five clinical dimensions, for runs without an LLM judge.
 
-It is *not* the paper's LLM judge: it compares the clinical terms of two captions by a word list and understands neither
-grammar nor negation. It needs no network, costs microseconds and gives every caption the same grade in every run.
-
-Each dimension is an F1 score, mapped linearly to 1..5. With C and R the terms of candidate and reference,
-``F1 = 2 |C & R| / (|C| + |R| + contradictions)``: terms left out lower it, and so do terms that the reference does not
-support, so that listing the whole word list does not pay; a term whose listed opposite stands in the reference counts
-twice.
-
-* terminology: all clinical terms;
-* identification: instruments and anatomy;
-* specificity: all content words, times the share of the candidate's words that are not vague;
-* context: procedures and phases;
-* action: actions and states.
-
-When the reference has no term of a dimension, the dimension takes the F1 of all content words, lowered by the terms
-that the candidate claims there: a caption neither gains nor loses by a dimension that the reference is silent on.
+It is *not* the paper's LLM judge: it compares clinical terms by a word list and understands neither grammar nor
+negation. Each dimension is an F1 score of the terms C and R of candidate and reference, mapped linearly to 1..5:
+``F1 = 2 |C & R| / (|C| + |R| + contradictions)``, so that listing the whole word list does not pay. Where the reference
+has no term of a dimension, that takes the F1 of all content words, lowered by the terms that the candidate claims.
 """
 
 import json
@@ -76,8 +64,8 @@ class Terms(NamedTuple):
 
 
 class _Lexicon:
-    def __init__(self, path: Path) -> None:
-        data = json.loads(path.read_text(encoding="utf-8"))
+    def __init__(self) -> None:
+        data = json.loads(Path(__file__).with_name("lexicon.json").read_text(encoding="utf-8"))
         self.vague = frozenset(stem(word) for word in data["vague"])
         # First word -> phrase -> its (category, term)s: "suture" is both an instrument and an action.
         self.phrases: dict[str, dict[tuple[str, ...], list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
@@ -109,7 +97,7 @@ class _Lexicon:
 
 @lru_cache(maxsize=1)
 def _lexicon() -> _Lexicon:
-    return _Lexicon(Path(__file__).with_name("lexicon.json"))
+    return _Lexicon()
 
 
 # References return G times per group and again in later epochs.
@@ -137,7 +125,7 @@ class LexicalJudge:
     name = "lexical"
 
     def judge(self, pairs: Iterable[CaptionPair]) -> list[Verdict]:
-        """One verdict per pair, in order; never fails. A caption without any content word gets 1 everywhere."""
+        """One verdict per pair; a caption without any content word gets 1 everywhere."""
         return [self._verdict(_lexicon().read(candidate), _read_reference(reference)) for candidate, reference in pairs]
 
     @staticmethod

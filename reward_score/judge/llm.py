@@ -37,8 +37,7 @@ _inherited: list[Any] = []
 
 
 def _loop() -> asyncio.AbstractEventLoop:
-    """The one event loop of this process that talks to judges, on a thread of its own: callers may have any loop, or
-    none, and as many requests can be in flight as there are callers."""
+    """The one event loop of this process that talks to judges, on a thread of its own: callers may have any."""
     # lru_cache lets callers that come at one time each make a value.
     with _starting:
         return _start_loop()
@@ -52,7 +51,7 @@ def _start_loop() -> asyncio.AbstractEventLoop:
 
 
 def _after_fork() -> None:
-    """In a forked process: its parent's threads are not there, and who waited for them would wait for ever."""
+    """In a forked process, which has none of its parent's threads."""
     global _starting
     _starting = threading.RLock()
     if _start_loop.cache_info().currsize:
@@ -80,12 +79,8 @@ def _close(asker: Asker) -> None:
 
 
 class LLMJudge:
-    """A chat model as judge of captions; safe to share between threads and event loops of a process.
-
-    Args:
-        config: the options.
-        limiter: what the judges of the whole job share; default: a coordinator of this process.
-    """
+    """A chat model as judge of captions; safe to share between threads and event loops. `limiter` is the job's, by
+    default one of this process."""
 
     def __init__(self, config: JudgeConfig, limiter: Limiter | None = None) -> None:
         self.config, self.name = config, config.name
@@ -114,11 +109,7 @@ class LLMJudge:
         self._start()
 
     def judge(self, pairs: Sequence[CaptionPair]) -> list[Verdict]:
-        """One verdict per pair, in order.
-
-        Raises:
-            JudgeUnavailable: a verdict could not be had; those of the other pairs are in the cache by then.
-        """
+        """One verdict per pair. Raises JudgeUnavailable if one is missing; the others are in the cache by then."""
         return _all(self.attempt(pairs))
 
     async def ajudge(self, pairs: Sequence[CaptionPair]) -> list[Verdict]:
@@ -136,11 +127,7 @@ class LLMJudge:
         return [found[key] for key in keys]
 
     def probe(self) -> tuple[Verdict, Tally]:
-        """One verdict past the cache, with its tokens and latency.
-
-        Raises:
-            JudgeUnavailable: there is none; the message says what to set.
-        """
+        """One verdict past the cache, with its tokens and latency. Raises JudgeUnavailable, saying what to set."""
         tally = Tally(asked=1)
         return _submit(self._verdict(PROBE, tally)).result(), tally
 
@@ -184,8 +171,6 @@ class LLMJudge:
             await self.limiter.report(tally, healthy)
 
     async def _verdict(self, pair: CaptionPair, tally: Tally) -> Verdict:
-        """One verdict, past the cache."""
-
         def messages(again: bool) -> list[dict[str, str]]:
             return prompt.messages(pair, self.config.rubric, self.config.system_role, again)
 
@@ -198,11 +183,6 @@ class LLMJudge:
 
 
 def _all(results: Sequence[Verdict | JudgeUnavailable]) -> list[Verdict]:
-    """The verdicts.
-
-    Raises:
-        JudgeUnavailable: one of them is missing; the first one's reason.
-    """
     failed = [result for result in results if isinstance(result, JudgeUnavailable)]
     if failed:
         raise JudgeUnavailable(f"{len(failed)} of {len(results)} captions have no verdict: {failed[0]}") from failed[0]

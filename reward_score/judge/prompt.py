@@ -2,14 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an LLM judge is asked, and how its reply is read.
 
-Three rubrics with the same five dimensions: ``comparative``, the training judge (how close is the candidate to the
-reference); ``absolute``, the leaderboard's (how good is the candidate, given the reference); and ``reasoning``, an
-expert's view of the reasoning to an answer (`tasks.vqa_reward`, component alignment). The wording is our own; it stands
-in the folder rubrics.
-
-The captions are data: they travel as the two strings of one JSON object, so that no text in them can end its string,
-open a new section, or be filled into the template; and the verdict is read from the judge's reply alone, as one JSON
-object of five whole numbers, never by searching a text that might quote the candidate.
+Three rubrics with the same five dimensions: ``comparative``, the training judge; ``absolute``, the leaderboard's; and
+``reasoning``, an expert's view of the reasoning to an answer. The captions travel as the two strings of one JSON
+object, which no text in them can leave; and the verdict is never searched in a text that might quote the candidate.
 """
 
 import hashlib
@@ -73,12 +68,7 @@ def version(rubric: Rubric, system_role: bool = True) -> str:
 
 
 def messages(pair: CaptionPair, rubric: Rubric, system_role: bool = True, again: bool = False) -> list[dict[str, str]]:
-    """Chat messages that ask for one verdict: instructions, then the data.
-
-    Args:
-        system_role: the instructions are a turn of the system; otherwise both are one turn of the user.
-        again: the reply to these messages could not be used.
-    """
+    """Chat messages that ask for one verdict, `again` after a reply that could not be used: instructions, then data."""
     instructions = _SYSTEM[rubric] + (_AGAIN if again else "")
     data = json.dumps({"reference": pair.reference, "candidate": pair.candidate}, ensure_ascii=False)
     # A damaged text may hold lone surrogates, which no request can carry.
@@ -91,16 +81,10 @@ def messages(pair: CaptionPair, rubric: Rubric, system_role: bool = True, again:
 def read_reply(
     content: str | None, refusal: str | None = None, cut: bool = False, pair: CaptionPair = _NO_CAPTIONS
 ) -> Verdict:
-    """The verdict in a judge's reply.
+    """The verdict in a judge's reply about `pair`; `cut` if the model stopped at its token limit. Raises BadReply.
 
-    Args:
-        content, refusal: of the reply.
-        cut: whether the model stopped at its token limit.
-        pair: what was asked about. Reasoning before the verdict is left out, unless a caption holds its end mark: a
-            model that repeats such a caption would seem to have given the verdict in it.
-
-    Raises:
-        BadReply: a refusal, no text, or anything but the JSON object that was asked for.
+    Reasoning before the verdict is left out, unless a caption holds its end mark: a model that repeats such a caption
+    would seem to have given the verdict in it.
     """
     if refusal:
         raise BadReply("the judge refused to answer")

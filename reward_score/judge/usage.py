@@ -10,17 +10,7 @@ from reward_score.judge.config import JudgeConfig
 
 @dataclass(slots=True)
 class Tally:
-    """What happened since the last reading.
-
-    Args:
-        asked: verdicts asked for, cached ones included.
-        cached: of these, answered by the cache.
-        failed: of these, not to be had.
-        requests: HTTP requests, retries included.
-        input_tokens, output_tokens: as the endpoint counted them.
-        cache_errors: reads and writes of the cache file that failed.
-        latencies: seconds per verdict that was got from the endpoint, from its first request.
-    """
+    """What happened since the last reading; `latencies` are seconds from a verdict's first request."""
 
     asked: int = 0
     cached: int = 0

@@ -33,12 +33,10 @@ class Verdict(BaseModel):
 
     @property
     def mean(self) -> float:
-        """Mean of the five grades, in [1, 5]."""
         return (self.terminology + self.identification + self.specificity + self.context + self.action) / 5
 
     @property
     def normalized(self) -> float:
-        """(mean - 1) / 4, in [0, 1]."""
         return (self.mean - 1) / 4
 
 
@@ -56,8 +54,4 @@ class Judge(Protocol):
     name: str
 
     def judge(self, pairs: Sequence[CaptionPair]) -> list[Verdict]:
-        """One verdict per pair, in order.
-
-        Raises:
-            JudgeUnavailable: a verdict could not be obtained. Never a made-up verdict.
-        """
+        """One verdict per pair, in order; raises JudgeUnavailable rather than make one up."""

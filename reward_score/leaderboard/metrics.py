@@ -81,7 +81,7 @@ def score_files(
     """Score a submission or results file against a MedVidBench ground-truth file; merged by position.
 
     Args:
-        predictions_path: list of {id, qa_type, prediction}, or dict by index of items with ``answer``.
+        predictions_path: see `predictions_of`.
         ground_truth_path: JSON array of records with answers and ``struc_info``.
         judge: if given, captions are judged too.
         encoder: for NAP's nearest label; default all-MiniLM-L6-v2, loaded only when needed.
@@ -156,9 +156,7 @@ def score_records(
 
 
 def aggregate(records: Sequence[Record], found: Sequence[dict[str, Any]]) -> LeaderboardResult:
-    """Metrics that need no judge, of records and what `score_records` found in each (its ``records``), or of a part of
-    them, as a bootstrap takes it.
-    """
+    """Metrics that need no judge, of records and what `score_records` found in each, or of a part of them."""
     result = LeaderboardResult(records=list(found))
     for task, by_source in _groups(records, found).items():
         if task in _AGGREGATES:
@@ -287,11 +285,7 @@ def _mean_grade(verdicts: Sequence[Verdict]) -> float:
 
 
 def _verdicts(pairs: Sequence[CaptionPair], judge: Judge) -> list[Verdict | None]:
-    """A verdict per pair, None where the judge gave none.
-
-    Raises:
-        JudgeUnavailable: there is not a single one.
-    """
+    """A verdict per pair, None where the judge gave none; raises JudgeUnavailable if there is not a single one."""
     if not hasattr(judge, "attempt"):
         return list(judge.judge(pairs))
     results = judge.attempt(pairs)

@@ -44,16 +44,8 @@ _EXTENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One benchmark item with its prediction.
-
-    Args:
-        index: position in the ground-truth file.
-        task: short task name, e.g. ``tag``; None if the qa_type is none of the benchmark's.
-        source: data set, e.g. ``AVOS``.
-        prediction: the model's answer.
-        question, answer: human and reference turn.
-        struc_info: structured ground truth as loaded, [] when the record has none.
-        fps: as in the record's metadata, unchecked.
+    """One benchmark item with its prediction, at its place `index` of the ground-truth file. `task` is None if the
+    qa_type is none of the benchmark's; `struc_info` and `fps` are as in the record, unchecked.
     """
 
     index: int
@@ -67,10 +59,9 @@ class Record:
 
 
 def task_of_qa_type(qa_type: Any, extra_tasks: Collection[str] = ()) -> str | None:
-    """Task of a qa_type, e.g. ``dense_captioning_gpt`` to ``dvc``; None if unknown. Extra tasks have their own name.
+    """Task of a qa_type in any case, e.g. ``dense_captioning_gpt`` to ``dvc``; None if unknown.
 
-    Names are compared without regard to case. Like in the official evaluators, a name that is none of the benchmark's
-    but contains ``tal`` is TAG and one that contains ``stg`` is STG; the other tasks have no such aliases.
+    Like in the official evaluators, an unknown name that contains ``tal`` is TAG and one that contains ``stg`` is STG.
     """
     name = qa_type.lower() if isinstance(qa_type, str) else ""
     if name in extra_tasks:
@@ -257,13 +248,8 @@ def sample_id(item: Mapping[str, Any], where: str = "record") -> str:
 def write_submission(
     records: Iterable[Mapping[str, Any]], answers: Sequence[str], path: str | os.PathLike, name: str = "the test file"
 ) -> Path:
-    """Write a submission, whole or not at all: one {id, qa_type, prediction} per record, in the order of the test file.
-
-    Args:
-        records: the test file's records, in its order.
-        answers: one answer per record.
-        path: file to write.
-        name: the test file's, for error messages.
+    """Write a submission, whole or not at all: one {id, qa_type, prediction} per record, in the order of the test file,
+    which messages call `name`.
 
     Raises:
         BadSubmission: numbers differ, an answer is not text, a record has no id, or the file cannot be written.

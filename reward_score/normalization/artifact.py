@@ -31,14 +31,8 @@ class _Strict(BaseModel):
 
 
 class Entry(_Strict):
-    """Distribution of one raw component over the SFT model's answers, failures included as 0.
-
-    Args:
-        n: number of answers.
-        p25, p50, p75: percentiles, linearly interpolated.
-        mean, std: mean and population standard deviation.
-        quantiles: the 0th, 1st, ... 100th percentile.
-    """
+    """Distribution of one raw component over the SFT model's `n` answers, failures included as 0: percentiles, mean,
+    population standard deviation, and the 0th, 1st, ... 100th percentile."""
 
     n: Annotated[int, Field(ge=1)]
     p25: Finite
@@ -50,7 +44,6 @@ class Entry(_Strict):
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Entry":
-        """Entry of a set of raw scores."""
         ordered = sorted(map(float, values))
         mean = math.fsum(ordered) / len(ordered)
         std = math.sqrt(math.fsum((value - mean) ** 2 for value in ordered) / len(ordered))

@@ -3,10 +3,8 @@
 """Cross-dataset reward normalization: one scale for every (source, task), from the percentiles of the SFT model.
 
 MedGRPO: ``r(x) = 1 / (1 + exp(-k (x - p50) / IQR))`` with k = 3 and IQR = p75 - p25 of the SFT model's scores on the
-pair. A pair's median becomes 0.5, so that an easy data set pays no more than a hard one. The percentiles are an
-*artifact*: a versioned JSON file with its provenance and a hash. The other methods exist to test that claim on the same
-rewards; all but two map to [0, 1], because the reward multiplies them by the format factor, and there a negative value
-would make an unparsable answer the better one.
+pair. A pair's median becomes 0.5, so that an easy data set pays no more than a hard one. The other methods exist to
+test that claim on the same rewards:
 
 | method   | value                                                                                            |
 | -------- | ------------------------------------------------------------------------------------------------ |
@@ -19,8 +17,7 @@ would make an unparsable answer the better one.
 | ema      | as zscore, with running mean and std that follow the policy (decay 0.99 per `observe`)           |
 | rank     | share of the SFT model's scores below x, ties counted half                                       |
 
-``shift`` and ``scale`` are controls. They are affine and never clipped, so each shows what one half of the
-normalization does alone. A shifted value can be negative. ``linear`` is no control: where it clips, answers tie.
+``shift`` and ``scale`` are controls: affine and never clipped, and a shifted value can be negative.
 """
 
 import math
@@ -112,11 +109,7 @@ class Normalizer:
         return entry.mean, max(SPREAD_FLOOR, entry.std)
 
     def observe(self, values: Mapping[Key, Sequence[float]]) -> None:
-        """Let running statistics follow one training step; without effect on methods that have none.
-
-        Args:
-            values: raw components of the step's answers, by (source, task, component).
-        """
+        """Let the running statistics of ``ema`` follow one training step, given the raw components of its answers."""
         if self.method != "ema":
             return
         with self._lock:
@@ -131,11 +124,7 @@ class Normalizer:
                 )
 
     def check(self, keys: Iterable[Key]) -> None:
-        """Make sure before the first step that every pair of the data can be normalized.
-
-        Raises:
-            NormalizationError: naming every (source, task, component) that is missing.
-        """
+        """Raise NormalizationError, naming every (source, task, component) of the data that the artifact lacks."""
         # Without normalization an artifact is only carried along.
         if self.artifact is None or self.method == "none":
             return
@@ -147,7 +136,7 @@ class Normalizer:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint must keep: the method, the artifact's hash and the running statistics; JSON-able."""
+        """What a checkpoint must keep, JSON-able."""
         return {
             "method": self.method,
             "k": self.k,

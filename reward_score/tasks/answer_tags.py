@@ -48,8 +48,7 @@ def answer_place(text: str) -> tuple[int, int] | None:
 
 
 def unwrapped(text: str) -> str:
-    """What counts in training: content of the first answer tags on one line, as Med-R1's reward reads it, otherwise the
-    whole text; stripped."""
+    """What counts in training, as in Med-R1's reward: content of the first answer tags on one line, or all."""
     if place := answer_place(text):
         text = text[place[0] + len(OPEN) : place[1] - len(CLOSE)]
     return text.strip()
@@ -63,7 +62,7 @@ def answer_word(text: str) -> str | None:
 
 def offered(text: str) -> list[str]:
     """The answers that a lenient reader finds: what all answer tags hold, empty ones left out, otherwise all but the
-    reasoning. Several are a hedge unless they agree. Tags may be in capitals, and the first one may be missing."""
+    reasoning. Tags may be in capitals, and the first one may be missing."""
     text = _TAG.sub(lambda tag: f"<{tag[1]}{tag[2].lower()}>", text)
     if OPEN in text:
         contents = (part.partition(CLOSE)[0].strip() for part in text.split(OPEN)[1:])

@@ -2,13 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """VS and RC, video summary and region caption: free text, 1-3 sentences.
 
-Reward: half the semantic similarity to the reference, half the verdict of a medical judge, each normalized with its own
-percentiles before the mix (MedGRPO, "hybrid caption reward"). An empty answer is 0 and never reaches the judge.
-
-The paper names no length penalty. Here what a caption says again is neither read nor free: encoder and judge get the
-text without it, and its characters are surplus (`tasks.surplus`). And the format factor falls as 1/length beyond
-four times the reference's words (at least 100 words), because the encoder reads only the first 256 tokens: what follows
-would be free to stuff.
+Reward: half the semantic similarity to the reference, half the verdict of a medical judge (MedGRPO, "hybrid caption
+reward"). Encoder and judge get the text without what it says again, which is surplus (`tasks.surplus`). And the format
+factor falls as 1/length beyond four references (at least 100 words), because the encoder reads only 256 tokens.
 """
 
 import re
@@ -26,12 +22,11 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def words(text: str) -> int:
-    """Length in words: runs of letters and digits, whatever is between them; by characters where that gives more."""
+    """Length in words, by runs of letters and digits; by characters where that gives more."""
     return max(len(_WORD.findall(text)), len(text) // _CHARACTERS_PER_WORD)
 
 
 def word_limit(reference_words: int) -> int:
-    """Words up to which a caption is not overlong: four references, at least a hundred."""
     return max(MIN_WORD_LIMIT, MAX_LENGTH_RATIO * reference_words)
 
 

@@ -4,9 +4,8 @@
 
 Answer: ``Two structures: 2, Cystic plate: 1, Hepatocystic triangle: 0``.
 
-Reward: share of the reference's components that are exactly right; unlike in the leaderboard, a component that the
-answer leaves out is wrong, not left out: otherwise answering only the safest one would pay. Numbers nobody asked for
-enlarge the denominator, and a component with two different scores is wrong.
+Reward: share of the reference's components that are exactly right. Unlike in the leaderboard, a component that the
+answer leaves out or scores twice is wrong, and numbers nobody asked for enlarge the denominator.
 """
 
 import re

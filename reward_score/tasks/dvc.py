@@ -4,13 +4,11 @@
 
 Answer: one line per event, ``36.0-49.0 seconds: place an underpad: <sentences>``, in seconds from the first frame.
 
-Reward: half the temporal F1, half the captions (`reward_score.tasks.caption`), each normalized on its own. It differs
-knowingly from the leaderboard. Events are matched one to one (there, several fragments may cover the same event). An
-event without a partner counts as a caption of 0 (there, only matched pairs are judged, so leaving hard events out
-pays). Nothing is cut to frames. Zero-length events are widened by half a frame period, in an answer only where they
-meet one of the reference's. An answer without any event scores 0 (there, it is skipped). Surplus
-(`tasks.surplus`) are events said twice, events beyond twice the reference's number, and lines that belong to no event.
-So is what a caption says again, or beyond the limit of `tasks.caption`.
+Reward: half the temporal F1, half the captions (`tasks.caption`). It differs knowingly from the leaderboard. Events are
+matched one to one (there, fragments may cover an event together). An event without a partner counts as a caption of 0
+(there, only matched pairs are judged), and an answer without any scores 0 (there, it is skipped). Nothing is cut to
+frames; zero-length events are widened. Surplus (`tasks.surplus`) are events said twice, events beyond twice the
+reference's number, lines that belong to no event, and what a caption says again or beyond its limit.
 """
 
 import math
@@ -53,7 +51,7 @@ def parse(text: str) -> list[Event]:
 
 
 class _Found(NamedTuple):
-    """An event and the place of its text, which for the main form ends with the caption's first lines."""
+    """An event and the place of its text."""
 
     event: Event
     place: Range

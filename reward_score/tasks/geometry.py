@@ -10,10 +10,10 @@ Box = Sequence[float]
 
 
 def span_iou(a: Span, b: Span, hull: bool = True) -> float:
-    """IoU of two intervals (start, end), in any one unit; 0 if either is reversed or has no length.
+    """IoU of two intervals (start, end); 0 if either is reversed or has no length.
 
-    For intervals that meet, the hull's length and the sum less the overlap are the same number up to rounding. The
-    leaderboard divides by the hull in TAG and by the other in DVC, which decides ties at a threshold.
+    The leaderboard divides by the hull in TAG, and by the sum less the overlap in DVC: the same number up to rounding,
+    which decides ties at a threshold.
     """
     overlap = min(a[1], b[1]) - max(a[0], b[0])
     if not overlap > 0:
@@ -35,10 +35,7 @@ def merge_spans(spans: Iterable[Span]) -> list[Span]:
 
 
 def widen(span: Span, fps: float) -> Span:
-    """A zero-length span widened by half a frame period on either side, others as they stand.
-
-    Zero-length spans are real labels, and without a length they could never be answered.
-    """
+    """A zero-length span (a real label) widened by half a frame period on either side; others as they stand."""
     start, end = span
     if start != end:
         return span
@@ -48,10 +45,8 @@ def widen(span: Span, fps: float) -> Span:
 
 
 def widen_answer(span: Span, references: Sequence[Span], fps: float) -> Span | None:
-    """An answered span as `widen` makes it; None for one of zero length that meets no labelled one of zero length.
-
-    A sampled frame stands for a whole period: at a low rate, a moment widened would cover most of a longer reference.
-    """
+    """An answered span as `widen` makes it; None for one of zero length that meets no labelled one of zero length: at a
+    low rate it would cover most of a longer reference."""
     if span[0] != span[1]:
         return span
     wide = widen(span, fps)
@@ -60,7 +55,7 @@ def widen_answer(span: Span, references: Sequence[Span], fps: float) -> Span | N
 
 
 def overlap(spans: Sequence[Span]) -> float:
-    """Length that intervals cover more than once: their lengths added up, less that of their union."""
+    """Length that intervals cover more than once."""
     return sum(end - start for start, end in spans) - sum(end - start for start, end in merge_spans(spans))
 
 

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """MCQ, multiple choice: which letter?
 
-Accuracy, strict: Med-R1's reward to the letter. The first pair of answer tags on one line holds exactly the right
-letter, capital; without such tags the whole answer is that letter. Lenient, for evaluation: also "C) CT", "(c)", "[C]",
-a formula's box, "the answer is C", "I choose C", or the text of exactly one option; an answer that marks several
-letters has chosen none.
+Accuracy, strict: Med-R1's reward to the letter. The first pair of answer tags on one line, or without such tags the
+whole answer, holds exactly the right capital letter. Lenient, for evaluation: also "C) CT", "(c)", a formula's box,
+"the answer is C", or the text of exactly one option; an answer that marks several letters has chosen none.
 """
 
 import json

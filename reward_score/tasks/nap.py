@@ -5,8 +5,7 @@
 Answer: the label alone, ``tying``.
 
 Reward: 1 if the answer is the reference's label, ignoring case, spacing and hyphens, otherwise 0. The leaderboard
-instead maps any text to the nearest class by sentence embedding. An empty answer, a list of all labels or foreign text
-then also get a class and are right now and then; in a reward that would pay for guessing.
+instead maps any text to the nearest class by sentence embedding, which would pay for guessing.
 """
 
 import json
@@ -110,11 +109,6 @@ def metric(
     Labels are compared after trimming, case-sensitively; other text gets the nearest label. Quirks kept: without a list
     of its own a source's labels are its own references here, so with a single one everything is right; an empty
     answer gets a label too; a record whose reference is empty or not in the list is left out.
-
-    Args:
-        source: all records' source.
-        predictions, answers, questions: one text per record.
-        nearest: maps (texts, labels) to label indices; called only for texts that are no label.
 
     Returns:
         Per record `scored`, `correct` (0/1 or None), `pred_class`, `via` ("exact", "nearest" or None), `procedure`.

@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Closed (yes/no) and open questions with a short text as answer.
 
-What counts is the content of the first answer tags on one line, otherwise the whole answer. Yes/no: right only if
-exactly one of the two words occurs and is the reference (MedEvalKit's rule). Other texts: equal to the reference apart
-from case, punctuation, spaces and Unicode form; signs next to a number count. Lenient, for evaluation: all answer tags
-that are not empty, which must agree, otherwise all but the reasoning; a text is right if it holds the reference as
-whole words.
+Yes/no: right only if exactly one of the two words occurs and is the reference (MedEvalKit's rule). Other texts: equal
+to the reference apart from case, punctuation, spaces and Unicode form; signs next to a number count. Lenient, for
+evaluation: all that `answer_tags.offered` finds must hold the reference as whole words.
 """
 
 import re
@@ -27,8 +25,7 @@ _WORDS = re.compile(r"(?:[<>]=?\s{0,3}|(?<![\w)%])[+-])?\d\w*(?:\.\d+)*(?:\s{0,3
 
 
 def one_form(text: str) -> str:
-    """A text in one of the ways in which Unicode can spell it: accents, wide letters, dashes, minus signs, invisible
-    marks."""
+    """A text in one of the ways in which Unicode can spell it."""
     if text.isascii():
         return text
     text = "".join(character for character in text if unicodedata.category(character) != "Cf")

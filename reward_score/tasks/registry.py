@@ -36,9 +36,10 @@ def task_module(task: str) -> ModuleType:
 
 
 def add_task(module_name: str) -> str:
-    """Add a module of the user's (option `extra_tasks`) to this process's table of tasks; the task's name.
+    """Add a module of the user's (option `extra_tasks`), also of the working folder, to this process's table of tasks.
 
-    The task is called like the last part of the module's name. Modules in the working folder are found as well.
+    Returns:
+        The task's name, the last part of the module's.
 
     Raises:
         BadOption: the module cannot be imported, is no task, or takes another task's name.

@@ -4,9 +4,8 @@
 
 Answer: ``Respect for tissue: 2/5, Suture/needle handling: 1/5, Time and motion: 1/5, ...``.
 
-Reward: share of the reference's aspects that are exactly right; unlike in the leaderboard, an aspect that the answer
-leaves out is wrong, not left out: otherwise answering only the safest one would pay. Scores nobody asked for enlarge
-the denominator, and an aspect with two different scores is wrong.
+Reward: share of the reference's aspects that are exactly right. Unlike in the leaderboard, an aspect that the answer
+leaves out or scores twice is wrong, and scores nobody asked for enlarge the denominator.
 """
 
 import re

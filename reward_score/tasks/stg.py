@@ -6,10 +6,9 @@ Answer: ``1.0 seconds: [235.08, 261.2, 561.58, 1005.62] 5.0 seconds: [274.26, 26
 seconds from the clip's first frame, boxes (x1, y1, x2, y2) in pixels of the original frame.
 
 Reward: mean box IoU over the reference's times. It differs knowingly from the leaderboard, where a time without an
-answer inherits the previous box, so that one frame answered can stand for a whole clip: here a missing time counts 0.
-Also, reversed or infinite corners and malformed entries count as missing. Of several boxes at one time the worst
-counts, and each enlarges the denominator. Times are compared at one decimal on both sides, because the reference texts
-are written that way (2.25 appears as "2.2"); the leaderboard rounds only the reference's.
+answer inherits the previous box: here a missing time counts 0, and so do reversed or infinite corners and malformed
+entries. Of several boxes at one time the worst counts, and each enlarges the denominator. Times are compared at one
+decimal on both sides, as the reference texts are written; the leaderboard rounds only the reference's.
 """
 
 import math
@@ -127,8 +126,7 @@ def rate(sample: Sample, fallback: float) -> Rating:
     box has no area, any or none. It is `fallback` if there is any proper box, otherwise 0.
 
     Raw is the IoU summed over the reference's times, divided by the number of times in the reference, of entries at
-    other times and of entries at a time that has one already. The leaderboard ignores what was not asked for, and a
-    policy trained on that learns to list times until it is cut off.
+    other times and of entries at a time that has one already.
 
     Example:
         >>> from reward_score import make_sample

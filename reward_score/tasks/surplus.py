@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an answer says beyond what was asked: the one rule by which rambling costs in every task.
 
-``concise = R / (R + surplus)``, in characters, where R is the length of the reference answer. Surplus is all that adds
-nothing: text after the answer, parts said twice, parts nobody asked for, runs of spaces. `Scorer` multiplies raw *and*
-format by it. Raw alone would not do: a raw of 0 cannot fall, and then one more guess would cost nothing. Form alone
-would not do either: weak answers lack the official form anyway.
+``concise = R / (R + surplus)``, in characters, where R is the length of the reference answer. Surplus is text after the
+answer, parts said twice, parts nobody asked for, runs of spaces. `Scorer` multiplies raw *and* format by it: a raw of 0
+cannot fall, and weak answers lack the official form anyway.
 """
 
 import re
@@ -45,13 +44,7 @@ def concise(surplus: float, reference: str) -> float:
 
 def around(answer: str, parts: Iterable[Range]) -> int:
     """Characters of an answer outside its useful parts, but for a short lead-in and what links the parts; and of
-    endless numbers and spaces inside them.
-
-    What a part may be followed by does not depend on what comes later, so a longer answer never has less surplus.
-
-    Args:
-        answer: the text.
-        parts: start and end of each useful part, in any order; they may overlap.
+    endless numbers and spaces inside them. A longer answer never has less.
     """
     merged = merge_spans(parts)
     if not merged:
@@ -68,10 +61,6 @@ def distinct(text: str, reference: str = "") -> tuple[str, int]:
     Said again are: five words in a row that stood before; a whole sentence that did, however short; up to four words
     repeated at once ("the duct the duct"); the periods of a long word without spaces. All numbers are alike, or a
     counter would hide a repetition. As often as the reference says them, words may be said.
-
-    Args:
-        text: a caption.
-        reference: the caption it is compared with.
     """
     if text.strip() == reference.strip():
         return text.strip(), 0
@@ -112,7 +101,7 @@ def _spelling(word: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _counts(reference: str) -> Counter[str]:
-    """How often each run of up to nine words occurs; runs are texts, which the garbage collector need not visit."""
+    """How often each run of up to nine words occurs."""
     words = [_spelling(word) for word in _WORD.findall(reference)]
     return Counter(" ".join(words[i : i + n]) for n in range(1, 2 * RUN) for i in range(len(words) - n + 1))
 

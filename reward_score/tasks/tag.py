@@ -4,17 +4,11 @@
 
 Answer: ``22.0-78.0, 89.0-94.0 seconds.``, in seconds from the clip's first frame.
 
-Reward: IoU of the *union* of the answered intervals with the union of the reference intervals. The leaderboard instead
-averages over the references it could match, which can be gamed: neither surplus answers nor missed references cost
-anything there. With unions, every second too many and every second missed counts, so many or huge spans lose; a second
-that is claimed twice counts as one too many.
+Reward: IoU of the *union* of the answered intervals with the union of the reference intervals, so that every second
+too many, missed or claimed twice counts; in the leaderboard neither surplus nor missed spans cost anything.
 
-With ``tag_raw=matched`` raw is a sum over pairs, like in the authors' development code: each answered span in turn
-takes the free reference of highest IoU, and the sum of IoUs is divided by the number of spans in answer or reference,
-whichever is higher. It differs from the union where spans are several or lie next to each other.
-
-Zero-length spans (real labels) are widened by half a frame period on either side, or they could never be answered;
-in an answer they count only where they meet one of the reference's, and are dropped elsewhere.
+With ``tag_raw=matched``, like in the authors' development code, each answered span in turn takes the free reference of
+highest IoU, and the sum of IoUs is divided by the number of spans in answer or reference, whichever is higher.
 """
 
 import re
@@ -82,8 +76,7 @@ def _references(struc_info: str, answer: str, fps: float) -> tuple[list[Span], l
 
 
 def _useful(claims: list[tuple[Span, Range]], references: list[Span]) -> list[Range]:
-    """Places of the spans that are said for the first time: as often as the reference says them, and at most twice as
-    many as it has. Two spans where there is one are an honest doubt, twenty are a list."""
+    """Places of the spans that are said no more often than in the reference, and at most twice as many as it has."""
     often, allowed, useful = Counter(), Counter(references), []
     for span, place in claims:
         often[span] += 1

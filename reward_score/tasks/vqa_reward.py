@@ -66,12 +66,7 @@ DEFAULT = VQAOptions()
 
 
 def rate_tagged(sample: Sample, options: VQAOptions, accuracy: bool, lenient: bool, readable: bool) -> Rating:
-    """Components of one answer once its task has said whether it is right.
-
-    Args:
-        accuracy, lenient: whether it is right, strictly and leniently.
-        readable: whether an answer could be read at all.
-    """
+    """Components of one answer once its task has said whether it is right, strictly and leniently, and readable."""
     text, weights = sample.answer, options.weights
     if options.nothink_strict:
         # The form alone would let text pass between a first and a second pair of tags.
@@ -102,9 +97,7 @@ def rate_tagged(sample: Sample, options: VQAOptions, accuracy: bool, lenient: bo
 
 
 def _surplus(text: str, reference: str) -> int:
-    """Characters outside the first reasoning and the first answer, or of what an answer without tags says again; what
-    the reference says twice may be.
-    """
+    """Characters outside the first reasoning and the first answer, or of what an answer without tags says again."""
     answer, thought = answer_tags.answer_place(text), answer_tags.reasoning_place(text)
     if answer is None:
         return distinct(text, reference)[1]
