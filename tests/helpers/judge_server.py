@@ -23,19 +23,9 @@ Reaction = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def completion(content, refusal=None, finish_reason="stop", usage=True):
-    body = {
-        "id": "x",
-        "object": "chat.completion",
-        "created": 0,
-        "model": "test",
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": finish_reason,
-                "message": {"role": "assistant", "content": content, "refusal": refusal},
-            }
-        ],
-    }
+    message = {"role": "assistant", "content": content, "refusal": refusal}
+    choice = {"index": 0, "finish_reason": finish_reason, "message": message}
+    body = {"id": "x", "object": "chat.completion", "created": 0, "model": "test", "choices": [choice]}
     if usage:
         body["usage"] = {"prompt_tokens": 400, "completion_tokens": 30, "total_tokens": 430}
     return body
@@ -65,9 +55,10 @@ def status(number, headers=None, message="scripted", **error) -> Reaction:
     return react
 
 
-def raw(body: bytes, headers=None) -> Reaction:
+def raw(body: bytes, headers=None, code=200) -> Reaction:
     async def react(request):
-        return web.Response(body=body, headers={"Content-Type": "application/json", **(headers or {})})
+        headers_sent = {"Content-Type": "application/json", **(headers or {})}
+        return web.Response(body=body, status=code, headers=headers_sent)
 
     return react
 

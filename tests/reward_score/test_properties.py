@@ -35,13 +35,10 @@ def test_any_text_gets_a_score_in_range_with_the_fixed_keys(score, task, text):
     result = score(task, text)
     assert tuple(result) == SCORE_KEYS
     assert all(isinstance(value, float) for value in result.values())
-    assert all(
-        0 <= value <= (5 if name.startswith("judge_") and name != "judge_normalized" else 1)
-        for name, value in result.items()
-        if not math.isnan(value)
-    )
-    for name in ("score", "raw", "normalized", "format", "parsed"):
-        assert not math.isnan(result[name])
+    for name, value in result.items():
+        most = 5 if name.startswith("judge_") and name != "judge_normalized" else 1
+        assert 0 <= value <= most or math.isnan(value)
+    assert not any(math.isnan(result[name]) for name in ("score", "raw", "normalized", "format", "parsed"))
     assert result["parsed"] == (result["format"] > 0)
     if not result["parsed"]:
         assert result["score"] == result["raw"] == 0
@@ -61,15 +58,12 @@ def test_tag_references_score_one_against_themselves(score, spans, fps):
     assert score("tag", text, text, struc_info, fps=fps)["score"] == pytest.approx(1)
 
 
+QUARTERS = st.integers(0, 40).map(lambda n: f"{n / 4:.2f}")
+BOXES = st.tuples(*[st.integers(0, 50_000).map(lambda n: n / 100)] * 2, *[st.integers(1, 900)] * 2)
+
+
 @settings(max_examples=50)
-@given(
-    boxes=st.dictionaries(
-        st.integers(0, 40).map(lambda n: f"{n / 4:.2f}"),
-        st.tuples(*[st.integers(0, 50_000).map(lambda n: n / 100)] * 2, *[st.integers(1, 900)] * 2),
-        min_size=1,
-        max_size=12,
-    )
-)
+@given(boxes=st.dictionaries(QUARTERS, BOXES, min_size=1, max_size=12))
 def test_stg_references_score_one_against_themselves(score, boxes):
     corners = {time: [x, y, x + w, y + h] for time, (x, y, w, h) in boxes.items()}
     # As in the data: structure with any spelling of the time, text with one decimal.
@@ -77,9 +71,8 @@ def test_stg_references_score_one_against_themselves(score, boxes):
     assert score("stg", text, text, [{"bbox_dict": corners}])["score"] == pytest.approx(1)
 
 
-CAPTIONS = st.lists(st.sampled_from(["the", "hook", "dissects", "liver", "5", "mm", "suture", "x"]), min_size=1).map(
-    " ".join
-)
+WORDS = st.sampled_from(["the", "hook", "dissects", "liver", "5", "mm", "suture", "x"])
+CAPTIONS = st.lists(WORDS, min_size=1).map(" ".join)
 
 
 @settings(max_examples=50)
@@ -108,14 +101,11 @@ def test_nap_labels_score_one_against_themselves_and_zero_against_others(score, 
         assert score("nap", other, label, structure, source=source)["score"] == 0
 
 
+ASPECTS = st.sampled_from(["Respect for tissue", "Suture/needle handling", "Time and motion", "Flow of operation"])
+
+
 @settings(max_examples=50)
-@given(
-    scores=st.dictionaries(
-        st.sampled_from(["Respect for tissue", "Suture/needle handling", "Time and motion", "Flow of operation"]),
-        st.integers(1, 5),
-        min_size=1,
-    )
-)
+@given(scores=st.dictionaries(ASPECTS, st.integers(1, 5), min_size=1))
 def test_sa_references_score_one_against_themselves(score, scores):
     text = ", ".join(f"{name}: {value}/5" for name, value in scores.items())
     for structure in ([{"skill_level": "N", "skill_scores": scores}], None):
@@ -135,17 +125,11 @@ def test_cvs_references_score_one_against_themselves(score, scores):
 @given(a=SPANS, b=SPANS)
 def test_overlap_is_symmetric_and_in_range(a, b):
     assert union_iou(a, b) == pytest.approx(union_iou(b, a))
-    assert 0 <= union_iou(a, b) <= 1
+    assert 0 <= union_iou(a, b) <= 1 and union_iou(a + b, a) <= union_iou(a, a)
     assert union_iou(a + a, b) == pytest.approx(union_iou(a, b))
     assert span_iou(a[0], b[0]) == span_iou(b[0], a[0])
     one, other = (*a[0], *b[0]), (*b[0], *a[0])
     assert box_iou(one, other) == box_iou(other, one)
-
-
-@settings(max_examples=100)
-@given(spans=SPANS, junk=SPANS)
-def test_more_spans_never_help_an_exact_tag_answer(spans, junk):
-    assert union_iou(spans + junk, spans) <= union_iou(spans, spans)
 
 
 HOSTILE = [

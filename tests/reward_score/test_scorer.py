@@ -56,9 +56,8 @@ def test_encoder_and_judge_are_called_once_per_batch(references):
 
     counting = Counting()
     scorer = Scorer(ScoreConfig(reward_tasks="all", similarity=counting, judge=counting))
-    rows = [
-        make_sample(f"m/AVOS/{task}", references[task], references[task], None) for task in ("vs", "dvc", "tag", "rc")
-    ]
+    tasks = ("vs", "dvc", "tag", "rc")
+    rows = [make_sample(f"m/AVOS/{task}", references[task], references[task], None) for task in tasks]
     scorer.score([*rows, make_sample("m/AVOS/vs", "", "A hook.", None)])
     assert counting.calls == [4, 4]
     counting.calls.clear()
@@ -175,10 +174,8 @@ def test_the_same_options_share_one_scorer():
 
 
 def test_observations_for_calibration(scorer, references):
-    texts = {"tag": references["tag"], "vs": references["vs"]}
-    samples = [
-        make_sample(f"m/AVOS/{task}", answer, text, None) for task, text in texts.items() for answer in (text, "")
-    ]
+    rows = [(task, answer) for task in ("tag", "vs") for answer in (references[task], "")]
+    samples = [make_sample(f"m/AVOS/{task}", answer, references[task], None) for task, answer in rows]
     assert reward_score.observations(scorer.raw(samples)) == {
         ("AVOS", "tag", "raw"): [1.0, 0.0],
         ("AVOS", "vs", "similarity"): [1.0, 0.0],

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cache file, and what can happen to it: no lost verdict, no wrong one, no stopped judge."""
 
-import inspect
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -41,10 +41,11 @@ def file(tmp_path):
     return tmp_path / "a folder" / "judge.sqlite"
 
 
-def fill(file, number):
+def fill(file, number, start=0):
     store = VerdictCache(file)
-    for i in range(number):
+    for i in range(start, number):
         store.put(key(i), "m", "p", graded(i))
+        print(i, flush=True)
     assert store.pop_errors() == 0
     store.close()
 
@@ -57,22 +58,8 @@ def check(file, numbers):
 
 def writer(file, start, stop):
     """A process that puts verdicts and prints the number of each that was put."""
-    code = f"""
-import sys
-from reward_score.judge import DIMENSIONS, Verdict
-from reward_score.judge.cache import VerdictCache, make_key
-from reward_score.sample import CaptionPair
-PARAMETERS = {PARAMETERS!r}
-{inspect.getsource(pair)}
-{inspect.getsource(key)}
-{inspect.getsource(graded)}
-store = VerdictCache({str(file)!r})
-for i in range({start}, {stop}):
-    store.put(key(i), "m", "p", graded(i))
-    print(i, flush=True)
-assert store.pop_errors() == 0
-"""
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    argv = [sys.executable, __file__, str(file), str(start), str(stop)]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 
 
 def test_two_processes_write_and_nothing_is_lost(file):
@@ -85,10 +72,8 @@ def test_two_processes_write_and_nothing_is_lost(file):
 
 def test_kill_9_while_writing_loses_nothing_that_was_put(file):
     process = writer(file, 0, 10**6)
-    for line in process.stdout:
-        if int(line) == 200:
-            process.send_signal(signal.SIGKILL)
-            break
+    assert next(line for line in process.stdout if int(line) == 200)
+    process.send_signal(signal.SIGKILL)
     rest = process.communicate(timeout=300)[0].split()
     last = int(rest[-1]) if rest else 200
     check(file, range(last + 1))
@@ -145,21 +130,12 @@ def test_a_truncated_file(server, make, file, caplog, cut):
     assert file.read_bytes()[: len(before) // 2] == before[: len(before) // 2]
 
 
-def test_a_file_of_something_else(server, make, file, caplog):
-    file.parent.mkdir()
-    file.write_text("these are not verdicts" * 100)
-    works_without_the_file(make, file, caplog, "not a database")
-    assert file.read_text() == "these are not verdicts" * 100
-
-
 def test_grades_out_of_range_in_the_file_are_not_believed(server, make, file, caplog):
     judge = make(cache=str(file))
     judge.judge([pair(1)])
     judge.cache.close()
-    connection = sqlite3.connect(file)
-    connection.execute("UPDATE verdicts SET action = 500")
-    connection.commit()
-    connection.close()
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("UPDATE verdicts SET action = 500")
     works_without_the_file(make, file, caplog, "damaged entry")
 
 
@@ -186,9 +162,13 @@ def test_a_read_only_folder(server, make, file, caplog, monkeypatch):
     works_without_the_file(make, file, caplog, "readonly")
 
 
-def test_a_path_that_is_a_folder(server, make, file, caplog):
-    file.mkdir(parents=True)
-    works_without_the_file(make, file, caplog, "unable to open")
+@pytest.mark.parametrize(("text", "message"), [("no verdicts" * 200, "not a database"), (None, "unable to open")])
+def test_a_file_of_something_else_or_a_folder(server, make, file, caplog, text, message):
+    file.parent.mkdir() if text else file.mkdir(parents=True)
+    if text:
+        file.write_text(text)
+    works_without_the_file(make, file, caplog, message)
+    assert file.is_dir() or file.read_text() == text
 
 
 def test_the_file_is_used_again_when_it_is_well_again(server, make, file, monkeypatch):
@@ -211,11 +191,8 @@ def test_threads_share_one_cache(file):
             store.put(key(i), "m", "p", graded(i))
             assert store.get_many([key(i)])[key(i)] == graded(i)
 
-    threads = [threading.Thread(target=work, args=(start,)) for start in (0, 25, 50)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, (0, 25, 50)))
     assert store.pop_errors() == 0 and len(store._memory) == 10
     check(file, range(100))
 
@@ -236,3 +213,7 @@ def test_without_a_file_verdicts_are_kept_in_memory(server):
     judge.judge([pair(1)])
     judge.judge([pair(1)])
     assert len(server.requests) == 1
+
+
+if __name__ == "__main__":
+    fill(sys.argv[1], int(sys.argv[3]), int(sys.argv[2]))

@@ -4,6 +4,7 @@
 
 import gzip
 import json
+import tracemalloc
 import zlib
 
 import pytest
@@ -27,6 +28,7 @@ def changed(**fields):
     return raw(json.dumps({**completion(grades()), **fields}).encode())
 
 
+BODY = json.dumps(completion(grades())).encode()
 REASONED = "<think>\nThe captions are close; is it a 5?\n</think>\n\n"
 GOOD = {
     "reasoning before": answer(REASONED + grades()),
@@ -36,7 +38,7 @@ GOOD = {
     "reasoning, then a fence": answer(f"{REASONED}```json\n{grades()}\n```"),
     "a fence in capitals": answer(f"```JSON\n{grades()}\n```"),
     "text in parts": answer([{"type": "thinking", "thinking": "so"}, {"type": "text", "text": grades()}]),
-    "a byte order mark": raw(b"\xef\xbb\xbf" + json.dumps(completion(grades())).encode()),
+    "a byte order mark": raw(b"\xef\xbb\xbf" + BODY),
     "no usage": answer(grades(), usage=False),
     "usage null": changed(usage=None),
     "usage of nulls": changed(usage={"prompt_tokens": None, "completion_tokens": None}),
@@ -44,10 +46,8 @@ GOOD = {
     "usage out of range": changed(usage={"prompt_tokens": 10**400, "completion_tokens": -5}),
     "usage of other types": changed(usage={"prompt_tokens": 1.5, "completion_tokens": [True]}),
     "fields of other types": changed(id=7, object=None, model=["m"], created="now"),
-    "gzip that nobody asked for": raw(
-        gzip.compress(json.dumps(completion(grades())).encode()), {"Content-Encoding": "gzip"}
-    ),
-    "deflate": raw(zlib.compress(json.dumps(completion(grades())).encode()), {"Content-Encoding": "deflate"}),
+    "gzip that nobody asked for": raw(gzip.compress(BODY), {"Content-Encoding": "gzip"}),
+    "deflate": raw(zlib.compress(BODY), {"Content-Encoding": "deflate"}),
 }
 
 
@@ -72,23 +72,18 @@ BAD = {
     "nothing but reasoning": (answer("", finish_reason="length"), "max_tokens", Unusable),
     "reasoning after the verdict": (answer(grades() + REASONED), "the reply is empty", Unusable),
     "deep brackets": (answer("[" * 100_000), "no verdict", Unusable),
-    "an HTML page": (
-        raw(b"<html>Sign in</html>"),
-        "no chat completion: '<html>Sign in.*OPENAI_BASE_URL.*/v1",
-        NoCompletion,
-    ),
-    "an error with status 200": (
-        raw(b'{"error": "Unexpected endpoint"}'),
-        "Unexpected endpoint.*OPENAI_BASE_URL",
-        NoCompletion,
-    ),
-    "no choice": (changed(choices=[]), "no chat completion.*/v1", NoCompletion),
-    "choices null": (changed(choices=None), "no chat completion.*/v1", NoCompletion),
-    "no message": (changed(choices=[{"text": grades()}]), "no chat completion.*/v1", NoCompletion),
-    "a list": (raw(b"[]"), "no chat completion.*/v1", NoCompletion),
-    "nothing": (raw(b""), "no chat completion.*/v1", NoCompletion),
-    "deep brackets for a body": (raw(b"[" * 500_000), "no chat completion", NoCompletion),
 }
+NO_COMPLETION = {
+    "an HTML page": (raw(b"<html>Sign in</html>"), ": '<html>Sign in.*OPENAI_BASE_URL"),
+    "an error with status 200": (raw(b'{"error": "Unexpected endpoint"}'), ".*Unexpected endpoint.*OPENAI_BASE_URL"),
+    "no choice": (changed(choices=[]), ""),
+    "choices null": (changed(choices=None), ""),
+    "no message": (changed(choices=[{"text": grades()}]), ""),
+    "a list": (raw(b"[]"), ""),
+    "nothing": (raw(b""), ""),
+    "deep brackets for a body": (raw(b"[" * 500_000), ""),
+}
+BAD |= {name: (body, f"no chat completion{m}.*/v1", NoCompletion) for name, (body, m) in NO_COMPLETION.items()}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -128,12 +123,8 @@ def test_a_refused_request_names_the_option(name, code, server, make):
 
 
 def test_the_reason_is_shown_whatever_its_form(server, make):
-    body = json.dumps({"detail": [{"loc": ["body", "max_tokens"], "msg": "must be >= 256"}]})
-
-    async def refuse(request):
-        return web.Response(text=body, status=422, content_type="application/json")
-
-    server.default = refuse
+    body = {"detail": [{"loc": ["body", "max_tokens"], "msg": "must be >= 256"}]}
+    server.default = raw(json.dumps(body).encode(), code=422)
     assert "must be >= 256" in str(result := ask(make())) and "option max_tokens" in str(result)
 
 
@@ -163,15 +154,7 @@ def test_models_that_want_another_name_for_the_limit_get_it(server, make):
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 def test_redirects_are_not_followed(code, server, make, key):
     with JudgeServer(verdict(5)) as elsewhere:
-        server.default = raw(b"", {"Location": elsewhere.url + "/chat/completions?secret=1"})
-        honest = server.default
-
-        async def redirect(request):
-            response = await honest(request)
-            response.set_status(code)
-            return response
-
-        server.default = redirect
+        server.default = raw(b"", {"Location": elsewhere.url + "/chat/completions?secret=1"}, code)
         result = ask(make())
         assert isinstance(result, Refused) and not elsewhere.requests
     assert "points to 127.0.0.1, which is not followed" in str(result) and "secret" not in str(result)
@@ -185,14 +168,7 @@ def bomb(size):
 
 @pytest.mark.parametrize(("code", "kind"), [(200, Unusable), (500, Transient), (400, Unusable)])
 def test_a_packed_reply_takes_no_memory(code, kind, server, make):
-    import tracemalloc
-
-    body = bomb(1 << 28)
-
-    async def explode(request):
-        return web.Response(body=body, status=code, headers={"Content-Encoding": "gzip"})
-
-    server.default = explode
+    server.default = raw(bomb(1 << 28), {"Content-Encoding": "gzip"}, code)
     judge = make(deadline=2.0)
     ask(judge, CaptionPair("loads", "packages"))
     tracemalloc.start()

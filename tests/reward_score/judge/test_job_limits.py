@@ -18,23 +18,26 @@ def run(scenario, **options):
     return asyncio.run(go())
 
 
-def test_concurrency_is_never_exceeded_and_every_slot_is_used():
-    async def scenario(shared):
-        now, most = 0, 0
+def with_limits(**options):
+    """Runs a test, a coroutine, with a coordinator of these options."""
+    return lambda scenario: lambda: run(scenario, **options)
 
-        async def one():
-            nonlocal now, most
-            lease = await shared.acquire(1, 5)
-            now += 1
-            most = max(most, now)
-            await asyncio.sleep(0.001)
-            now -= 1
-            await shared.release(lease)
 
-        await asyncio.gather(*(one() for _ in range(100)))
-        return most
+@with_limits(concurrency=7)
+async def test_concurrency_is_never_exceeded_and_every_slot_is_used(shared):
+    now, most = 0, 0
 
-    assert run(scenario, concurrency=7) == 7
+    async def one():
+        nonlocal now, most
+        lease = await shared.acquire(1, 5)
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.001)
+        now -= 1
+        await shared.release(lease)
+
+    await asyncio.gather(*(one() for _ in range(100)))
+    assert most == 7
 
 
 @pytest.mark.parametrize(
@@ -58,48 +61,42 @@ def test_requests_and_tokens_per_minute(options, tokens, seconds):
     assert departures[5] >= seconds / 2
 
 
-def test_a_limit_that_is_too_low_is_an_error_that_names_it():
-    async def scenario(shared):
-        await shared.acquire(1, 1)
-        began = time.monotonic()
-        with pytest.raises(JudgeUnavailable, match="rpm=1"):
-            await shared.acquire(1, 0.2)
-        assert time.monotonic() - began < 1
-
-    run(scenario, rpm=1)
-
-    async def full(shared):
-        await shared.acquire(1, 1)
-        with pytest.raises(JudgeUnavailable, match="concurrency=1"):
-            await shared.acquire(1, 0.1)
-
-    run(full, concurrency=1)
+@with_limits(rpm=1)
+async def test_a_limit_that_is_too_low_is_an_error_that_names_it(shared):
+    await shared.acquire(1, 1)
+    began = time.monotonic()
+    with pytest.raises(JudgeUnavailable, match="rpm=1"):
+        await shared.acquire(1, 0.2)
+    assert time.monotonic() - began < 1
 
 
-def test_a_lease_whose_owner_died_comes_back(monkeypatch):
-    async def scenario(shared):
-        await shared.acquire(1, 1)
-        began = time.monotonic()
-        lease = await shared.acquire(1, 5)
-        assert 1 < time.monotonic() - began < 4
-        await shared.release(lease)
-        # Given back twice, it counts once.
-        await shared.release(lease)
-        assert shared._free == 1
-
-    run(scenario, concurrency=1, request_timeout=0.1)
+@with_limits(concurrency=1)
+async def test_too_few_requests_at_a_time_are_an_error_that_names_it(shared):
+    await shared.acquire(1, 1)
+    with pytest.raises(JudgeUnavailable, match="concurrency=1"):
+        await shared.acquire(1, 0.1)
 
 
-def test_a_waiter_that_is_cancelled_takes_nothing():
-    async def scenario(shared):
-        lease = await shared.acquire(1, 1)
-        waiter = asyncio.ensure_future(shared.acquire(1, 5))
-        await asyncio.sleep(0.01)
-        waiter.cancel()
-        await shared.release(lease)
-        await asyncio.wait_for(shared.acquire(1, 1), 1)
+@with_limits(concurrency=1, request_timeout=0.1)
+async def test_a_lease_whose_owner_died_comes_back(shared):
+    await shared.acquire(1, 1)
+    began = time.monotonic()
+    lease = await shared.acquire(1, 5)
+    assert 1 < time.monotonic() - began < 4
+    await shared.release(lease)
+    # Given back twice, it counts once.
+    await shared.release(lease)
+    assert shared._free == 1
 
-    run(scenario, concurrency=1)
+
+@with_limits(concurrency=1)
+async def test_a_waiter_that_is_cancelled_takes_nothing(shared):
+    lease = await shared.acquire(1, 1)
+    waiter = asyncio.ensure_future(shared.acquire(1, 5))
+    await asyncio.sleep(0.01)
+    waiter.cancel()
+    await shared.release(lease)
+    await asyncio.wait_for(shared.acquire(1, 1), 1)
 
 
 def test_retries_go_before_first_attempts_that_came_earlier():
@@ -126,76 +123,66 @@ def test_retries_go_before_first_attempts_that_came_earlier():
     assert run(scenario, concurrency=64, rpm=600) == expected
 
 
-def test_who_waits_in_vain_leaves_the_queue_to_others():
-    async def scenario(shared):
-        lease = await shared.acquire(1, 30)
-        with pytest.raises(NoPermission):
-            await shared.acquire(1, 0)
-        waiter = asyncio.ensure_future(shared.acquire(1, 30))
-        await asyncio.sleep(0)
-        await shared.release(lease)
-        await shared.release(await waiter)
-        assert shared._free == 1 and not shared._queue
-
-    run(scenario, concurrency=1)
+@with_limits(concurrency=1)
+async def test_who_waits_in_vain_leaves_the_queue_to_others(shared):
+    lease = await shared.acquire(1, 30)
+    with pytest.raises(NoPermission):
+        await shared.acquire(1, 0)
+    waiter = asyncio.ensure_future(shared.acquire(1, 30))
+    await asyncio.sleep(0)
+    await shared.release(lease)
+    await shared.release(await waiter)
+    assert shared._free == 1 and not shared._queue
 
 
-def test_breaker_opens_cools_tries_once_and_closes():
-    async def scenario(shared):
-        async def fails():
-            await shared.report(Tally(asked=1, failed=1), healthy=False)
+@with_limits(breaker_failures=3, breaker_cooldown=0.2)
+async def test_breaker_opens_cools_tries_once_and_closes(shared):
+    async def fails():
+        await shared.report(Tally(asked=1, failed=1), healthy=False)
 
-        async def refused():
-            with pytest.raises(CircuitOpen, match="no request for another"):
-                await shared.acquire(1, 1)
+    async def refused():
+        with pytest.raises(CircuitOpen, match="no request for another"):
+            await shared.acquire(1, 1)
 
-        for _ in range(2):
-            await fails()
-            await shared.release(await shared.acquire(1, 1))
-        # A reply that cannot be used says nothing about the service.
-        await shared.report(Tally(), healthy=None)
+    for _ in range(2):
         await fails()
-        await refused()
-        await asyncio.sleep(0.21)
         await shared.release(await shared.acquire(1, 1))
-        await refused()
-        await fails()
-        await refused()
-        await asyncio.sleep(0.21)
-        await shared.release(await shared.acquire(1, 1))
-        await shared.report(Tally(asked=1), healthy=True)
-        await shared.release(await shared.acquire(1, 1))
-
-    run(scenario, breaker_failures=3, breaker_cooldown=0.2)
-
-
-def test_those_who_wait_when_it_opens_are_refused_too():
-    async def scenario(shared):
-        lease = await shared.acquire(1, 1)
-        waiter = asyncio.ensure_future(shared.acquire(1, 5))
-        await asyncio.sleep(0.01)
-        await shared.report(Tally(), healthy=False)
-        await shared.release(lease)
-        with pytest.raises(CircuitOpen):
-            await waiter
-        assert shared._free == 1
-
-    run(scenario, concurrency=1, breaker_failures=1)
+    # A reply that cannot be used says nothing about the service.
+    await shared.report(Tally(), healthy=None)
+    await fails()
+    await refused()
+    await asyncio.sleep(0.21)
+    await shared.release(await shared.acquire(1, 1))
+    await refused()
+    await fails()
+    await refused()
+    await asyncio.sleep(0.21)
+    await shared.release(await shared.acquire(1, 1))
+    await shared.report(Tally(asked=1), healthy=True)
+    await shared.release(await shared.acquire(1, 1))
 
 
-def test_figures_of_a_step():
-    async def scenario(shared):
-        for i in range(100):
-            await shared.report(
-                Tally(asked=1, requests=2, input_tokens=400, output_tokens=30, latencies=[i / 100]), healthy=True
-            )
-        await shared.report(Tally(asked=50, cached=50, cache_errors=1))
-        await shared.report(Tally(asked=10, failed=10), healthy=False)
-        metrics, fatal = await shared.end_step()
-        again, _ = await shared.end_step()
-        return metrics, fatal, again
+@with_limits(concurrency=1, breaker_failures=1)
+async def test_those_who_wait_when_it_opens_are_refused_too(shared):
+    lease = await shared.acquire(1, 1)
+    waiter = asyncio.ensure_future(shared.acquire(1, 5))
+    await asyncio.sleep(0.01)
+    await shared.report(Tally(), healthy=False)
+    await shared.release(lease)
+    with pytest.raises(CircuitOpen):
+        await waiter
+    assert shared._free == 1
 
-    metrics, fatal, again = run(scenario, price_input=2.0, price_output=8.0)
+
+@with_limits(price_input=2.0, price_output=8.0)
+async def test_figures_of_a_step(shared):
+    for i in range(100):
+        one = Tally(asked=1, requests=2, input_tokens=400, output_tokens=30, latencies=[i / 100])
+        await shared.report(one, healthy=True)
+    await shared.report(Tally(asked=50, cached=50, cache_errors=1))
+    await shared.report(Tally(asked=10, failed=10), healthy=False)
+    metrics, fatal = await shared.end_step()
+    again, _ = await shared.end_step()
     assert fatal is None
     assert metrics == pytest.approx(
         {
@@ -230,25 +217,19 @@ def test_a_price_belongs_to_its_model(options, usd):
     assert metrics.get("judge/cost_usd") == usd and metrics["judge/tokens"] == 2 * 10**6
 
 
-def test_a_run_is_stopped_after_bad_steps_in_a_row_only():
-    async def scenario(shared):
-        async def step(failed):
-            await shared.report(Tally(asked=10, failed=failed))
-            return (await shared.end_step())[1]
-
-        assert await step(3) is None
-        assert await step(2) is None
-        assert await step(3) is None
-        # A step without captions is neither good nor bad.
-        assert (await shared.end_step())[1] is None
-        return await step(10)
-
-    assert "failed for 100% of this step's captions" in run(scenario, abort_share=0.2, abort_steps=2)
-
-
-def test_a_run_can_be_condemned_at_its_start():
-    async def scenario(shared):
-        await shared.condemn("no judge")
+@with_limits(abort_share=0.2, abort_steps=2)
+async def test_a_run_is_stopped_after_bad_steps_in_a_row_only(shared):
+    async def step(failed):
+        await shared.report(Tally(asked=10, failed=failed))
         return (await shared.end_step())[1]
 
-    assert run(scenario) == "no judge"
+    assert [await step(failed) for failed in (3, 2, 3)] == [None] * 3
+    # A step without captions is neither good nor bad.
+    assert (await shared.end_step())[1] is None
+    assert "failed for 100% of this step's captions" in await step(10)
+
+
+@with_limits()
+async def test_a_run_can_be_condemned_at_its_start(shared):
+    await shared.condemn("no judge")
+    assert (await shared.end_step())[1] == "no judge"

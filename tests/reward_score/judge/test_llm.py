@@ -3,20 +3,23 @@
 """The LLM judge behind the scorer, in batches, many at once, and for the leaderboard."""
 
 import asyncio
+import json
+import math
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import pytest
-from judge_server import JudgeServer, status, verdict
+from judge_server import JudgeServer, answer, status, verdict
+from pydantic import ValidationError
 
 import reward_score
 from reward_score import ScoreConfig, Scorer, make_sample
 from reward_score.errors import BadOption, JudgeUnavailable
 from reward_score.judge import DIMENSIONS, JudgeConfig, LexicalJudge, LLMJudge, Verdict, llm, make_judge
-from reward_score.judge.job_limits import NoPermission
+from reward_score.judge.job_limits import Coordinator, NoPermission
 from reward_score.leaderboard.metrics import score_records
 from reward_score.leaderboard.submission import Record
 from reward_score.sample import CaptionPair
@@ -42,14 +45,7 @@ def by_caption(**reactions):
 def test_grades_reach_the_score_by_dimension_mean_and_mapping(encoder):
     values = dict(zip(DIMENSIONS, (5, 4, 3, 2, 1), strict=True))
 
-    async def react(request):
-        import json
-
-        from judge_server import answer
-
-        return await answer(json.dumps(values))(request)
-
-    with JudgeServer(react) as server:
+    with JudgeServer(answer(json.dumps(values))) as server:
         options = {"backend": "openai", "base_url": server.url, "cache": None}
         scorer = Scorer(ScoreConfig(similarity=encoder, judge=options))
         result = scorer.score([make_sample("m/AVOS/rc", "A grasper.", REFERENCE, None)])[0]
@@ -86,11 +82,8 @@ def test_threads_and_event_loops_share_one_judge(server, make):
         found = await asyncio.gather(*(judge.ajudge([pair]) for pair in pairs(64)[start : start + 16]))
         results.extend(one for [one] in found)
 
-    threads = [threading.Thread(target=asyncio.run, args=(several(start),)) for start in range(0, 64, 16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(asyncio.run, map(several, range(0, 64, 16))))
     assert len(results) == 64 and {result.mean for result in results} == {4}
 
 
@@ -105,46 +98,33 @@ def test_threads_that_come_first_together_start_one_loop(monkeypatch):
 
     monkeypatch.setattr(llm, "_start_loop", lru_cache(maxsize=1)(llm._start_loop.__wrapped__))
     monkeypatch.setattr(llm.asyncio, "new_event_loop", slow)
-    found = []
-    threads = [threading.Thread(target=lambda: found.append(llm._loop())) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: llm._loop(), range(8)))
     for loop in made:
         loop.call_soon_threadsafe(loop.stop)
     assert len(made) == 1 and found == made * 8
 
 
-class Recorder:
-    """A limiter that lets everything go and keeps what it was asked."""
-
-    def __init__(self):
-        self.asked = []
+class Recorder(Coordinator):
+    """Lets everything go and keeps what it was asked."""
 
     async def acquire(self, tokens, wait, retry=False):
-        self.asked.append((wait, retry))
+        self.__dict__.setdefault("asked", []).append((wait, retry))
         return 0
-
-    async def release(self, lease):
-        pass
-
-    async def report(self, tally, healthy=None):
-        pass
 
 
 def test_a_retry_says_so_and_waits_for_what_is_left_of_its_deadline(server):
     server.script = [status(500), status(500), verdict(4)]
-    limiter = Recorder()
     options = {"base_url": server.url, "cache": None, "backoff": 0.1, "deadline": 60, "queue_limit": 500}
-    LLMJudge(JudgeConfig(**options), limiter).judge(pairs(1))
+    limiter = Recorder(JudgeConfig(**options))
+    LLMJudge(limiter.config, limiter).judge(pairs(1))
     (first, *retries) = limiter.asked
     assert first == (500, False) and [retry for _, retry in retries] == [True, True]
     # A pause of at least half the back-off is gone before each.
     assert retries[0][0] < 60 - 0.05 and retries[1][0] < retries[0][0] - 0.1
 
 
-class Jammed(Recorder):
+class Jammed(Coordinator):
     """A limiter that has room for first attempts alone."""
 
     async def acquire(self, tokens, wait, retry=False):
@@ -155,7 +135,8 @@ class Jammed(Recorder):
 
 def test_a_retry_that_gets_no_permission_fails_for_what_came_before(server):
     server.script = [status(500)]
-    judge = LLMJudge(JudgeConfig(base_url=server.url, cache=None, backoff=0.01), Jammed())
+    config = JudgeConfig(base_url=server.url, cache=None, backoff=0.01)
+    judge = LLMJudge(config, Jammed(config))
     with pytest.raises(JudgeUnavailable, match="deadline.*before that.*HTTP 500"):
         judge.judge(pairs(1))
 
@@ -211,11 +192,22 @@ def test_without_a_judge_there_is_no_score(encoder):
         asyncio.run(scorer.ascore(group()))
 
 
+@pytest.mark.parametrize("grade", [0, 6, math.nan, "good", None])
+def test_grades_out_of_range_are_refused(grade):
+    verdict = dict(terminology=5, identification=4, specificity=3, context=2, action=1)
+    assert (Verdict(**verdict).mean, Verdict(**verdict).normalized) == (3, 0.5)
+    with pytest.raises(ValidationError):
+        Verdict(**{**verdict, "terminology": grade})
+
+
 def test_make_judge():
+    lexical = make_judge("lexical")
+    assert isinstance(lexical, LexicalJudge) and make_judge(lexical) is lexical
+    for wrong, message in (("oracle", "known: lexical"), (3, "judge"), ({"tempo": 1}, "tempo")):
+        with pytest.raises(BadOption, match=message):
+            make_judge(wrong)
     assert isinstance(make_judge("openai"), LLMJudge) and make_judge("openai").name == "comparative:gpt-4.1"
     assert make_judge({"model": "m", "rubric": "absolute"}).name == "llm:m"
-    with pytest.raises(BadOption, match="tempo"):
-        make_judge({"tempo": 1})
     one, other = (reward_score.get_scorer(ScoreConfig(judge={"model": "m"})) for _ in range(2))
     assert one is other and isinstance(Scorer().judge, LexicalJudge)
 

@@ -20,11 +20,7 @@ def test_percentiles_are_numpys(values):
     entry = Entry.of(values)
     expected = np.percentile(values, [25, 50, 75])
     assert (entry.p25, entry.p50, entry.p75) == pytest.approx(tuple(expected), abs=1e-12)
-    assert (entry.n, entry.mean, entry.std) == (
-        len(values),
-        pytest.approx(np.mean(values)),
-        pytest.approx(np.std(values)),
-    )
+    assert (entry.n, entry.mean, entry.std) == pytest.approx((len(values), np.mean(values), np.std(values)))
 
 
 def test_an_entry_per_pair_and_one_per_task():

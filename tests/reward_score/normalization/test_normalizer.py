@@ -49,33 +49,24 @@ def test_easy_and_hard_sources_meet_in_the_median(artifact, method):
         assert normalizer(artifact.find(key).p50, *key) == half
 
 
-def test_linear_is_the_tangent_of_logistic(artifact):
-    logistic, linear = Normalizer(artifact, "logistic"), Normalizer(artifact, "linear")
-    x = artifact.find(EASY).p50 + 1e-4
-    assert logistic(x, *EASY) == pytest.approx(linear(x, *EASY), abs=1e-8)
-
-
 @pytest.mark.parametrize("key", [EASY, HARD])
-def test_the_controls_are_affine_and_change_one_thing_each(artifact, key):
+def test_linear_is_the_tangent_and_the_controls_change_one_thing_each(artifact, key):
     entry, grid = artifact.find(key), [x / 50 for x in range(51)]
     shift, scale = ([Normalizer(artifact, method)(x, *key) for x in grid] for method in ("shift", "scale"))
     assert shift == pytest.approx([x + 0.5 - entry.p50 for x in grid])
     assert scale == pytest.approx([x * 0.75 / (entry.p75 - entry.p25) for x in grid])
     # The logistic's slope at the median, and nothing is clipped on the way.
     step = 1e-6
-    logistic = Normalizer(artifact, "logistic")
+    logistic, linear = Normalizer(artifact, "logistic"), Normalizer(artifact, "linear")
+    assert logistic(entry.p50 + 1e-4, *EASY) == pytest.approx(linear(entry.p50 + 1e-4, *EASY), abs=1e-8) or key == HARD
     rise = (logistic(entry.p50 + step, *key) - logistic(entry.p50, *key)) / step
     assert rise == pytest.approx(scale[50], rel=1e-4) and scale[50] > 1
     assert key == HARD or shift[0] == pytest.approx(0.5 - entry.p50)
 
 
-def test_scale_obeys_slope_and_spread_floor():
-    constant = Artifact.from_observations({EASY: [0.4] * 40}, PROVENANCE)
-    assert Normalizer(constant, "scale", k=2)(0.1, *EASY) == pytest.approx(2 / 4 * 0.1 / 0.02)
-
-
-def test_spread_floor_and_exponent_clamp():
+def test_slope_spread_floor_and_exponent_clamp():
     constant = Artifact.from_observations({EASY: [0.0] * 40}, PROVENANCE)
+    assert Normalizer(constant, "scale", k=2)(0.1, *EASY) == pytest.approx(2 / 4 * 0.1 / 0.02)
     assert Normalizer(constant, "logistic")(0.02, *EASY) == pytest.approx(1 / (1 + math.exp(-3)))
     assert Normalizer(constant, "logistic")(1.0, *EASY) == 1 / (1 + math.exp(-30))
     assert Normalizer(constant, "zscore")(0.06, *EASY) == 1
@@ -132,34 +123,17 @@ def test_ema_of_a_pair_with_few_observations_starts_from_the_task_and_survives_a
 
 def test_observing_changes_nothing_for_fixed_methods(artifact):
     normalizer = Normalizer(artifact, "logistic")
-    before = normalizer(0.6, *EASY)
+    before = normalizer(0.6, *EASY), normalizer.state_dict()
     normalizer.observe({EASY: [1.0] * 100})
-    assert normalizer(0.6, *EASY) == before
-    assert normalizer.state_dict()["moments"] == {}
+    assert (normalizer(0.6, *EASY), normalizer.state_dict()) == before
 
 
 def test_a_silent_change_on_resume_is_refused(artifact):
     state = Normalizer(artifact, "logistic").state_dict()
     other = Artifact.from_observations({EASY: [0.1] * 40}, PROVENANCE)
-    for changed in (
-        Normalizer(other, "logistic"),
-        Normalizer(artifact, "linear"),
-        Normalizer(artifact, "logistic", k=2),
-    ):
+    for changed in ((other, "logistic"), (artifact, "linear"), (artifact, "logistic", 2)):
         with pytest.raises(NormalizationError, match="checkpoint was trained with another"):
-            changed.load_state_dict(state)
-
-
-def test_the_reward_is_format_times_normalized(artifact):
-    scorer = Scorer(ScoreConfig(normalization="logistic", artifact=artifact))
-    text = "1.0 seconds: [0, 0, 10, 10]"
-    samples = [make_sample("m/CoPESD/stg", answer, text, None) for answer in (text, "at " + text, "nothing")]
-    full, half, none = scorer.score(samples)
-    assert 0.9 < full["normalized"] < 1
-    assert full["score"] == full["normalized"]
-    assert half["score"] == 0.5 * half["normalized"]
-    # The floor of the logistic would be above 0; an unparsable answer is exactly 0.
-    assert none["score"] == 0 and none["normalized"] > 0
+            Normalizer(*changed).load_state_dict(state)
 
 
 def test_where_the_format_factor_acts(artifact):
@@ -173,7 +147,8 @@ def test_where_the_format_factor_acts(artifact):
 
     normalized = {"normalization": "logistic", "artifact": artifact}
     one, half, zero = (norm(x, "CoPESD", "stg", "raw") for x in (1.0, 0.5, 0.0))
-    assert scores("after", **normalized) == [one, 0.5 * one, 0.0]
+    # The floor of the logistic would be above 0; an unparsable answer is exactly 0.
+    assert scores("after", **normalized) == [one, 0.5 * one, 0.0] and 0.9 < one < 1
     assert scores("before", **normalized) == [one, half, zero] and zero > 0
     assert scores("added", **normalized) == [one + 1, one + 0.5, zero]
     # Without normalization the two products are one and the same.
@@ -202,15 +177,9 @@ def test_the_scorer_checks_all_rows_before_the_first_step(artifact):
 
 
 def test_linear_judge_norm_needs_no_judge_percentiles(encoder):
-    observed = {("AVOS", "vs", "similarity"): [i / 40 for i in range(41)]}
-    scorer = Scorer(
-        ScoreConfig(
-            normalization="logistic",
-            artifact=Artifact.from_observations(observed, PROVENANCE),
-            judge_norm="linear",
-            similarity=encoder,
-        )
-    )
+    artifact = Artifact.from_observations({("AVOS", "vs", "similarity"): [i / 40 for i in range(41)]}, PROVENANCE)
+    options = {"normalization": "logistic", "artifact": artifact, "judge_norm": "linear", "similarity": encoder}
+    scorer = Scorer(ScoreConfig(**options))
     scorer.check(["m/AVOS/vs"])
     result = scorer.score([make_sample("m/AVOS/vs", "a hook cuts", "the hook cuts the skin", None)])[0]
     assert result["judge_normalized"] == result["judge"]

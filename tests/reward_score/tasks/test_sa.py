@@ -29,17 +29,11 @@ def test_the_mean_reads_scores_that_run_into_each_other_like_the_official_evalua
 
 
 def test_reward_is_the_share_of_aspects_exactly_right(score, references):
-    assert score("sa", references["sa"])["score"] == 1
     result = score("sa", references["sa"].replace("Time and motion: 1", "Time and motion: 2"))
     assert (result["raw"], result["format"]) == (pytest.approx(5 / 6), 1)
 
-
-def test_missing_aspects_are_wrong_and_halve_the_format(score):
     result = score("sa", "Respect for tissue: 2/5")
     assert (result["raw"], result["format"]) == (pytest.approx(1 / 6), 0.5)
-
-
-def test_other_forms(score, references):
     assert score("sa", references["sa"].replace(",", "\n"))["raw"] == pytest.approx(1 / 6)
     assert score("sa", references["sa"].upper())["raw"] == 0
     assert score("sa", "expert")["parsed"] == 0
@@ -64,7 +58,7 @@ def test_metric_reads_the_level_from_label_or_text(label, level):
 
 
 @pytest.mark.parametrize("value", ["2", None, [2]])
-def test_scores_that_are_no_numbers_are_refused_where_they_count(score, value):
+def test_structures_that_cannot_be_read_are_refused_where_they_count(score, value):
     struc_info = [{"skill_level": "N", "skill_scores": {"A": value, "B": 3}}]
     with pytest.raises(BadGroundTruth, match="skill_scores must be numbers"):
         sa.metric("A: 1/5", struc_info, "")
@@ -72,8 +66,5 @@ def test_scores_that_are_no_numbers_are_refused_where_they_count(score, value):
         score("sa", "A: 1/5", "", struc_info)
     # The official code never looks at what the prediction lacks.
     assert sa.metric("B: 3/5", struc_info, "")["aspects_correct"] == {"B": 1}
-
-
-def test_metric_refuses_a_dict():
     with pytest.raises(BadGroundTruth, match="list of dicts"):
-        sa.metric("A: 1/5", {"skill_scores": {}}, "")
+        sa.metric("A: 1/5", struc_info[0], "")

@@ -32,11 +32,8 @@ def test_parse(text, spans):
 def test_format_factor(score):
     assert score("tag", "22.0-78.0, 89.0-94.0 seconds.")["format"] == 1
     assert score("tag", "22-78, 89-94 seconds")["format"] == 1
-    for fallback in (
-        "22.0-78.0, 89.0-94.0",
-        "from 22 to 78 seconds and 89 to 94 seconds",
-        "It is 22-78, 89-94 seconds.",
-    ):
+    others = ("22.0-78.0, 89.0-94.0", "from 22 to 78 seconds and 89 to 94 seconds", "It is 22-78, 89-94 seconds.")
+    for fallback in others:
         result = score("tag", fallback)
         assert (result["format"], result["raw"], result["score"]) == (0.5, 1, 0.5)
     for unparsable in ("", "never", "[22.0, 78.0]"):

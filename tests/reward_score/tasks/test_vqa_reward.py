@@ -162,93 +162,38 @@ def test_alignment_by_an_llm_has_its_own_question_and_the_jobs_limits():
     assert scorer.judge.prompt.startswith("comparative-") and scorer.expert.limiter is scorer.judge.limiter
 
 
-@pytest.mark.parametrize(
-    ("text", "letter"),
-    [
-        ("C", "C"),
-        ("c", "C"),
-        ("C) CT", "C"),
-        ("C. CT", "C"),
-        ("(c)", "C"),
-        ("<answer>C)CT</answer>", "C"),
-        ("<answer>\nC\n</answer>", "C"),
-        ("<think>not A) but</think> C", "C"),
-        ("<think>A. It never ends", None),
-        ("The answer is C.", "C"),
-        ("The answer is (c)", "C"),
-        ("The image shows a CT scan", "C"),
-        ("The answer is C because the image is bright", "C"),
-        ("The correct answer is C as seen", "C"),
-        ("The answer is a because it is bright", "A"),
-        ("The answer is a scan of the chest", None),
-        ("The answer is X-ray", "D"),
-        ("Answer: A CT scan", "C"),
-        ("<answer>**C**</answer>", "C"),
-        ("**C**", "C"),
-        ("**C)** CT", "C"),
-        ("Answer:\nC", "C"),
-        ("**Answer:** C", "C"),
-        ("C\nBecause it is bright", "C"),
-        ("A) MRI would be darker. The answer is C) CT.", "C"),
-        ("<answer></answer><answer>C</answer>", "C"),
-        ("<answer>C</answer><answer>c) CT</answer>", "C"),
-        ("\\boxed{C}", "C"),
-        ("<answer>\\boxed{C}</answer>", "C"),
-        ("The answer is $\\boxed{\\text{C}}$.", "C"),
-        ("\\boxed{CT}", "C"),
-        ("\\boxed{C) CT}", "C"),
-        ("\\(C\\)", "C"),
-        ("<|begin_of_box|>C<|end_of_box|>", "C"),
-        ("[C]", "C"),
-        ("{C}", "C"),
-        ('"C"', "C"),
-        ("“C”", "C"),
-        ("__C__", "C"),
-        ("Ｃ）CT", "C"),
-        ("C</answer>", "C"),
-        ("</answer>C", "C"),
-        ("<Answer>C</Answer>", "C"),
-        ("<THINK>A)</THINK>< ANSWER >C</ ANSWER >", "C"),
-        ("<think>A)</think>C</answer>", "C"),
-        ("C - CT", "C"),
-        ("### C", "C"),
-        ("C!", "C"),
-        ('{"answer": "C"}', "C"),
-        ("Answer - C", "C"),
-        ("The answer should be option C.", "C"),
-        ("I would go with option C.", "C"),
-        ("C is the correct answer.", "C"),
-        ("A is incorrect; C is correct", "C"),
-        ("Vitamin C is best", None),
-        ("I choose a scan", None),
-        ('type "A" influenza', None),
-        ("Crohn's 'C' disease's", None),
-        # Several letters are no choice.
-        ("<answer>C</answer><answer>A</answer>", None),
-        ("<answer>A</answer><answer>C</answer>", None),
-        ("<think>x</think><answer>C</answer> or <answer>none</answer>", None),
-        ("A)MRI, B)Ultrasound, C)CT, D)X-ray", None),
-        ("A. MRI\nB. Ultrasound\nC. CT\nD. X-ray", None),
-        ("Answer: A)MRI, B)Ultrasound, C)CT, D)X-ray", None),
-        ("A) or C)", None),
-        ("a) or c)", None),
-        ("A or C", None),
-        ("A/C", None),
-        ("\\boxed{A} \\boxed{C}", None),
-        ("[A] or [C]", None),
-        ('"A", "C"', None),
-        ("I choose A or C", None),
-        ("Both A and C", None),
-        ("It could be A) or C)", None),
-        ("(A), (C)", None),
-        ("The answer is A or C", None),
-        ("The answer is A. The answer is C.", None),
-        ("An MRI or a CT", None),
-        ("A scan of the head", None),
-        ("I cannot say", None),
-        ("", None),
+#: Answers by the letter that a reader of good will takes from them.
+LENIENT = {
+    "C": [
+        *("C", "c", "C) CT", "C. CT", "(c)", "<answer>C)CT</answer>", "<answer>\nC\n</answer>"),
+        *("<think>not A) but</think> C", "The answer is C.", "The answer is (c)", "The image shows a CT scan"),
+        *("The answer is C because the image is bright", "The correct answer is C as seen", "Answer: A CT scan"),
+        *("<answer>**C**</answer>", "**C**", "**C)** CT", "Answer:\nC", "**Answer:** C"),
+        *("C\nBecause it is bright", "A) MRI would be darker. The answer is C) CT."),
+        *("<answer></answer><answer>C</answer>", "<answer>C</answer><answer>c) CT</answer>", "\\boxed{C}"),
+        *("<answer>\\boxed{C}</answer>", "The answer is $\\boxed{\\text{C}}$.", "\\boxed{CT}", "\\boxed{C) CT}"),
+        *("\\(C\\)", "<|begin_of_box|>C<|end_of_box|>", "[C]", "{C}", '"C"', "“C”", "__C__", "Ｃ）CT"),
+        *("C</answer>", "</answer>C", "<Answer>C</Answer>", "<THINK>A)</THINK>< ANSWER >C</ ANSWER >"),
+        *("<think>A)</think>C</answer>", "C - CT", "### C", "C!", '{"answer": "C"}', "Answer - C"),
+        *("The answer should be option C.", "I would go with option C.", "C is the correct answer."),
+        "A is incorrect; C is correct",
     ],
-)
+    None: [
+        *("<think>A. It never ends", "The answer is a scan of the chest", "Vitamin C is best", "I choose a scan"),
+        *('type "A" influenza', "Crohn's 'C' disease's", "<answer>C</answer><answer>A</answer>"),
+        *("<answer>A</answer><answer>C</answer>", "<think>x</think><answer>C</answer> or <answer>none</answer>"),
+        *("A)MRI, B)Ultrasound, C)CT, D)X-ray", "A. MRI\nB. Ultrasound\nC. CT\nD. X-ray"),
+        *("Answer: A)MRI, B)Ultrasound, C)CT, D)X-ray", "A) or C)", "a) or c)", "A or C", "A/C"),
+        *("\\boxed{A} \\boxed{C}", "[A] or [C]", '"A", "C"', "I choose A or C", "Both A and C"),
+        *("It could be A) or C)", "(A), (C)", "The answer is A or C", "The answer is A. The answer is C."),
+        *("An MRI or a CT", "A scan of the head", "I cannot say", ""),
+    ],
+    "A": ["The answer is a because it is bright"],
+    "D": ["The answer is X-ray"],
+}
+
+
+@pytest.mark.parametrize(("letter", "text"), [(letter, text) for letter in LENIENT for text in LENIENT[letter]])
 def test_lenient_extraction(text, letter):
     assert lenient(text, tuple(OPTIONS)) == letter
 
@@ -281,36 +226,34 @@ def test_a_hedge_is_leniently_wrong_whatever_the_reward_says(answer, accuracy):
         assert (found["accuracy"], found["accuracy_lenient"]) == (strict, 0)
 
 
-@pytest.mark.parametrize(
-    ("answer", "truth", "accuracy", "more"),
-    [
-        ("yes", "Yes", 1, 1),
-        ("<answer>Yes.</answer>", "yes", 1, 1),
-        ("<answer>yes and no</answer>", "yes", 0, 0),
-        ("<think>no</think><answer>yes</answer>", "yes", 1, 1),
-        ("<answer>not known</answer>", "no", 0, 0),
-        ("<answer>Left  kidney.</answer>", "left kidney", 1, 1),
-        ("<answer>the left kidney</answer>", "left kidney", 0, 1),
-        ("<answer>kidney</answer>", "left kidney", 0, 0),
-        ("", "left kidney", 0, 0),
-        ("<answer>yes</answer><answer>no</answer>", "yes", 1, 0),
-        ("<answer>left kidney</answer><answer>liver</answer>", "left kidney", 1, 0),
-        ("<answer></answer>left kidney", "left kidney", 0, 0),
-        ("<answer>-5</answer>", "5", 0, 0),
-        ("<answer>50%</answer>", ">50%", 0, 0),
-        ("<answer>> 50 %</answer>", ">50%", 1, 1),
-        ("<answer>about <50%</answer>", ">50%", 0, 0),
-        ("<answer>3</answer>", "3+", 0, 0),
-        ("<answer>5 to 10</answer>", "5-10", 0, 0),
-        ("<answer>5 - 10.</answer>", "5-10", 1, 1),
-        ("<answer>T2 weighted</answer>", "T2-weighted", 1, 1),
-        ("<answer>it is 2.5 mm</answer>", "5 mm", 0, 0),
+#: Answers and references, by accuracy and lenient accuracy.
+SHORT = {
+    (1, 1): [
+        *(("yes", "Yes"), ("<answer>Yes.</answer>", "yes"), ("<think>no</think><answer>yes</answer>", "yes")),
+        *(("<answer>Left  kidney.</answer>", "left kidney"), ("<answer>> 50 %</answer>", ">50%")),
+        *(("<answer>5 - 10.</answer>", "5-10"), ("<answer>T2 weighted</answer>", "T2-weighted")),
     ],
-)
+    (0, 0): [
+        *(("<answer>yes and no</answer>", "yes"), ("<answer>not known</answer>", "no")),
+        *(("<answer>kidney</answer>", "left kidney"), ("", "left kidney")),
+        *(("<answer></answer>left kidney", "left kidney"), ("<answer>-5</answer>", "5")),
+        *(("<answer>50%</answer>", ">50%"), ("<answer>about <50%</answer>", ">50%")),
+        *(("<answer>3</answer>", "3+"), ("<answer>5 to 10</answer>", "5-10")),
+        ("<answer>it is 2.5 mm</answer>", "5 mm"),
+    ],
+    (0, 1): [("<answer>the left kidney</answer>", "left kidney")],
+    (1, 0): [
+        ("<answer>yes</answer><answer>no</answer>", "yes"),
+        ("<answer>left kidney</answer><answer>liver</answer>", "left kidney"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("found", "pair"), [(found, pair) for found in SHORT for pair in SHORT[found]])
 @pytest.mark.parametrize("task", ["closed", "open"])
-def test_short_answers(answer, truth, accuracy, more, task):
-    found = vqa(answer, truth, task, extra=None)
-    assert (found["accuracy"], found["accuracy_lenient"]) == (accuracy, more)
+def test_short_answers(found, pair, task):
+    result = vqa(*pair, task, extra=None)
+    assert (result["accuracy"], result["accuracy_lenient"]) == found
 
 
 @pytest.mark.parametrize("truth", ["5-10", "2 2", "left left", "grade 3 of 3"])
