@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reward_score.errors import JudgeUnavailable
 from reward_score.judge.client import ChatClient, Completion, NoCompletion, Transient, Unusable, import_openai
 from reward_score.judge.config import JudgeConfig
-from reward_score.judge.job_limits import Limiter, NoPermission
+from reward_score.judge.job_limits import Coordinator, NoPermission
 from reward_score.judge.prompt import BadReply
 from reward_score.judge.usage import Tally
 
@@ -41,10 +41,11 @@ class _Question:
 
 
 class Asker:
-    """Asks one endpoint, for use in one event loop; `limiter` is the job's, `extra` are further fields of a request."""
+    """Asks one endpoint, for use in one event loop; `limiter` is the job's, here or in another process, `extra`
+    are further fields of a request."""
 
     def __init__(
-        self, config: JudgeConfig, limiter: Limiter, extra: dict[str, Any], key_variable: str = "OPENAI_API_KEY"
+        self, config: JudgeConfig, limiter: Coordinator, extra: dict[str, Any], key_variable: str = "OPENAI_API_KEY"
     ) -> None:
         self.config, self.limiter = config, limiter
         self._extra, self._key_variable = extra, key_variable

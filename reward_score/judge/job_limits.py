@@ -9,7 +9,7 @@ import heapq
 import itertools
 import time
 from collections import Counter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from reward_score.errors import JudgeUnavailable
 from reward_score.judge.config import JudgeConfig
@@ -22,16 +22,6 @@ class CircuitOpen(JudgeUnavailable):
 
 class NoPermission(JudgeUnavailable):
     """The limits let no request go within the time that its verdict has."""
-
-
-class Limiter(Protocol):
-    """The methods of `Coordinator` that a judge needs, here or in another process."""
-
-    async def acquire(self, tokens: int, wait: float, retry: bool = False) -> int: ...
-
-    async def release(self, lease: int) -> None: ...
-
-    async def report(self, tally: Tally, healthy: bool | None = None) -> None: ...
 
 
 class _Turn(NamedTuple):

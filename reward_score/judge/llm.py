@@ -18,7 +18,7 @@ from reward_score.judge.asker import Asker
 from reward_score.judge.cache import VerdictCache, make_key
 from reward_score.judge.client import Completion, Refused, Transient
 from reward_score.judge.config import JudgeConfig
-from reward_score.judge.job_limits import Coordinator, Limiter
+from reward_score.judge.job_limits import Coordinator
 from reward_score.judge.usage import Tally
 from reward_score.judge.verdict import Verdict
 from reward_score.sample import CaptionPair
@@ -79,10 +79,10 @@ def _close(asker: Asker) -> None:
 
 
 class LLMJudge:
-    """A chat model as judge of captions; safe to share between threads and event loops. `limiter` is the job's, by
-    default one of this process."""
+    """A chat model as judge of captions; safe to share between threads and event loops. `limiter` is the job's, with
+    the methods of a `Coordinator`; default: one of this process."""
 
-    def __init__(self, config: JudgeConfig, limiter: Limiter | None = None) -> None:
+    def __init__(self, config: JudgeConfig, limiter: Coordinator | None = None) -> None:
         self.config, self.name = config, config.name
         self.prompt = prompt.version(config.rubric, config.system_role)
         self.limiter = limiter if limiter is not None else Coordinator(config)

@@ -11,6 +11,7 @@ judge's VS and RC are plain means over the judged captions, which those with an 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from reward_score.errors import BadGroundTruth, JudgeUnavailable
@@ -191,6 +192,7 @@ def _of_record(record: Record) -> dict[str, Any]:
     return {}
 
 
+#: Metrics, figures by source, and the number of records that count.
 _Aggregate = tuple[dict[str, float], dict[str, dict[str, Any]], int]
 
 
@@ -256,27 +258,20 @@ def _balanced(found: Sequence[Mapping[str, Any]], key: str) -> tuple[float, dict
     return _mean([count["correct"] / count["total"] for count in counts.values()]), counts
 
 
-def _sa(groups: Mapping[str, _Group]) -> _Aggregate:
-    levels, per_source = _values(groups, "level_correct"), {}
+def _graded(metric: str, total: str, item: str, groups: Mapping[str, _Group]) -> _Aggregate:
+    """SA and CVS, whose records have a grade in `total` and one for each `item`."""
+    totals, per_source = _values(groups, f"{total}_correct"), {}
     for source, group in groups.items():
-        accuracy, counts = _balanced([one for one in group.found if one["scored"]], "aspects_correct")
-        figures = {"level_accuracy": _mean(levels[source]), "per_aspect": counts}
-        per_source[source] = {"aspect_balanced_accuracy": accuracy, **figures}
-    mean = _mean([figures["aspect_balanced_accuracy"] for figures in per_source.values()])
-    return {"SA_acc": mean}, per_source, len(_pooled(levels))
+        accuracy, counts = _balanced(group.found, f"{item}s_correct")
+        figures = {f"{total}_accuracy": _mean(totals[source]), f"per_{item}": counts}
+        per_source[source] = {f"{item}_balanced_accuracy": accuracy, **figures}
+    mean = _mean([figures[f"{item}_balanced_accuracy"] for figures in per_source.values()])
+    return {metric: mean}, per_source, len(_pooled(totals))
 
 
-def _cvs(groups: Mapping[str, _Group]) -> _Aggregate:
-    ratings, per_source = _values(groups, "rating_correct"), {}
-    for source, group in groups.items():
-        accuracy, counts = _balanced(group.found, "components_correct")
-        figures = {"rating_accuracy": _mean(ratings[source]), "per_component": counts}
-        per_source[source] = {"component_balanced_accuracy": accuracy, **figures}
-    mean = _mean([figures["component_balanced_accuracy"] for figures in per_source.values()])
-    return {"CVS_acc": mean}, per_source, len(_pooled(ratings))
-
-
-_AGGREGATES = {"tag": _tag, "stg": _stg, "dvc": _dvc, "nap": _nap, "sa": _sa, "cvs": _cvs}
+_AGGREGATES = {"tag": _tag, "stg": _stg, "dvc": _dvc, "nap": _nap}
+_AGGREGATES["sa"] = partial(_graded, "SA_acc", "level", "aspect")
+_AGGREGATES["cvs"] = partial(_graded, "CVS_acc", "rating", "component")
 
 
 def _mean_grade(verdicts: Sequence[Verdict]) -> float:

@@ -56,7 +56,7 @@ def start(reward: ScoreConfig) -> ray.actor.ActorHandle | None:
 
 
 class JobLimiter:
-    """The job's coordinator as a `reward_score.judge.job_limits.Limiter`; needs Ray.
+    """The job's coordinator with the methods that a judge needs of it; needs Ray.
 
     Args:
         config: the judge's options; those of the process that came first count for the job.

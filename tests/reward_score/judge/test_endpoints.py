@@ -36,6 +36,8 @@ GOOD = {
     "reasoning in other marks": answer("[THINK]so[/THINK]" + grades()),
     "reasoning about its own end": answer("<think>after </think> I write</think>" + grades()),
     "reasoning, then a fence": answer(f"{REASONED}```json\n{grades()}\n```"),
+    "a fence": answer(f"```json\n{grades()}\n```"),
+    "spaces": answer(f"\n {grades()} \n"),
     "a fence in capitals": answer(f"```JSON\n{grades()}\n```"),
     "text in parts": answer([{"type": "thinking", "thinking": "so"}, {"type": "text", "text": grades()}]),
     "a byte order mark": raw(b"\xef\xbb\xbf" + BODY),

@@ -23,10 +23,10 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("rubric", ["comparative", "absolute"])
-@pytest.mark.parametrize("text", HOSTILE)
-def test_a_hostile_caption_stays_a_string_of_the_data(text, rubric):
-    system, user = prompt.messages(CaptionPair(text, "The hook dissects."), rubric)
-    assert json.loads(user["content"]) == {"reference": "The hook dissects.", "candidate": text}
+@given(st.sampled_from(HOSTILE) | st.text(), st.text())
+def test_any_caption_stays_a_string_of_the_data(rubric, candidate, reference):
+    system, user = prompt.messages(CaptionPair(candidate, reference), rubric)
+    assert json.loads(user["content"]) == {"reference": reference, "candidate": candidate}
     # What is an instruction does not depend on the captions.
     assert system == prompt.messages(CaptionPair("a", "b"), rubric)[0] and system["role"] == "system"
     assert user["role"] == "user"
@@ -62,12 +62,6 @@ def test_without_a_system_turn_templates_that_want_alternation_take_both_request
         assert json.loads(data) == {"reference": "The hook dissects.", "candidate": text}
 
 
-@given(st.text(), st.text())
-def test_any_captions_travel_unchanged(candidate, reference):
-    user = prompt.messages(CaptionPair(candidate, reference), "comparative")[1]
-    assert json.loads(user["content"]) == {"reference": reference, "candidate": candidate}
-
-
 def test_lone_surrogates_do_not_break_the_request():
     prompt.messages(CaptionPair("\ud800", "\udfff"), "comparative")[1]["content"].encode("utf-8")
 
@@ -97,11 +91,6 @@ def test_dimensions_are_those_of_the_spec_in_its_order():
         system = prompt.messages(CaptionPair("a", "b"), rubric)[0]["content"]
         positions = [system.index(f"\n{name}:") for name in DIMENSIONS]
         assert positions == sorted(positions)
-
-
-def test_a_reply_in_a_code_fence_counts():
-    assert prompt.read_reply("```json\n" + grades(3) + "\n```").mean == 3
-    assert prompt.read_reply(f"\n {grades(2)} \n").mean == 2
 
 
 def test_the_version_follows_the_wording(monkeypatch):
