@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m data_preprocess``: lists the commands of this package."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 

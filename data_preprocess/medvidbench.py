@@ -4,14 +4,9 @@
 
     python -m data_preprocess.medvidbench --json FILE --frames-root DIR --out DIR
 
-Reads the training format and the released train/val and test files. Validation holds out whole source videos. The box
-of a region caption is drawn on a copy of its frame (OUT/frames_rc), and the row lists the copy. Records that cannot be
-used go to OUT/failed.jsonl; more than ``--max-failed`` of them end the command with exit code 1 and no new Parquet.
-
-The file is read as a stream, twice, by several processes: memory holds some megabytes of it at a time.
+Reads the training format and the released train/val and test files, as a stream, twice, by several processes: memory
+holds some megabytes of it at a time.
 """
-
-from __future__ import annotations
 
 import argparse
 import contextlib
@@ -69,12 +64,8 @@ class Contents:
 def convert(options: Options, *, progress: bool = True) -> Summary:
     """Write the Parquet files and failed.jsonl; on too many failures, or an exception, the old Parquet files stay.
 
-    Returns:
-        Counts, with the records left out; ``summary.failed > options.max_failed`` means that no Parquet was written.
-
     Raises:
         InputError: the JSON file or the frame folder as a whole cannot be used.
-        OSError: a file cannot be read or written.
     """
     if not options.frames_root.is_dir():
         raise InputError(f"{options.frames_root} is not a folder. Give the folder of the frames with --frames-root")
@@ -194,7 +185,6 @@ def _write(options: Options, contents: Contents, workers: _Workers, bar: tqdm) -
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command's arguments."""
     cli = argparse.ArgumentParser(prog="python -m data_preprocess.medvidbench", description=__doc__.split("\n")[0])
     cli.add_argument("--json", type=Path, required=True, help="MedVidBench JSON file")
     cli.add_argument("--frames-root", type=Path, required=True, help="folder that takes the place of --path-prefix")

@@ -4,16 +4,11 @@
 
     python -m data_preprocess.omnimedvqa --root DIR --out DIR [--splits DIR]
 
-``--root`` holds ``Images`` and ``QA_information`` (or the folder ``OmniMedVQA`` with both, or ``OmniMedVQA.zip``). The
-published set has no split: it is drawn here by image, or by question as in Med-R1 (``--split-unit qa``). Med-R1's own
-split files are read with ``--splits .../Splits/modality`` or ``.../Splits/question_type``, one family at a time: they
-are different draws, and most test questions of one are training questions of the other.
-
-Repaired and counted: the record with key ``modality`` in place of ``modality_type``; answers that differ from their
-option by case or a full stop.
+``--root`` holds ``Images`` and ``QA_information``, the folder ``OmniMedVQA`` with both, or ``OmniMedVQA.zip``. The set
+has no split: it is drawn by image, or by question as in Med-R1 (``--split-unit qa``). Med-R1's own families of split
+files (``--splits .../Splits/modality``) are different draws: most test questions of one are training questions of the
+other.
 """
-
-from __future__ import annotations
 
 import argparse
 import re
@@ -132,11 +127,7 @@ def _split_record(raw: dict, root: Path, split: str, stem: str, known: dict) -> 
 
 
 def split_problem(problem: str) -> tuple[str, tuple[str, ...]]:
-    """Question and options of Med-R1's one-line form ``<question> A)<option>, B)<option>``.
-
-    Raises:
-        RecordError: there are not at least the options A and B, in order, each with a text.
-    """
+    """Question and options of Med-R1's one-line form ``<question> A)<option>, B)<option>``."""
     marks = list(_OPTION.finditer(problem))
     # The last A) that works counts: a question may itself say "A)", and so may an option.
     for first in reversed([mark for mark in marks if mark[1]]):

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The writer of rows that leaves no half Parquet file."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -91,9 +89,6 @@ def split_writers(
     Args:
         nothing: what to say, ahead of the reasons, where there is no row.
         inputs: files that must not be written onto.
-
-    Raises:
-        InputError: there is no row, or an input would be overwritten.
     """
     own = {(out / name).resolve() for name in (*(f"{split}.parquet" for split in SPLITS), "failed.jsonl")}
     if lost := next((path for path in inputs if path.resolve() in own), None):

@@ -8,8 +8,6 @@ Reads the hub's Parquet files. An answer is closed if it is yes or no. The publi
 ``--split-unit published`` (it has a validation part, val.parquet); the default draws whole images.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 

@@ -4,15 +4,9 @@
 
     python -m data_preprocess.pmc_vqa --root DIR --out DIR [--version 1|2] [--clean-test] [--subset 10000 7000]
 
-Version 1: train.csv, test.csv (or test_clean.csv with ``--clean-test``) and ``images`` (or images.zip). Version 2:
-train_2.csv, test_2.csv and ``figures`` (or images_2.zip). Choices carry their letter (`` A:Diffuse uptake``), which is
-cut off with quotes and spaces around the text. Rows whose label and answer disagree, and rows of which no letter can be
-right, are known defects of the published files: left out and counted.
-
-``--subset`` shuffles the rows of each published part with ``--seed`` and takes the first so many of training and test.
+Choices carry their letter (`` A:Diffuse uptake``), which is cut off with quotes and spaces around the text. Rows whose
+label and answer disagree, and rows of which no letter can be right, are known defects: left out and counted.
 """
-
-from __future__ import annotations
 
 import argparse
 import csv
@@ -64,9 +58,6 @@ def _take_subset(reading: Reading) -> None:
     """Keep the first rows of each part, once it is shuffled, in the order of the file.
 
     A row that repeats another one is left out later on: it does not count here.
-
-    Raises:
-        InputError: a part has fewer rows.
     """
     chosen: set[int] = set()
     for split, size in zip(("train", "test"), reading.args.subset, strict=True):

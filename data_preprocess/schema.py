@@ -14,8 +14,6 @@ A row serves verl's SFT trainer (``messages`` and media) and its RL trainer (``p
   if none) and ``image_id`` the start of the file's SHA-256, or its path where files were not opened.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

@@ -4,11 +4,8 @@
 
     python -m data_preprocess.slake --root DIR --out DIR [--language en]
 
-``--root`` holds train.json, validation.json, test.json and ``imgs`` (or imgs.zip, which is unpacked). The set has each
-question in English and Chinese: one language is taken, and the others are counted. The source is the modality.
+``--root`` holds train.json, validation.json, test.json and ``imgs`` (or imgs.zip). The source is the modality.
 """
-
-from __future__ import annotations
 
 import sys
 from collections.abc import Sequence

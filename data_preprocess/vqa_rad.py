@@ -4,14 +4,9 @@
 
     python -m data_preprocess.vqa_rad --root DIR --out DIR
 
-Reads the hub's Parquet files, or the original release: ``VQA_RAD Dataset Public.json`` next to ``VQA_RAD Image Folder``
-(its rows say which organ is shown). An answer is closed if it is yes or no, or where the original release says so.
-
-The published split is by question: many pictures are in both of its parts. It is drawn by image here, unless
-``--split-unit published`` asks for theirs, which counts the questions concerned.
+Reads the hub's Parquet files, or ``VQA_RAD Dataset Public.json`` next to ``VQA_RAD Image Folder``. Many pictures are in
+both published parts: the split is drawn by image here, unless ``--split-unit published`` asks for theirs.
 """
-
-from __future__ import annotations
 
 import sys
 from collections.abc import Sequence

@@ -4,12 +4,8 @@
 
     python -m data_preprocess.build SOURCE --root DIR --out DIR
 
-TAG, STG, NAP, SA and CVS follow from the annotations and go to OUT/SOURCE.json, which
-data_preprocess.medvidbench takes. Captions need models: what they are to be asked goes to
-OUT/SOURCE_captions.jsonl (`medgrpo captions`).
+Answers that follow from the annotations go to OUT/SOURCE.json, requests for captions to OUT/SOURCE_captions.jsonl.
 """
-
-from __future__ import annotations
 
 import argparse
 import shlex

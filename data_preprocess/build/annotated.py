@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a reader makes of a source: videos with their frames, and what experts said about them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,9 +34,7 @@ class Frames:
     """Frames of one source video.
 
     Args:
-        numbers: of the frames there are, rising, as the publishers count.
-        rate: numbers per second.
-        first: the number at second 0.
+        numbers: of the frames there are, rising, as the publishers count: ``rate`` a second, ``first`` at second 0.
         step: distance of neighbours; a larger one is a gap.
         paths: file of each number; None where the frames are still in ``video``.
         seconds: length that the annotations give the video; a file of another length is not the annotated one.
@@ -72,7 +68,6 @@ class AnnotatedVideo:
     """One source video.
 
     Args:
-        id: ``metadata.video_id``.
         runs: phases or actions in time; ``labels`` are those that may occur, ``background`` is none of them.
         covered: where the runs are complete (seconds); None for everywhere. Elsewhere nothing is known.
         boxes: object -> frame number -> [x1, y1, x2, y2] in pixels, only where the name means one object.
@@ -95,14 +90,25 @@ class AnnotatedVideo:
     split_group: str = ""
 
 
+@dataclass
+class Settings:
+    """What readers are given (see the command), and ``notes``: counts of what was left out or repaired."""
+
+    labels: Path | None = None
+    skip_frames: bool = False
+    transcripts: Path | None = None
+    notes: dict[str, int] = field(default_factory=dict)
+
+    def note(self, what: str, count: int = 1) -> None:
+        if count:
+            self.notes[what] = self.notes.get(what, 0) + count
+
+
 @dataclass(frozen=True)
 class Source:
-    """A source, and how clips are cut from it.
+    """A source, and how clips of ``seconds`` are cut from it.
 
     Args:
-        name: as MedVidBench spells it.
-        read: (root, settings) -> videos.
-        seconds: lengths of clips.
         stride: distance in frame numbers of a clip's frames; longer clips take a multiple.
         extent: name of the clip's extent in ``metadata``, with {} for start and end.
         tasks: those that the source's annotations can give.
@@ -116,28 +122,8 @@ class Source:
     extent: str = "input_video_{}_frame"
 
 
-@dataclass
-class Settings:
-    """What readers are given, and what they report: ``note`` counts what was left out or repaired.
-
-    Args:
-        labels: a file with the user's own names in place of the reader's.
-        skip_frames: open no video.
-        transcripts: folder with ``<video id>.json`` of Whisper.
-    """
-
-    labels: Path | None = None
-    skip_frames: bool = False
-    transcripts: Path | None = None
-    notes: dict[str, int] = field(default_factory=dict)
-
-    def note(self, what: str, count: int = 1) -> None:
-        if count:
-            self.notes[what] = self.notes.get(what, 0) + count
-
-
 def runs_of(labelled: Iterable[tuple[int, str]], frames: Frames, close: int = 0) -> list[Run]:
-    """Runs of equal labels: from the time of the first frame to that of the last one.
+    """Runs of equal labels, from the time of the first frame to that of the last one.
 
     Args:
         labelled: (frame number, label), rising.

@@ -2,12 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A task-balanced subset of built records, and how records are distributed, next to the paper's figures.
 
-    python -m data_preprocess.build.balance FILE.json ... --out FILE.json --total 51505
-
-The files are read as streams, twice: memory holds some numbers of each record.
+python -m data_preprocess.build.balance FILE.json ... --out FILE.json --total 51505
 """
-
-from __future__ import annotations
 
 import argparse
 import hashlib
@@ -57,12 +53,7 @@ def bins_of(record: dict) -> dict[str, str]:
 
 
 def quotas(counts: Counter, total: int) -> Counter:
-    """Records of each (source, task): tasks share alike, within a task its sources; what one lacks goes to the others.
-
-    Example:
-        >>> sorted(quotas(Counter({("A", "tag"): 90, ("B", "tag"): 2, ("A", "nap"): 4}), 12).items())
-        [(('A', 'nap'), 4), (('A', 'tag'), 6), (('B', 'tag'), 2)]
-    """
+    """Records of each (source, task): tasks share alike, within a task its sources; what one lacks the others get."""
     by_task: dict[str, Counter] = defaultdict(Counter)
     for (source, task), count in counts.items():
         by_task[task][source, task] = count
@@ -81,7 +72,7 @@ def _shared(counts: Counter, total: int) -> Counter:
 
 
 def balance(files: Sequence[Path], out: Path, total: int, seed: int) -> tuple[Counter, dict[str, Counter], Counter]:
-    """Write the subset; the same seed takes a smaller subset from within a larger one of the same quotas' order.
+    """Write the subset; the same seed takes a smaller one from within a larger one. Files are read as streams, twice.
 
     Returns:
         All records by (source, task), histograms of the chosen ones, chosen records by (source, task).

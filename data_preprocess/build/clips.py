@@ -5,8 +5,6 @@
 A clip's frames lie at one distance, so that the time of its frame i is i / fps, as everywhere in MedVidBench.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +30,6 @@ class Clip:
 
     @property
     def start(self) -> float:
-        """Second of the video at which the clip begins; ``end`` is that of its last frame."""
         return self.frames.second(self.numbers[0])
 
     @property

@@ -3,10 +3,7 @@
 """Frames of a video file at given times, written as JPEG by a process of its own.
 
 By presentation time: the frame that a player shows at that second, also where the file's frames come at no steady rate.
-A broken file can make a decoder spin or crash; a process can be ended, a thread cannot.
 """
-
-from __future__ import annotations
 
 import json
 import subprocess
@@ -45,14 +42,11 @@ def probe(path: Path, note: Callable[[str], None]) -> Size | None:
 
 
 def extract(path: Path, wanted: Mapping[str, float], seconds: float | None = None) -> int:
-    """Write the frames that are not there yet.
+    """Write the frames that are not there yet, and say how many.
 
     Args:
         wanted: target file -> second of the video.
         seconds: the length that the annotations give the video.
-
-    Returns:
-        Frames written.
 
     Raises:
         FrameError: the video is broken, ends too early, or has another length.

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading the publishers' files: what is not as expected is reported with file, key and expectation."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re
@@ -24,11 +22,7 @@ def unexpected(file: Path, key: str, found: object, expected: str) -> InputError
 
 
 def need(value: Any, file: Path, key: str, kind: type | tuple[type, ...], expected: str) -> Any:
-    """The value, if it is of that type.
-
-    Raises:
-        InputError: it is not.
-    """
+    """The value, if it is of that type; an InputError otherwise."""
     if not isinstance(value, kind) or isinstance(value, bool):
         raise unexpected(file, key, value, expected)
     return value
@@ -57,11 +51,7 @@ def corners(value: Any, file: Path, key: str) -> list[float]:
 
 
 def found_files(root: Path, pattern: str, what: str) -> list[Path]:
-    """Files of that name below ``root``.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Files of that name below ``root``; an InputError where there is none."""
     if files := find(root, pattern):
         return files
     raise InputError(f"{root} holds no {pattern}: expected {what}. docs/build.md says what to unpack where")

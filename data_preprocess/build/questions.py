@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wording of questions: role, source, request, each from a pool of paraphrases."""
 
-from __future__ import annotations
-
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -23,17 +21,7 @@ def pick(pool: Sequence[str], key: str) -> str:
 
 
 def question(source: str, kind: str, words: Mapping[str, Any], key: str) -> str:
-    """A question about a clip.
-
-    Args:
-        kind: a task, or ``stg_one`` for a single box.
-        words: what the request names.
-        key: chooses among the paraphrases.
-
-    Example:
-        >>> question("AVOS", "nap", {"labels": ["cutting", "tying"], "procedure": "surgery"}, "3").startswith("<video>")
-        True
-    """
+    """A question about a clip; ``key`` chooses among the paraphrases of ``kind``, a task or ``stg_one`` (one box)."""
     pools, own = _pools(), _pools()["sources"][source]
     parts = (pools["roles"], own["sentences"], pools["requests"][kind])
     texts = [pick(pool, f"{key} {place}") for place, pool in enumerate(parts)]

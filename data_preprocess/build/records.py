@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drafts -> records in MedVidBench's schema, and requests for captions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,11 +18,7 @@ _MOST_DRAWN = 6
 
 
 def record_of(draft: Draft, video: AnnotatedVideo, source: Source, paths: Sequence[str], seed: int) -> dict[str, Any]:
-    """A record; without an answer it lacks the model's turn and holds ``evidence`` in its place.
-
-    Args:
-        paths: of the clip's frames.
-    """
+    """A record about a clip with these frames; without an answer it holds ``evidence`` in place of the model's turn."""
     clip = draft.clip
     first, last = clip.numbers[0], clip.numbers[-1]
     in_seconds = source.extent.endswith("time")

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is asked about a clip, and the answer that follows from the annotations; captions are left to be written."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +21,7 @@ class Draft:
     """A question before it is worded.
 
     Args:
-        kind: the pool of its request.
+        kind: the pool of its request, where it is not the task.
         answer: "" where a caption has to be written.
         region: (frame number, box) of a region caption.
         evidence: what the author of a caption is given, line by line.

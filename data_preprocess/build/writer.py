@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A source's videos -> OUT/<Source>.json, the requests for captions, and a summary; one video in memory at a time."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -36,10 +34,7 @@ class Built:
 
 
 def build(source: Source, root: Path, out: Path, settings: Settings, *, seed: int = 0, overlap: float = 0.5) -> Built:
-    """Write the records of a source.
-
-    Args:
-        overlap: share that a window has in common with the next one.
+    """Write the records of a source; windows have the share ``overlap`` in common with the next one.
 
     Raises:
         InputError: the files are not as the publishers describe them, or nothing came of them.

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The first sheet of an Excel workbook, by the standard library: two of the sources need no more."""
 
-from __future__ import annotations
-
 import re
 import zipfile
 from collections.abc import Iterator
@@ -16,11 +14,7 @@ _SPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
 def read_sheet(path: Path) -> Iterator[list[str]]:
-    """Rows of the first sheet as texts, "" for an empty cell.
-
-    Raises:
-        InputError: no workbook.
-    """
+    """Rows of the first sheet as texts, "" for an empty cell; an InputError where it is no workbook."""
     try:
         with zipfile.ZipFile(path) as archive:
             shared = _shared(archive)

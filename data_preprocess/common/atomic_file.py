@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files and folders that appear under their name only when they are whole: this project's only way to write them."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import threading

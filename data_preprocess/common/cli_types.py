@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Types of command-line arguments."""
 
-from __future__ import annotations
-
 import argparse
 import math
 from collections.abc import Callable

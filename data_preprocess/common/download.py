@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Archives and downloads: the published files of a data set, brought into its folder once."""
 
-from __future__ import annotations
-
 import shutil
 import zipfile
 import zlib
@@ -18,11 +16,7 @@ from data_preprocess.common.file_kind import known_kind
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Unpack the archive ``path``, if there is one, into ``folder``; a file that is there is not written again.
-
-    Raises:
-        InputError: no ZIP archive, broken, or with names that leave the folder.
-    """
+    """Unpack the archive ``path``, if there is one, into ``folder``; a file that is there is not written again."""
     if not path.exists():
         return
     try:
@@ -44,11 +38,7 @@ def unpack(path: Path, folder: Path) -> None:
 
 
 def fetch(repository: str, folder: Path, patterns: Sequence[str]) -> None:
-    """Download a data set's files into ``folder``; those that are there already are not fetched again.
-
-    Raises:
-        InputError: no network, no such data set, or no access to it.
-    """
+    """Download a data set's files into ``folder``; those that are there already are not fetched again."""
     try:
         from huggingface_hub import snapshot_download
     except ImportError:

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong with an input, told so that a person can fix it: file, record, field, reason, remedy."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence
@@ -18,13 +16,7 @@ class InputError(Exception):
 
 
 class RecordError(ValueError):
-    """One record cannot become a row.
-
-    Args:
-        field: the offending field, in the spelling of the input file (``metadata.fps``).
-        reason: what is wrong with it, with the value found.
-        remedy: what to do.
-    """
+    """One record cannot become a row: its ``field`` in the input's spelling (``metadata.fps``), why, and what to do."""
 
     #: What ``failed.jsonl`` calls it. "failed" counts against ``--max-failed``, the others are left out, yet no error.
     kind = "failed"

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a file is that is not what its name says: downloads go wrong in few ways."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 _KINDS = {

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finding files in a folder; Path.glob passes over what may not be read, which then looks empty."""
 
-from __future__ import annotations
-
 import fnmatch
 import os
 from pathlib import Path
@@ -20,10 +18,7 @@ def find(root: Path, pattern: str) -> list[Path]:
     """Files and folders of that name (``*.json``) in ``root`` and below it, sorted; none where it does not exist.
 
     Links to folders are followed, each folder once. Hidden names are passed over, and with them what macOS and the
-    hub's client leave (``._*``, ``__MACOSX``, ``.cache``).
-
-    Raises:
-        InputError: a folder that may not be read.
+    hub's client leave (``._*``, ``__MACOSX``, ``.cache``). A folder that may not be read is an InputError.
     """
     found, seen = [], set()
     for folder, folders, files in os.walk(root, onerror=_refuse, followlinks=True):

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which source videos are held out."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,18 +14,12 @@ def validation_videos(videos: Iterable[tuple[str, str]], ratio: float, seed: int
     """Choose whole source videos for validation, so that no clip of a training video is ever evaluated.
 
     Within each source the videos are ordered by a hash of seed, source and video. The first ``ratio`` of them are
-    taken, at least one and never all where a source has two or more. The order of the records has no influence.
-    MedGRPO splits 0.85/0.15 by source video.
-
-    Of a family whose members are known (the patients of the three Cholec sets), all of them are ordered: a patient is
-    on the same side in every file, whichever of them it holds.
+    taken, at least one and never all where a source has two or more. The order of the records has no influence. Of a
+    family whose members are known (the patients of the three Cholec sets), all of them are ordered: a patient is on the
+    same side in every file. MedGRPO splits 0.85/0.15 by source video.
 
     Args:
         videos: pairs (source, video id) or (family, member), repeated at will.
-        ratio: share of each source's videos, 0 to 1; 0 takes none, 1 all.
-
-    Returns:
-        The pairs (source, video id) held out.
     """
     of_source: dict[str, set[str]] = defaultdict(set)
     for source, video in videos:

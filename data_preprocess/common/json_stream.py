@@ -2,11 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A JSON array, or JSON Lines, read piece by piece, so that a file of gigabytes needs memory for a few records only.
 
-:func:`scan` finds where each entry begins and ends, at the speed of a few passes of numpy over the bytes. Each entry is
-then parsed on its own (:func:`parse`), by whichever process holds the bytes.
+:func:`scan` finds where each entry begins and ends, at the speed of a few passes of numpy over the bytes.
 """
-
-from __future__ import annotations
 
 import json
 import re
@@ -37,11 +34,7 @@ class Entry(NamedTuple):
 
 
 def read_json_list(path: Path) -> Iterator[object]:
-    """The entries of a JSON array, or of JSON Lines, one after the other.
-
-    Raises:
-        InputError: neither of them, or an entry that is no JSON; the message names the record.
-    """
+    """The entries of a JSON array, or of JSON Lines; an InputError names the record that is no JSON."""
     with path.open("rb") as file:
         entries = (entry for part in scan(path) for entry in part)
         for number, (start, end) in enumerate(entries):
@@ -53,11 +46,7 @@ def read_json_list(path: Path) -> Iterator[object]:
 
 
 def parse(text: bytes) -> object:
-    """One entry; NaN and Infinity, which Python's json writes, are taken as well.
-
-    Raises:
-        RecordError: it is no JSON.
-    """
+    """One entry; NaN and Infinity, which Python's json writes, are taken as well. A RecordError where it is no JSON."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -68,11 +57,7 @@ def parse(text: bytes) -> object:
 
 
 def check_characters(value: object) -> None:
-    """Refuse half a character (``\\ud83d`` alone), which JSON can say and no file can keep.
-
-    Raises:
-        RecordError: naming the field.
-    """
+    """Refuse half a character (``\\ud83d`` alone), which JSON can say and no file can keep, by a RecordError."""
     if field := _half_in(value, ""):
         raise RecordError(field, "holds half a character (a lone surrogate)", "No file can keep it: fix the text")
 
@@ -93,7 +78,6 @@ def scan(path: Path, block: int = BLOCK) -> Iterator[list[Entry]]:
 
     Raises:
         InputError: neither array nor JSON Lines, an empty one, cut off, or something else between its entries.
-        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         head = file.read(1 << 16)
@@ -182,11 +166,7 @@ def _is_object(text: bytes) -> bool:
 
 
 def _entries_between(text: bytes, start: int, path: Path, number: int) -> list[Entry]:
-    """Entries that are no objects (a number among the records), in a text that begins and ends with a comma.
-
-    Raises:
-        InputError: it holds something else.
-    """
+    """Entries that are no objects (a number among the records), in a text that begins and ends with a comma."""
     found, place = [], 0
     while entry := _COMMA_AND_ENTRY.match(text, place):
         found.append(Entry(start + entry.start(1), start + entry.end(1)))

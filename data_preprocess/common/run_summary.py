@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a command did: rows by source, task and split, records left out and why; told in the terminal."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections import Counter
@@ -75,11 +73,7 @@ def _reason(error: OSError, out: Path) -> str:
 
 
 def run_to_status(command: Callable[[], object], out: Path) -> int:
-    """Exit status of a command that says itself what it did; an input or a file that is wrong is one line.
-
-    Args:
-        out: named where an error of the file system names no file.
-    """
+    """Exit status of a command that says itself what it did; an input or a file that is wrong is one line."""
     try:
         command()
     except InputError as error:

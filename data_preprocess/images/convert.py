@@ -2,12 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all sets of questions about images have in common: from a reader's items to train.parquet and test.parquet.
 
-A data set's own file only reads: it yields one :class:`Item` for each question, and everything else is done here
-(`docs/add_a_dataset.md`). Questions are split by image, so that no picture of the training rows is ever evaluated. A
-picture is known by the hash of its file, so that copies under two names stay together.
+A data set's own file only reads (`docs/add_a_dataset.md`). Questions are split by image, so that no picture of the
+training rows is ever evaluated; a picture is known by the hash of its file, so that copies stay together.
 """
-
-from __future__ import annotations
 
 import argparse
 import hashlib
@@ -40,14 +37,7 @@ SPLIT_UNITS = ("image", "qa", "published")
 
 @dataclass
 class Reading:
-    """What a reader works with.
-
-    Attributes:
-        root: folder of the published files.
-        args: the command's arguments.
-        summary: counts; ``summary.notes`` takes what was repaired.
-        items: what was read, each with its file and its number there.
-    """
+    """What a reader works with, and what it read: ``items``, each with its file and its number there."""
 
     root: Path
     args: argparse.Namespace
@@ -112,12 +102,7 @@ def answer_task(raw: dict, answer: str, reading: Reading) -> str:
 def convert(
     benchmark: str, read: Callable[[Reading], None], args: argparse.Namespace, progress: bool = True
 ) -> Summary:
-    """Write the Parquet files and failed.jsonl; on too many failures, or an exception, the old files stay.
-
-    Raises:
-        InputError: the input as a whole cannot be used.
-        OSError: the output cannot be written.
-    """
+    """Write the Parquet files and failed.jsonl; on too many failures, or an exception, the old files stay."""
     if args.hub:
         download.fetch(args.hub, args.root, args.hub_files)
     if not args.root.is_dir():
@@ -239,12 +224,7 @@ def _row(benchmark: str, item: Item, index: int, split: str, picture: Picture) -
 
 
 def parser(module: str, description: str, hub: str = "", hub_files: Sequence[str] = ("*",)) -> argparse.ArgumentParser:
-    """Arguments that every set has.
-
-    Args:
-        module, description: for ``--help``.
-        hub: Hugging Face id that ``--hub`` alone stands for, and which of its files are fetched.
-    """
+    """Arguments that every set has; ``hub`` is what ``--hub`` alone stands for, ``hub_files`` what is fetched of it."""
     cli = argparse.ArgumentParser(prog=f"python -m {module}", description=description.split("\n")[0])
     cli.add_argument("--root", type=Path, required=True, help="folder of the published files")
     cli.add_argument("--out", type=Path, required=True, help="folder for the Parquet files")

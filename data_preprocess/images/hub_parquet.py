@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data sets published as Parquet with the images inside (``image, question, answer``), as on the Hugging Face hub."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from pathlib import Path
@@ -40,10 +38,7 @@ def _whole(file: Path):
 
 
 def read_parquet(reading: Reading, source: str) -> bool:
-    """Add every row as a question of ``source``; False if there is no such file.
-
-    The images are written to the output folder as they are, for rows hold paths. Yes and no are closed answers.
-    """
+    """Add every row as a question of ``source``, its image written to the output folder; False without such files."""
     files = _files_of(reading.root)
     if files:
         require_parts(reading, {split for split, _ in files})

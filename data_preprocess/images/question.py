@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One question about one image, as a data set's reader makes it of a record, and what readers need for that."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,11 +45,7 @@ class Item:
 
 
 def checked(item: Item) -> Item:
-    """The item, if it can become a row.
-
-    Raises:
-        RecordError: naming the attribute.
-    """
+    """The item, if it can become a row; a RecordError that names the attribute otherwise."""
     texts = {name: value for name, value in vars(item).items() if name not in ("image", "options")}
     texts |= {f"options[{position}]": option for position, option in enumerate(item.options)}
     for name, value in texts.items():
@@ -113,16 +107,10 @@ def same_option(option: str, answer: str) -> bool:
 
 
 def right_option(options: Sequence[str], answer: str, field: str) -> int:
-    """Position of the option that ``answer`` means.
-
-    It is equal to it, but for case and a final full stop, or its letter: ``B``, ``(b)``, ``B) Ear``.
+    """Position of the option that ``answer`` means: equal but for case and a final full stop, or its letter (``(b)``).
 
     Raises:
         RecordError: none of the options; as a KnownDefect several.
-
-    Example:
-        >>> right_option(["Eye", "Ear"], "ear.", field="gt_answer"), right_option(["Eye", "Ear"], "(B)", field="answer")
-        (1, 1)
     """
     for same in (lambda option: option == answer, lambda option: same_option(option, answer)):
         found = [position for position, option in enumerate(options) if same(option)]

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frame files: where they lie, how large they are, and whether they open."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import stat
@@ -30,12 +28,7 @@ class FrameError(ValueError):
 
 
 class FrameStore:
-    """Frame files under one folder, with what was learnt about them.
-
-    Args:
-        root: folder that takes the place of ``prefix``.
-        prefix: start of the paths in the JSON file, replaced by ``root``.
-    """
+    """Frame files under one folder ``root``, which takes the place of ``prefix`` in the JSON file's paths."""
 
     def __init__(self, root: str | os.PathLike, prefix: str = OFFICIAL_PREFIX):
         self.root = os.path.abspath(root)
@@ -68,11 +61,7 @@ class FrameStore:
         return self._size_of_folder[folder]
 
     def verify(self, paths: Sequence[str], pool: ThreadPoolExecutor) -> tuple[int, int]:
-        """Read every file to its end, once; (height, width) in pixels, of which all of a clip's frames must be.
-
-        Raises:
-            FrameError: naming the first file that is missing, broken, or of another size than the clip's first.
-        """
+        """Read every file to its end, once; (height, width) in pixels, of which all of a clip's frames must be."""
         todo = [path for path in dict.fromkeys(paths) if path not in self._verified]
         self._verified.update(
             zip(todo, pool.map(lambda path: _within(DEADLINE_S, _read_through, path), todo), strict=True)
@@ -149,12 +138,10 @@ def _is_deep(picture: Image.Image) -> bool:
 
 
 def _in_eight_bits(picture: Image.Image) -> Image.Image:
-    """A deep picture in 8 bits, where it is plain which of its values are black and white.
+    """A deep picture in 8 bits, where it is plain which of its values are black and white; a ValueError otherwise.
 
     Grey values up to 255 stay; 16-bit ones are divided by 256; broken numbers from 0 to 1 are multiplied by 255.
-
-    Raises:
-        ValueError: any other range, such as 12 bits in a file of 16: it would come out black, or white.
+    Another range, such as 12 bits in a file of 16, would come out black, or white.
     """
     if not picture.mode.startswith(("I", "F")):
         if np.asarray(picture.convert("RGB")).max() < 64:
@@ -181,8 +168,7 @@ def read_frame(path: str, deadline_s: float = DEADLINE_S) -> Image.Image:
     16-bit grey is divided by 256; transparency is laid on white, as qwen_vl_utils does.
 
     Raises:
-        FrameError: the file is missing, empty, cut short, no picture, too large to be one, of more than 8 bits in a
-            range that is not plain, or not read within ``deadline_s`` seconds.
+        FrameError: the file is missing, broken, no picture, too deep, or not read within ``deadline_s`` seconds.
     """
     return _within(deadline_s, _read_frame, path)
 

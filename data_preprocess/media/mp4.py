@@ -6,8 +6,6 @@ A broken file can make a decoder spin or crash; a process can be ended, a thread
 temporary file and the parent waits for it no longer than the deadline.
 """
 
-from __future__ import annotations
-
 import math
 import subprocess
 import sys
@@ -22,14 +20,7 @@ from data_preprocess.media.frames import FrameError
 def frame_indices(
     shown: np.ndarray, duration: float, fps: float, start: float = 0.0, end: float | None = None
 ) -> list[int]:
-    """Indices of the frames on show at ``start``, ``start + 1 / fps``, ... seconds, before ``end``.
-
-    Args:
-        shown: when each frame of the file begins to be shown, in seconds; their distances may differ.
-        duration: seconds of the file.
-        fps: frames per second to take; above the file's own rate frames repeat.
-        start, end: seconds from the file's beginning; ``end`` None is the file's.
-    """
+    """Indices of the frames on show every 1 / fps seconds from ``start`` to ``end``; ``shown`` is when each begins."""
     end = duration if end is None else min(end, duration)
     # decord's times have 24 bits: a time that falls on a frame must not go to the one before, nor one at the end count.
     rounding = max(1e-3, duration * 1e-6)

@@ -13,8 +13,6 @@ Two frames share a temporal patch, and 2 x 2 spatial patches of 14 pixels are me
 those of Qwen2-VL and Qwen2.5-VL; Qwen3-VL has patches of 16 pixels, so every 28 becomes 32 (``patch=16``).
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -69,10 +67,7 @@ class VideoSize:
 
 
 def smart_resize(height: int, width: int, factor: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
-    """Nearest size with sides divisible by ``factor`` and an area within the limits.
-
-    Returns:
-        (height, width) in pixels.
+    """Nearest size (height, width) with sides divisible by ``factor`` and an area within the limits.
 
     Raises:
         ValueError: an empty picture, one more elongated than 200:1, or one so elongated that a side would vanish.
@@ -113,12 +108,8 @@ def video_size(
 ) -> VideoSize:
     """Size of a clip given as ``num_frames`` pictures of ``height`` x ``width`` pixels, as the model sees it.
 
-    An odd last frame is repeated once.
-
-    Args:
-        min_pixels, max_pixels: of each frame; by default those of MedVidBench's published inference code.
-        total_pixels: of the clip.
-        processor_min_pixels, processor_max_pixels: saved with the model; by default with the released checkpoints.
+    An odd last frame is repeated once. The limits are pixels of each frame, of the clip, and those saved with the
+    model; by default those of MedVidBench's published inference code and of the released checkpoints.
 
     Raises:
         ValueError: no frames, a picture that :func:`smart_resize` refuses, or limits that contradict each other.
@@ -177,9 +168,6 @@ def fit_clip(
         overlong: what to do with a clip that is too long. "drop": leave it out. "fewer_frames": keep every k-th frame
             with the smallest k that fits; divide its fps by ``Fit.stride``, then every time stays true.
             "lower_pixels": lower the pixels of each frame to the largest size that fits, down to four merged patches.
-
-    Raises:
-        ValueError: see :func:`video_size`.
     """
 
     def size(stride: int, low: int, high: int) -> VideoSize:

@@ -4,12 +4,8 @@
 
     python -m data_preprocess.synthetic --out DIR
 
-All 8 tasks, 11 ``qa_type`` values and 8 sources; how hard each source is stands in ``world.py``. The paths in
-the JSON carry MedVidBench's prefix, so that ``data_preprocess.medvidbench --frames-root DIR/frames`` reads it like the
-real data. The same seed gives the same bytes.
+``data_preprocess.medvidbench --frames-root DIR/frames`` reads it like real data. The same seed gives the same bytes.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -51,9 +47,6 @@ def generate(
             source and task.
         sources: names of those to draw; None: all. A source's clips are the same either way.
         twins: add the twin of every TAG record, see :func:`data_preprocess.synthetic.records.twin_of`.
-
-    Returns:
-        The path of the JSON file, which is written last.
     """
     out = Path(out)
     records = []

@@ -4,13 +4,9 @@
 
     python -m data_preprocess.synthetic.imaging --out DIR
 
-``data_preprocess.omnimedvqa --root DIR`` reads it like the real data. What is asked can be seen: the modality is the
-picture's palette, the organ its shape, the finding a spot's colour, its grade the spot's size, its side where it lies.
-Some records have the published files' own defects: a full stop after the answer, two options, and one has the key
-``modality`` in place of ``modality_type``. The same seed gives the same bytes.
+The modality is the picture's palette, the organ its shape, the finding a spot's colour, its grade the spot's size, its
+side where it lies. Some records have the published files' own defects.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -85,11 +81,7 @@ def _question(kind: str, modality: str, facts: tuple[str, str, str, str], rng: n
 
 
 def generate(out: Path, *, seed: int = 0, images_per_modality: int = 20) -> Path:
-    """Draw the world; each image has one question of each type.
-
-    Returns:
-        ``out``, with ``Images/`` and ``QA_information/Open-access/``.
-    """
+    """Draw ``out/Images`` and ``out/QA_information/Open-access``; each image has one question of each type."""
     out = Path(out)
     for place, modality in enumerate(MODALITIES):
         dataset = f"Drawn{place}"

@@ -2,11 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions and answers about a drawn clip, in the record schema and the answer formats of MedVidBench.
 
-Questions are short (the real ones are several times as long), so that a model of a million parameters can be trained on
-them in minutes. Captions of the ``_gpt`` and ``_gemini`` variants tell the same scene in different words.
+Captions of the ``_gpt`` and ``_gemini`` variants tell the same scene in different words.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,13 +34,7 @@ class Dialogue:
 def build_record(
     scene: Scene, task: str, author: str, rng: np.random.Generator, video_id: str, paths: list[str], numbers: list[int]
 ) -> dict:
-    """One record about ``scene``.
-
-    Args:
-        author: "gpt" or "gemini", whose style a caption follows; other tasks ignore it.
-        paths: of the frames, as the JSON file names them.
-        numbers: index in the source video of each frame.
-    """
+    """One record about ``scene``; a caption follows the style of ``author``, "gpt" or "gemini"."""
     words = VOCABULARY[scene.source.name]
     dialogue = _DIALOGUES[task](scene, author, rng)
     question = f"<video>\nYou are an expert in {words.field}. This is {scene.source.name}. {dialogue.request}"
@@ -76,13 +67,6 @@ def twin_of(record: dict) -> dict:
 
     Both are equally hard, and neither's answers are right for the other: what becomes of two sources can be compared
     without a difference between them.
-
-    Example:
-        >>> record = {"conversations": [{"from": "human", "value": "This is A. When?"}, {"from": "gpt", "value": ""}],
-        ...     "video": ["0", "1", "2", "3"], "metadata": {"fps": "0.5"}, "data_source": "A",
-        ...     "struc_info": [{"spans": [{"start": 0.0, "end": 4.0}]}]}
-        >>> twin_of(record)["conversations"][1]["value"]
-        '2.0-6.0 seconds.'
     """
     last = (len(record["video"]) - 1) / float(record["metadata"]["fps"])
     [info] = record["struc_info"]

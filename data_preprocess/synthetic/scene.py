@@ -6,8 +6,6 @@ Every clip has a main tool, which moves and acts, and another one, which stays a
 acts, light of the action's colour surrounds it. Boxes lie on a grid of 8 pixels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 

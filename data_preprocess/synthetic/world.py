@@ -1,13 +1,10 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the synthetic world consists of: how hard each source is, and its vocabulary.
+"""What the synthetic world consists of: how hard each source is, and its vocabulary (that of MedVidBench).
 
-The sources, their tasks and most class labels are those of MedVidBench (dataset card, benchmark code). How hard a
-source is was chosen so that an SFT model's median raw reward differs by a factor of three or more between sources of
-one task: the heterogeneity that MedGRPO's normalization exists for.
+How hard a source is was chosen so that an SFT model's median raw reward differs by a factor of three or more between
+sources of one task: the heterogeneity that MedGRPO's normalization exists for.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 

@@ -41,12 +41,7 @@ def nearest(name: str, known: tuple[str, ...] = tuple(TASK_OF_QA_TYPE)) -> str:
 
 
 def task_of(qa_type: str) -> str:
-    """Task of a ``qa_type``; one that nobody has met keeps its name, and reward code then says that it knows none such.
-
-    Example:
-        >>> task_of("video_summary_gpt"), task_of("Tool counting")
-        ('vs', 'tool_counting')
-    """
+    """Task of a ``qa_type``; one that nobody has met keeps its name, and reward code then says so."""
     plain = qa_type.strip().lower()
     for author in CAPTION_AUTHORS:
         plain = plain.removesuffix(author)

@@ -6,8 +6,6 @@ The benchmark's parsers read nothing from free prose, so an untuned model scores
 up; only their form is the benchmark's.
 """
 
-from __future__ import annotations
-
 import random
 
 _CVS = "Two structures: {}, Cystic plate: {}, Hepatocystic triangle: {}"
@@ -43,7 +41,7 @@ EXAMPLES = {
 def system_message(task: str, index: int) -> str:
     """The message for a task, "" for one without an example.
 
-    The grades of the CVS example are drawn anew for each record, from ``index``: a fixed one draws the answers to it.
+    The grades of the CVS example are drawn anew from ``index``: a fixed one draws the answers to it.
     """
     if task not in EXAMPLES:
         return ""

@@ -2,12 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One record of a MedVidBench JSON file, checked field by field without touching a frame.
 
-The schema is that of the MedVidBench / MedVidU dataset cards and of the benchmark's evaluation code. The clip's extent
-is named in three ways (`input_video_start_time`, `input_video_start_frame`, `start_frame`, each with its end): it is
-carried along in ``metadata``, never interpreted.
+The schema is that of the MedVidBench / MedVidU dataset cards and of the benchmark's evaluation code. The clip's extent,
+named in three ways, is carried along in ``metadata`` and never interpreted.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
@@ -59,15 +56,11 @@ class Record:
 
 
 def parse_record(raw: object, *, questions_only: bool = False) -> Record:
-    """Check one entry of the JSON array.
+    """Check one entry of the JSON array; a RecordError names the field, what is wrong, and the remedy.
 
     Args:
-        raw: the entry as ``json`` gives it.
         questions_only: accept a record without an answer (the public test file), and a region caption without a
             region: every record of that file has to be answered, and the official code then draws no box.
-
-    Raises:
-        RecordError: naming the field, what is wrong, and the remedy.
     """
     _need(isinstance(raw, dict), "record", raw, "Every entry of the array is an object, one question")
     task = qa_task(raw)
@@ -138,7 +131,6 @@ def source_name(raw: dict) -> str:
 
 
 def video_name(raw: dict) -> str:
-    """The source video, by which the data are split."""
     value = _metadata(raw).get("video_id")
     usable = isinstance(value, str | int) and str(value).strip()
     _need(usable, "metadata.video_id", value, "Name the source video: the split goes by it")
@@ -146,10 +138,7 @@ def video_name(raw: dict) -> str:
 
 
 def split_unit(raw: dict) -> tuple[str, str]:
-    """What stays on one side of the split: (source, video), or the two parts of ``metadata.split_group``.
-
-    `data_preprocess.build` writes a group where several videos, or several sources, show one patient or surgeon.
-    """
+    """What stays on one side of the split: (source, video), or the two parts of ``metadata.split_group``."""
     group = _metadata(raw).get("split_group")
     if group is None:
         return source_name(raw), video_name(raw)

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The region box drawn on a clip's frame: where it lies, how thick its line is, and the copy that shows it."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Sequence
@@ -29,17 +27,9 @@ def place_region(box: Sequence[float], height: int, width: int) -> tuple[float, 
     orientation, since one turned frame would not stack with the rest of its clip: where a box fits the turned frame
     alone, the box is turned back instead.
 
-    Args:
-        box: x1, y1, x2, y2 in pixels of the frame; it need not have an area.
-        height, width: of the frame, in pixels.
-
     Raises:
         ValueError: corners in the wrong order, or a box that leaves the frame by more than 2% of its side (rounding in
             the annotations).
-
-    Example:
-        >>> place_region([10, 20, 641, 100], height=480, width=640)
-        (10, 20, 640, 100)
     """
     x1, y1, x2, y2 = box
     if not (x1 <= x2 and y1 <= y2):
@@ -80,10 +70,6 @@ def draw_region(path: str, box: Sequence[float], folder: Path, *, min_pixels: in
     The box is drawn here, before any resize, because its coordinates are pixels of the original frame. The line lies
     around the box, not on it: on a small box it would hide what is to be described. At the border of the picture it
     moves inwards. The copy is a JPEG (quality 95, full colour resolution) under a name made from path, box and limits.
-
-    Raises:
-        FrameError: the frame is missing or broken.
-        ValueError: a box without area; see also :func:`place_region`.
     """
     if not has_area(box):
         raise ValueError(f"{list(box)} has no area: nothing could be seen in it")

@@ -5,8 +5,6 @@
 Twice over the file: :func:`survey` reads what the split and the subset are decided by, :func:`build` makes the rows.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -126,12 +124,7 @@ def survey(options: Options, entries: Sequence[Entry]) -> list[tuple[tuple[str, 
 
 
 def build(options: Options, entries: Sequence[Entry], first: int, fates: Sequence[int], splits: Sequence[str]) -> Built:
-    """Rows of a stretch.
-
-    Args:
-        entries: places of the records in the file; the first of them has the number ``first``.
-        fates: of each record a position in ``splits``, ``NOT_CHOSEN`` or ``REPEATED``.
-    """
+    """Rows of a stretch from record ``first`` on; ``fates`` are places in ``splits``, NOT_CHOSEN or REPEATED."""
     built, rows = Built(), {split: [] for split in splits}
     for number, (text, fate) in enumerate(zip(_texts(options.json, entries), fates, strict=True), first):
         if fate == NOT_CHOSEN:

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One reader for each source: the publishers' files -> annotated videos."""
 
-from __future__ import annotations
-
 from data_preprocess.build.annotated import Source
 from data_preprocess.build.sources import (
     avos,

@@ -2,11 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """AVOS: open surgery from the web; actions in segments of five seconds, boxes on single frames.
 
-Read are the files of the authors' laboratory: a CSV of segments with three labelers, a JSON of boxes, and frames at
-15 per second (or the videos). A dropped segment is a hole: there nothing is known, not even that it is background.
+A dropped segment is a hole: there nothing is known, not even that it is background.
 """
-
-from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator

@@ -1,11 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Cholec80-CVS: stretches of the Cholec80 videos, scored for the critical view of safety.
-
-One workbook (or its CSV export), columns chosen by name, next to the videos of Cholec80.
-"""
-
-from __future__ import annotations
+"""Cholec80-CVS: stretches of the Cholec80 videos, scored for the critical view of safety (a workbook, or its CSV)."""
 
 from collections import defaultdict
 from collections.abc import Iterator

@@ -1,11 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""CholecT50: phases and tool-action triplets of fifty cholecystectomies, one frame a second.
-
-``labels/VIDnn.json`` and ``videos/VIDnn/%06d.png``. Its boxes are empty in the public release.
-"""
-
-from __future__ import annotations
+"""CholecT50: phases and tool-action triplets of fifty cholecystectomies, one frame a second. Its boxes are empty."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -2,11 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """CholecTrack20: boxes and tracks of the tools in twenty cholecystectomies, at one frame a second.
 
-``VIDnn/VIDnn.json`` with its frames (``Frames/000001.png``) or, in the test split, its video. Seconds without tools are
-absent, so clips end at gaps. Numbers are 1-based at 25 per second.
+Seconds without tools are absent, so clips end at gaps. Numbers are 1-based at 25 per second.
 """
-
-from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator

@@ -1,11 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""CoPESD: endoscopic submucosal dissection; each frame has a motion in words, and boxes inside the words.
-
-``smllm_train.json``, ``smllm_test.json`` and the image folders ``<case>/<number>.jpg``.
-"""
-
-from __future__ import annotations
+"""CoPESD: endoscopic submucosal dissection; each frame has a motion in words, and boxes inside the words."""
 
 import re
 from collections import Counter, defaultdict

@@ -2,11 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """EgoSurgery: open surgery from the surgeon's head; phases (CSV), tools and hands (COCO), at 0.5 frames a second.
 
-Frames are ``XX_Y_NNNN.jpg`` (video, session, number from 1). Only labelled frames are listed in the CSV, so phases have
-gaps; a run passes over short ones, clips end at the others.
+Only labelled frames are listed in the CSV, so phases have gaps; a run passes over short ones, clips end at the others.
 """
-
-from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict

@@ -1,12 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""JIGSAWS: bench-top exercises with a surgical robot, six aspects of skill rated for each trial.
-
-``<Task>/meta_file_<Task>.txt`` is the list of rated trials; ``<Task>/video/<trial>_capture1.avi`` and ``_capture2.avi``
-are the two views of one.
-"""
-
-from __future__ import annotations
+"""JIGSAWS: bench-top exercises with a surgical robot, six aspects of skill rated for each trial, two views of each."""
 
 from collections.abc import Iterator
 from pathlib import Path

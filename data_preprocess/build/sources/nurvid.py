@@ -2,11 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """NurViD: nursing procedures from the web, actions in segments of seconds.
 
-``NurViD_annotations.json``, ``Procedure&Action_ID.xlsx`` and the original videos ``<YouTube id>.mp4``. Videos that the
-publishers' preprocess_videos.py re-timed do not fit the annotations and are refused by their length.
+Videos that the publishers' preprocess_videos.py re-timed do not fit the annotations and are refused by their length.
 """
-
-from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
