@@ -10,15 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source, runs_of
-from data_preprocess.build.published import (
-    corners,
-    found_files,
-    need,
-    numbered_pictures,
-    read_json,
-    unexpected,
-    whole,
-)
+from data_preprocess.build.published import corners, found_files, need, numbered_pictures, read_json, unexpected, whole
 from data_preprocess.common.find_files import find
 
 RATE = STEP = 25
