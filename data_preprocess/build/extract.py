@@ -6,7 +6,6 @@ By presentation time: the frame that a player shows at that second, also where t
 """
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 from data_preprocess.common.atomic_file import whole_file
 from data_preprocess.media.frames import FrameError
+from data_preprocess.media.mp4 import in_child
 
 _BATCH = 16
 _SECONDS_TO_START, _SECONDS_PER_FRAME = 60.0, 1.0
@@ -60,17 +60,11 @@ def extract(path: Path, wanted: Mapping[str, float], seconds: float | None = Non
 
 
 def _child(path: Path, wanted: Mapping[str, float], seconds: float | None = None) -> dict:
-    task = json.dumps({"video": str(path), "wanted": dict(wanted), "seconds": seconds})
-    command = [sys.executable, "-m", "data_preprocess.build.extract"]
+    task = {"video": str(path), "wanted": dict(wanted), "seconds": seconds}
     deadline = _SECONDS_TO_START + _SECONDS_PER_FRAME * len(wanted)
-    try:
-        child = subprocess.run(command, input=task, capture_output=True, text=True, timeout=deadline)
-    except subprocess.TimeoutExpired:
-        raise FrameError(f"{path} was not decoded within {deadline:g} s: re-encode it") from None
-    if child.returncode:
-        reason = (child.stderr.strip().splitlines() or [f"decoder ended with {child.returncode}"])[-1]
-        raise FrameError(f"{path} cannot be used ({reason})")
-    return json.loads(child.stdout.splitlines()[-1])
+    return json.loads(
+        in_child("data_preprocess.build.extract", path, task, deadline, "cannot be used").splitlines()[-1]
+    )
 
 
 def main() -> None:

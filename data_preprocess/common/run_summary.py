@@ -60,44 +60,31 @@ def counts_table(summary: Summary) -> Table:
     for source, task in sorted({key[:2] for key in summary.rows}):
         table.add_row(source, task, *(str(summary.rows[source, task, split]) for split in summary.splits))
     table.add_section()
-    totals = Counter()
-    for (_, _, split), count in summary.rows.items():
-        totals[split] += count
-    table.add_row("all", "", *(str(totals[split]) for split in summary.splits))
+    totals = (sum(count for key, count in summary.rows.items() if key[2] == split) for split in summary.splits)
+    table.add_row("all", "", *map(str, totals))
     return table
 
 
-def _reason(error: OSError, out: Path) -> str:
-    """What to say of a file that cannot be read or written."""
-    return f"error: {error.strerror or error}: {error.filename or out}"
-
-
-def run_to_status(command: Callable[[], object], out: Path) -> int:
+def run_to_status(command: Callable[[], int | None], out: Path, ending: str = "") -> int:
     """Exit status of a command that says itself what it did; an input or a file that is wrong is one line."""
     try:
-        command()
+        return command() or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
     except OSError as error:
-        print(_reason(error, out), file=sys.stderr)
-        return 1
-    return 0
+        print(f"error: {error.strerror or error}: {error.filename or out}{ending}", file=sys.stderr)
+    return 1
 
 
 def run_and_tell(convert: Callable[[], Summary], out: Path, max_failed: int) -> int:
     """Exit status of a data command: run ``convert``, then say in the terminal what became of the records."""
+    return run_to_status(lambda: _tell(convert(), out, max_failed), out, ". Nothing was left half-written")
+
+
+def _tell(summary: Summary, out: Path, max_failed: int) -> int:
     # Names come from the data, and may look like markup.
     console = Console(markup=False, emoji=False)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
-    try:
-        summary = convert()
-    except InputError as error:
-        errors.print(f"error: {error}")
-        return 1
-    except OSError as error:
-        errors.print(f"{_reason(error, out)}. Nothing was left half-written")
-        return 1
     groups = alike(summary.failures)
     for failure, line in groups[:FAILURES_SHOWN]:
         errors.print(f"{failure.kind}: {line}")

@@ -6,6 +6,7 @@ A broken file can make a decoder spin or crash; a process can be ended, a thread
 temporary file and the parent waits for it no longer than the deadline.
 """
 
+import json
 import math
 import subprocess
 import sys
@@ -43,21 +44,28 @@ def decode(
         raise FrameError(f"{path} has no clip from {start:g} to {end} s: times count from the beginning of the file")
     with tempfile.TemporaryDirectory(prefix="medgrpo_mp4_") as folder:
         out = Path(folder) / "frames.npy"
-        command = [sys.executable, "-m", "data_preprocess.media.mp4", path, str(out), repr(fps), repr(start)]
-        command += [] if end is None else [repr(end)]
-        try:
-            child = subprocess.run(command, capture_output=True, text=True, timeout=deadline_s)
-        except subprocess.TimeoutExpired:
-            raise FrameError(
-                f"{path} was not decoded within {deadline_s:g} s: re-encode it, or raise data.media.deadline_s"
-            ) from None
-        if child.returncode:
-            reason = (child.stderr.strip().splitlines() or [f"decoder ended with {child.returncode}"])[-1]
-            raise FrameError(f"{path} cannot be decoded ({reason})")
+        task = {"path": path, "out": str(out), "fps": fps, "start": start, "end": end}
+        remedy = "re-encode it, or raise data.media.deadline_s"
+        in_child("data_preprocess.media.mp4", path, task, deadline_s, "cannot be decoded", remedy)
         return np.load(out)
 
 
-def main(path: str, out: str, fps: str, start: str, end: str | None = None) -> None:
+def in_child(
+    module: str, path: str | Path, task: dict, deadline_s: float, unusable: str, remedy: str = "re-encode it"
+) -> str:
+    """What ``module`` prints, run as a process of its own that reads ``task`` as JSON; a FrameError if it fails."""
+    command = [sys.executable, "-m", module]
+    try:
+        child = subprocess.run(command, input=json.dumps(task), capture_output=True, text=True, timeout=deadline_s)
+    except subprocess.TimeoutExpired:
+        raise FrameError(f"{path} was not decoded within {deadline_s:g} s: {remedy}") from None
+    if child.returncode:
+        reason = (child.stderr.strip().splitlines() or [f"decoder ended with {child.returncode}"])[-1]
+        raise FrameError(f"{path} {unusable} ({reason})")
+    return child.stdout
+
+
+def main(path: str, out: str, fps: float, start: float, end: float | None) -> None:
     import decord
 
     reader = decord.VideoReader(path, num_threads=1)
@@ -69,11 +77,11 @@ def main(path: str, out: str, fps: str, start: str, end: str | None = None) -> N
     duration = shown[-1] + (last if last > 0 else 1 / raw_fps)
     if not (np.isfinite(shown).all() and (np.diff(shown) >= 0).all()):  # no times in the file
         shown, duration = np.arange(count) / raw_fps, count / raw_fps
-    indices = frame_indices(shown, duration, float(fps), float(start), None if end is None else float(end))
+    indices = frame_indices(shown, duration, fps, start, end)
     if not indices:
         raise SystemExit(f"no frame lies between {start} and {end or 'its end'} s")
     np.save(out, reader.get_batch(indices).asnumpy())
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(**json.load(sys.stdin))

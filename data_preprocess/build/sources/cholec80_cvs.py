@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_preprocess.build.annotated import AnnotatedVideo, Frames, Rating, Settings, Source
-from data_preprocess.build.published import found_files, named_rows, read_table, unexpected, whole
-from data_preprocess.build.xlsx import read_sheet
+from data_preprocess.build.published import found_files, named_rows, read_sheet, read_table, unexpected, whole
 from data_preprocess.common.find_files import find
 
 RATE = 25

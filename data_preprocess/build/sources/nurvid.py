@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source
-from data_preprocess.build.published import corners, found_files, need, read_json, unexpected, whole
-from data_preprocess.build.xlsx import read_sheet
+from data_preprocess.build.published import corners, found_files, need, read_json, read_sheet, unexpected, whole
 from data_preprocess.common.find_files import find
 
 RATE = 2

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from published_sources import workbook
 
-from data_preprocess.build import questions
+from data_preprocess.build import records
 from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Source, runs_of
 from data_preprocess.build.clips import ending_at, stretches, windows, within
 from data_preprocess.build.extract import extract, probe
+from data_preprocess.build.published import read_sheet
 from data_preprocess.build.tasks import drafts
-from data_preprocess.build.xlsx import read_sheet
 from data_preprocess.media.frames import FrameError
 
 SOURCE = Source("AVOS", None, (60, 600), 1, ("tag", "nap", "stg", "dvc"))
@@ -122,8 +122,8 @@ def test_a_sheet_with_holes_and_shared_texts(tmp_path):
 
 def test_questions_vary_and_every_pool_can_be_filled():
     words = dict.fromkeys(("labels", "label", "procedure", "name", "every", "start", "end"), "WORD")
-    pools = json.loads((questions.Path(questions.__file__).with_name("questions.json")).read_text())
+    pools = json.loads((records.Path(records.__file__).with_name("questions.json")).read_text())
     for source in pools["sources"]:
         for kind, pool in pools["requests"].items():
-            asked = {questions.question(source, kind, words, str(key)) for key in range(200)}
+            asked = {records.question(source, kind, words, str(key)) for key in range(200)}
             assert len(asked) > 3 * len(pool)
