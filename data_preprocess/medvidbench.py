@@ -185,6 +185,7 @@ def _write(options: Options, contents: Contents, workers: _Workers, bar: tqdm) -
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
     cli = argparse.ArgumentParser(prog="python -m data_preprocess.medvidbench", description=__doc__.split("\n")[0])
     cli.add_argument("--json", type=Path, required=True, help="MedVidBench JSON file")
     cli.add_argument("--frames-root", type=Path, required=True, help="folder that takes the place of --path-prefix")

@@ -131,6 +131,7 @@ def source_name(raw: dict) -> str:
 
 
 def video_name(raw: dict) -> str:
+    """The source video, by which the data are split."""
     value = _metadata(raw).get("video_id")
     usable = isinstance(value, str | int) and str(value).strip()
     _need(usable, "metadata.video_id", value, "Name the source video: the split goes by it")
