@@ -88,4 +88,4 @@ stage --name eval-sft --after calibrate --output "$RUN/eval/sft" -- \
 stage --name eval-rl --after rl --output "$RUN/eval/rl" -- \
   medgrpo evaluate --name rl --model "$RL" --out "$RUN/eval/rl" "${EVALUATION[@]}"
 
-medgrpo report --run "$RUN"
+medgrpo report "$RUN"

@@ -214,7 +214,7 @@ if wanted submission; then
     medgrpo submit --answers "$RUN/submission/answers.jsonl" --ground-truth "$TEST_JSON" --out "$RUN/submission/submission.json"
 fi
 if wanted evaluate; then
-  medgrpo report --run "$RUN"
+  medgrpo report "$RUN"
 elif [ "$LORA" != 0 ] && [ "$LAST" = "$OWN_LAST" ]; then
   echo "Next: $MERGE. The adapters: $RUN/rl/global_step_$STEPS/actor"
 fi

@@ -31,7 +31,7 @@ COMMANDS = {
     "estimate": ("preflight.estimate", "memory and tokens that a training will need"),
     "browse": ("browse.site", "a page to look through a run's answers, step by step"),
     "export": ("export.cli", "a run's model as a folder for others, with a card and programs that use it"),
-    "report": ("report.page", "one HTML page about a run: before, after, and how it went"),
+    "report": ("report.cli", "one HTML page about a run, before and after, or about several, compared"),
     "data": ("data_audit.cli", "build and convert records, check Parquet files, alone and in pairs"),
     "captions": ("captions.cli", "have two models caption built records, keep what they agree on, review it"),
     "judge": ("preflight.judge", "ask the LLM judge for a verdict, look into its cache"),

@@ -53,7 +53,8 @@ def machine(tmp_path):
         lines = calls.read_text().splitlines() if calls.exists() else []
         calls.unlink(missing_ok=True)
         call.lines = lines
-        return done, [" ".join(line.split()[:3]) for line in lines if not line.startswith(QUIET)]
+        words = [line.split()[: 2 if line.startswith(REPORT) else 3] for line in lines if not line.startswith(QUIET)]
+        return done, [" ".join(first) for first in words]
 
     return call
 
@@ -61,7 +62,7 @@ def machine(tmp_path):
 #: Checks before the first stage; what they are given is looked up in ``machine.lines``.
 QUIET = ("medgrpo estimate ", "medgrpo judge probe ")
 SFT_RUN, CALIBRATE = "torchrun --nnodes=1 --node_rank=0", "medgrpo calibrate --model"
-RL_RUN, EVALUATE, REPORT = "python3 -m recipe.medgrpo.main_medgrpo", "medgrpo evaluate --name", "medgrpo report --run"
+RL_RUN, EVALUATE, REPORT = "python3 -m recipe.medgrpo.main_medgrpo", "medgrpo evaluate --name", "medgrpo report"
 TRAINED = [SFT_RUN, CALIBRATE, EVALUATE, RL_RUN, EVALUATE]
 WHOLE = [*TRAINED, "medgrpo generate --model", "medgrpo submit --answers", REPORT]
 
@@ -209,7 +210,7 @@ def test_both_checkpoints_are_evaluated_alike(machine, tmp_path):
     assert f"--name sft --model {run}/sft/latest " in first and f" --out {run}/eval/sft " in first
     assert f"--name rl --model {run}/rl/" in second and f" --out {run}/eval/rl " in second
     assert first.split(" --out ")[1].split()[1:] == second.split(" --out ")[1].split()[1:]
-    assert machine.lines[-1] == f"medgrpo report --run {run}"
+    assert machine.lines[-1] == f"medgrpo report {run}"
 
 
 def test_a_judge_without_a_key_at_another_address(machine):

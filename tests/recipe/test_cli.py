@@ -115,7 +115,7 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     "argv, said",
     [
         (["score", "--predictions", "/no/such.json", "--ground-truth", "/no/such.json"], "/no/such.json"),
-        (["report", "--run", "/no/such"], "/no/such"),
+        (["report", "/no/such"], "/no/such"),
         (["judge", "probe", "no_such=1"], "no_such"),
         (["score", "--predictions", "p", "--ground-truth", "g", "judge=nobody"], "give judge=lexical, or judge=openai"),
         (["score", "--predictions", "p", "--ground-truth", "g", "medgrpo.reward.judge.model=m"], "give judge=lexical"),
@@ -146,7 +146,7 @@ def test_train_hands_everything_to_hydra(monkeypatch):
 def test_foreign_errors_keep_their_traceback(monkeypatch):
     monkeypatch.setattr("recipe.medgrpo.report.page.write_report", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        cli.main(["report", "--run", "x"])
+        cli.main(["report", "x"])
 
 
 def test_errors_of_all_three_packages_are_own():

@@ -66,7 +66,7 @@ def finished(run, tmp_path_factory):
     evaluation = "--normalization", run.normalization, "--out", run.evaluation("sft").root, scoring
     said["evaluate"] = medgrpo("evaluate", *common, run.val, *evaluation)
     shutil.copytree(run.evaluation("sft").root, run.evaluation("rl").root)
-    said["report"] = medgrpo("report", "--run", run.root)
+    said["report"] = medgrpo("report", run.root)
     return run, said
 
 
@@ -151,7 +151,7 @@ def test_every_command_was_run():
         "calibrate --model {model} --data {train} --out {train}",
         "calibrate --model {model} --data {train} --out {summary}",
         "evaluate --model {model} --data {val} --out {model} --normalization {model}/results.jsonl",
-        "report --run {root} --out {summary}",
+        "report {root} --out {summary}",
         "matrices --run CT={root}/ct --out {model}",
     ],
 )
@@ -180,7 +180,7 @@ def test_no_command_writes_onto_what_it_reads_or_did_not_make(finished, truth, a
         ("generate --model {model} --data {val} --out {new} --n 0", "0 is below 1"),
         ("generate --model {model} --data {val} --out {new} --temperature nan", "nan is no temperature"),
         ("calibrate --model {model} --data {val} --out {new} --max-per-pair 0", "0 is below 1"),
-        ("report --run {new}", "no such run folder"),
+        ("report {new}", "no such run folder"),
         ("score --predictions {predictions} --ground-truth {items} --json /proc/no/m.json", "/proc/no: No such file"),
         ("submit --check {brackets} --ground-truth {items}", "no JSON file"),
     ],
@@ -217,7 +217,7 @@ def test_an_installation_without_extras_says_what_it_lacks(finished, truth, tmp_
     core = {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
     run, _ = finished
     evaluated = "--model", run.root / "model", "--data", run.val, "--out", run.evaluation("rl").root
-    for argv in (["report", "--run", run.root], ["evaluate", *evaluated]):
+    for argv in (["report", run.root], ["evaluate", *evaluated]):
         done = medgrpo(*argv, check=False, **core)
         assert done.returncode == 2 and "is not installed" in done.stderr and "docs/install.md" in done.stderr
         assert done.stderr.count("\n") == 1

@@ -15,7 +15,7 @@
     RUN/eval/{sft,rl}/{answers,results}.jsonl, summary.json
     RUN/stages/<stage>.json               what a stage was, whether it has ended, its seconds (recipe/medgrpo/stage.py)
     RUN/logs/<stage>.log (.lock)          its output
-    RUN/report/report.html, *.png
+    RUN/report/report.html, .json, *.png
     RUN/browse/index.html                 page of answers
 """
 
@@ -57,6 +57,7 @@ class RunDir:
         self.scores = self.rl / "scores"
         self.config = self.rl / ".hydra" / "config.yaml"
         self.report = root / "report" / "report.html"
+        self.browse = root / "browse" / "index.html"
 
     def evaluation(self, name: str) -> EvalDir:
         """The evaluation called ``name`` (``sft`` before and ``rl`` after training)."""

@@ -1,20 +1,21 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Makes one self-contained HTML page about a run, its pictures next to it, and prints the before/after table."""
+"""The page about one run; its pictures, and its figures as JSON, are written next to it."""
 
 from __future__ import annotations
 
-import argparse
 import base64
-from itertools import groupby
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 from yaml import YAMLError
 
 import reward_score
@@ -22,14 +23,15 @@ from data_preprocess.common.atomic_file import write_whole
 from recipe.medgrpo.common.listed import listed
 from recipe.medgrpo.common.outputs import begins_with, check_outputs
 from recipe.medgrpo.common.plot_style import task_name
-from recipe.medgrpo.common.run_folder import RunDir, RunDirError
-from recipe.medgrpo.common.tables import compact_table
+from recipe.medgrpo.common.run_folder import RunDir, RunDirError, write_json
+from recipe.medgrpo.common.versions import versions
 from recipe.medgrpo.evaluation.calibrate import median_ratios
 from recipe.medgrpo.report import examples as report_examples
 from recipe.medgrpo.report import plots as report_plots
 from recipe.medgrpo.report import run_data as report_data
 from recipe.medgrpo.report import wording as report_text
-from recipe.medgrpo.report.run_data import Agreement, Comparison, Metrics, Series
+from recipe.medgrpo.report.run_data import Agreement, Comparison, Evaluation, Metrics, Series
+from recipe.medgrpo.report.wording import Warned
 from reward_score.errors import NormalizationError
 from reward_score.normalization.artifact import ALL_SOURCES
 
@@ -38,55 +40,40 @@ HEALTH = {
     "Entropy (nats per token)": "actor/entropy",
     "Answer length (tokens)": "response_length/mean",
     "Gradient norm": "actor/grad_norm",
-    "KL of the update": "actor/ppo_kl",
-    "KL to the reference": "actor/kl_loss",
 }
-
+#: Likewise, and also left out where they are the same at every step: such a curve says nothing.
+WHERE_THEY_CHANGE = {
+    "Learning rate": "actor/lr",
+    "KL of the update": "actor/ppo_kl",
+    "KL to the reference (loss)": "actor/kl_loss",
+    "KL to the reference (reward)": "actor/reward_kl_penalty",
+}
 CUT = "Answers cut at the limit (share)"
 #: Likewise what the sampler logs, as a mean per task.
 TASK_HEALTH = {CUT: "cut", "Parsed answers (share)": "parsed"}
 
-TEMPLATE = Path(__file__).with_name("templates") / "report.html"
+TEMPLATES = Path(__file__).with_name("templates")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run", type=Path, required=True, help="run directory (layout: run_folder.py)")
-    parser.add_argument("--out", type=Path, help="HTML file to write (default: RUN/report/report.html)")
-
-
-def run(args: argparse.Namespace) -> int:
-    page, comparison, warning = write_report(RunDir(args.run), args.out)
-    console = Console()
-    print_comparison(comparison, console)
-    if warning:
-        title, *paragraphs = warning
-        console.print(f"\n[bold yellow]warning: {title}[/bold yellow]", soft_wrap=True)
-        console.print("\n".join(paragraphs), soft_wrap=True, markup=False)
-    console.print(f"\n{page} ({page.stat().st_size / 1e6:.1f} MB)", soft_wrap=True, markup=False)
-    return 0
-
-
-def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[Comparison], list[str]]:
-    """Write the page and its PNGs.
-
-    Returns:
-        The HTML file, and the comparison and the warning that it shows (see `wording.cut_warning`).
-
-    Raises:
-        RunDirError: an evaluation or the held-out rows are missing, or two files do not belong together.
-    """
+def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[Comparison], list[Warned]]:
+    """Write the page, its pictures and its figures; returns the HTML file, and what it compares and warns of."""
     if not run_dir.root.is_dir():
         raise RunDirError(f"{run_dir.root}: no such run folder")
     out = out or run_dir.report
-    check_outputs(out, begins_with(rb".*<title>MedGRPO run: "), [out.with_name(f"{name}.png") for name in DRAWN])
+    twin = out.with_suffix(".json")
+    check_outputs(out, begins_with(rb".*<title>MedGRPO run: "), [twin, *(out.with_name(f"{n}.png") for n in DRAWN)])
     before, after = (report_data.read_evaluation(run_dir.evaluation(name)) for name in ("sft", "rl"))
     comparison = report_data.compare(before, after)
     config = read_config(run_dir)
     metrics = report_data.read_metrics(run_dir.metrics_files())
     pairs, policy = report_data.pair_series(metrics), report_data.agreement(metrics)
+    validated = report_data.pair_series(metrics, report_data.VALIDATED)
+    alarms = report_data.read_alarms(run_dir)
     loggers = OmegaConf.select(config, "trainer.logger", throw_on_missing=False)
     notes = report_text.notes(metrics, pairs, policy, None if loggers is None else listed(loggers))
     pictures = draw(out.parent, comparison, metrics, pairs, policy)
+    if validated:
+        pictures["validation"] = report_plots.plot_rewards(validated, out.with_name("validation.png"))
     try:
         artifact = reward_score.Artifact.load(report_data.artifact_file(run_dir, config))
         own, drawn = run_dir.normalization, run_dir.normalization.with_suffix(".png")
@@ -96,31 +83,51 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
         artifact = None
         notes.append(f"The page does not show the normalization: {error}.")
     tasks = [line.task for line in comparison if line.group == "task"]
-    timings = run_dir.timings()
-    warning = report_text.cut_warning(
-        report_data.held_out_cut_rises(comparison), report_data.logged_cut_rises(metrics, pairs)
-    )
-    context = {
+    rises = report_data.held_out_cut_rises(comparison), report_data.logged_cut_rises(metrics, pairs)
+    figures = {
         "title": f"MedGRPO run: {run_dir.root.resolve().name}",
-        "warning": warning,
+        "warnings": report_text.alarm_warnings(alarms) + report_text.cut_warnings(*rises),
         "verdict": report_text.verdict(comparison[-1]),
-        "overall": comparison[-1],
-        "policy": policy,
-        "steps": [step for step in metrics if step > 0],
-        "timings": timings,
         "notes": notes,
+        "overall": comparison[-1],
         "comparison": comparison,
-        "leaderboard": report_text.leaderboard_changes(before, after),
+        "benchmark": report_text.benchmark_metrics(before, after),
+        "steps": [step for step in metrics if step > 0],
+        "timings": run_dir.timings(),
+        "facts": facts(config, metrics, policy, before, after),
+    }
+    context = {
+        "policy": policy,
+        "browse": browse(run_dir, out),
         "plots": {name: data_uri(pictures.get(name)) for name in PLOTS},
         "artifact": artifact,
         "all_sources": ALL_SOURCES,
         "ratios": median_ratios(artifact) if artifact else {},
         "examples": report_examples.build(before, after, tasks, report_data.held_out_file(run_dir, after)),
         "colors": report_examples.COLORS,
-        "facts": report_text.facts(config, metrics, policy, before, after, timings),
     }
-    write_whole(out, render(context))
-    return out, comparison, warning
+    write_whole(out, render("report.html", figures | context))
+    agrees = policy and {**dict(zip(("correlation", "difference"), policy.worst, strict=True)), "passed": policy.passed}
+    write_json(twin, plain({**figures, "alarms": alarms, "agreement": agrees, "validation": validated}))
+    return out, comparison, figures["warnings"]
+
+
+def facts(
+    config: DictConfig, metrics: Metrics, policy: Agreement | None, before: Evaluation, after: Evaluation
+) -> dict[str, str]:
+    """How it was run, as name and text."""
+    found = {"model before": before.summary["model"], **report_text.facts(config, after)}
+    if metrics:
+        found["steps"] = str(max(metrics))
+    if policy:
+        found["rollout vs trainer"] = "correlation ≥ {:.6f}, mean difference ≤ {:.1e}".format(*policy.worst)
+    return found | {"versions": ", ".join(f"{name} {number}" for name, number in versions().items())}
+
+
+def browse(run_dir: RunDir, out: Path) -> tuple[str | None, str]:
+    """Address of the page of answers as seen from ``out`` (None if it was not made), and the command that makes it."""
+    made = os.path.relpath(run_dir.browse, out.parent) if run_dir.browse.is_file() else None
+    return made and Path(made).as_posix(), f"medgrpo browse {run_dir.root}"
 
 
 def read_config(run_dir: RunDir) -> DictConfig:
@@ -136,7 +143,7 @@ def read_config(run_dir: RunDir) -> DictConfig:
 
 # ---- pictures ------------------------------------------------------------------------------------------------------
 
-DRAWN = ("change", "rewards", "health", "agreement")
+DRAWN = ("change", "rewards", "validation", "health", "agreement")
 PLOTS = (*DRAWN, "calibration")
 
 
@@ -154,7 +161,10 @@ def draw(
     pictures = {"change": report_plots.plot_change(changes, folder / "change.png")}
     if pairs:
         pictures["rewards"] = report_plots.plot_rewards(pairs, folder / "rewards.png")
-    curves = {title: {name: report_data.series(metrics, name)} for title, name in HEALTH.items()}
+    curves = {title: {name: report_data.series(metrics, name)} for title, name in (HEALTH | WHERE_THEY_CHANGE).items()}
+    for title, name in WHERE_THEY_CHANGE.items():
+        if len(np.unique(curves[title][name][1])) < 2:
+            del curves[title]
     tasks = report_data.task_series(pairs)
     for title, key in TASK_HEALTH.items():
         curves[title] = {task: (values["step"], values[key]) for task, values in tasks.items()}
@@ -173,32 +183,26 @@ def data_uri(picture: Path | None) -> str | None:
     return picture and "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")
 
 
-def render(context: dict[str, Any]) -> str:
-    """The page, from the template and its ``context``."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    filters = (report_text.num, report_text.share, report_text.change, report_text.mood, report_text.duration)
-    environment.filters.update({function.__name__: function for function in (*filters, task_name)})
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(context)
+def render(template: str, context: dict[str, Any]) -> str:
+    """The page, from a template and its ``context``."""
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    text = report_text
+    filters = (text.num, text.with_error, text.interval, text.share, text.change, text.mood, text.duration, task_name)
+    environment.filters.update({function.__name__: function for function in filters})
+    return environment.get_template(template).render(context)
 
 
-def print_comparison(comparison: list[Comparison], console: Console) -> None:
-    """The before/after table of the page, for the terminal."""
-    numbers = ("rows", "reward", "→", "change ± SE", "raw", "→", "parsed %", "cut %")
-    table = compact_table("held-out rows, before and after RL", ("task", "source"), numbers)
-    colors = {"good": "green", "bad": "red", "": "default"}
-    for _, lines in groupby(comparison, key=lambda line: (line.group, line.group == "pair" and line.task)):
-        for line in lines:
-            table.add_row(
-                *(("RL", "all tasks") if line.group == "overall" else (line.task, line.source)),
-                str(line.n),
-                report_text.num(line.reward.before),
-                report_text.num(line.reward.after),
-                f"[{colors[report_text.mood(line.reward)]}]{report_text.change(line.reward)}[/]",
-                report_text.num(line.raw.before),
-                report_text.num(line.raw.after),
-                f"{100 * line.parsed.before:.0f} {100 * line.parsed.after:.0f}",
-                f"{100 * line.cut.before:.0f} {100 * line.cut.after:.0f}",
-                style="" if line.group == "pair" else "bold",
-            )
-        table.add_section()
-    console.print(table)
+def plain(value: Any) -> Any:
+    """For strict JSON: records as objects, arrays as lists, keys as text, and None for what is not a finite number."""
+    if is_dataclass(value):
+        value = vars(value)
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {"/".join(key) if isinstance(key, tuple) else key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,29 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from scipy.ndimage import gaussian_filter1d
 
-from recipe.medgrpo.common.plot_style import (
-    AFTER,
-    BAD,
-    BEFORE,
-    FAINT,
-    GOOD,
-    canvas,
-    source_styles,
-    task_name,
-)
+from recipe.medgrpo.common.plot_style import AFTER, BAD, BEFORE, FAINT, GOOD, canvas, source_styles, task_name
 from recipe.medgrpo.evaluation.answers import task_rank
-from recipe.medgrpo.report.run_data import MAX_DIFFERENCE, MIN_CORRELATION, Agreement, Change, Series
+from recipe.medgrpo.report.run_data import MAX_DIFFERENCE, MIN_CORRELATION, Agreement, Change, Comparison, Series
 
+#: A curve of fewer steps is drawn as it is.
+SMOOTHED = 20
 #: Label to (steps, values), each of shape (steps,).
 Lines = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
-    """Gaussian-weighted mean along steps, over about a tenth of the run: it has no lag, unlike a running mean.
-
-    Args:
-        values: shape (steps,); NaN where a step had no value, which counts for nothing.
-    """
+    """Gaussian-weighted mean along steps (NaN counts for nothing): it has no lag, unlike a running mean."""
     known = ~np.isnan(values)
     width = max(1.0, len(values) / 20)
     total = gaussian_filter1d(np.where(known, values, 0.0), width, mode="constant")
@@ -47,7 +36,8 @@ def _panel(axes: Axes, title: str, lines: Lines, styles: Mapping[str, Mapping[st
         if not np.isnan(values).all():
             faint = 0.4 if len(steps) <= 200 else 0.12
             axes.plot(steps, values, **styles[label], linestyle="none", markersize=2.6, alpha=faint)
-            axes.plot(steps, smooth(values), color=styles[label]["color"], linewidth=1.8)
+            line = values if len(steps) < SMOOTHED else smooth(values)
+            axes.plot(steps, line, color=styles[label]["color"], linewidth=1.8)
     axes.set_title(title)
     axes.set_xlabel("training step")
 
@@ -57,12 +47,7 @@ def _keys(styles: Mapping[str, Mapping[str, str]]) -> list[Line2D]:
 
 
 def plot_rewards(pairs: Mapping[tuple[str, str], Series], path: Path) -> Path:
-    """Reward during training: a row of two panels per task (raw and normalized), a line per source.
-
-    Args:
-        pairs: see `run_data.pair_series`.
-        path: the PNG to write.
-    """
+    """Rewards by step, of `run_data.pair_series`: a row of two panels per task (raw, normalized), a line per source."""
     tasks = sorted({task for _, task in pairs}, key=task_rank)
     styles = source_styles(source for source, _ in pairs)
     with canvas(10.8, 0.5 + 2.5 * len(tasks), path) as figure:
@@ -116,7 +101,7 @@ def plot_change(changes: Mapping[str, Change], path: Path) -> Path:
     """Held-out reward before and after, one line per label, with the standard error of the paired difference."""
     with canvas(10.8, 0.9 + 0.3 * len(changes), path) as figure:
         axes = figure.subplots()
-        for y, (before, after, _, error) in enumerate(reversed(changes.values())):
+        for y, (before, after, _, error, *_) in enumerate(reversed(changes.values())):
             up = after >= before
             axes.annotate("", (after, y), (before, y),
                           arrowprops={"arrowstyle": "-|>", "color": GOOD if up else BAD, "linewidth": 1.6,
@@ -129,4 +114,28 @@ def plot_change(changes: Mapping[str, Change], path: Path) -> Path:
             "mean held-out reward (dot: before RL, arrow: after, band: standard error of paired difference)"
         )
         axes.grid(axis="y", visible=False)
+    return path
+
+
+def plot_runs(runs: Mapping[str, Sequence[Comparison]], first: str, path: Path) -> Path:
+    """Each run's difference to the ``first`` one in raw score, a panel per task, with the standard error."""
+    styles = source_styles(runs)
+    tasks = [line.task for line in next(iter(runs.values())) if line.group == "task"]
+    rows = -(-len(tasks) // 2)
+    with canvas(10.8, 0.6 + rows * (1.4 + 0.14 * len(runs)), path) as figure:
+        grid = figure.subplots(rows, 2, squeeze=False).ravel()
+        for axes in grid[len(tasks) :]:
+            axes.set_visible(False)
+        for axes, task in zip(grid, tasks, strict=False):
+            for place, (name, lines) in enumerate(runs.items()):
+                own = [line for line in lines if line.task == task and line.group != "overall"]
+                # One height per source, and the runs next to each other around it.
+                heights = np.arange(len(own))[::-1] + 0.5 * ((len(runs) - 1) / 2 - place) / len(runs)
+                deltas, errors = [line.raw.delta for line in own], [line.raw.error for line in own]
+                axes.errorbar(deltas, heights, xerr=errors, **styles[name], linestyle="none", markersize=4)
+                axes.set_yticks(range(len(own)), [line.source for line in reversed(own)])
+            axes.axvline(0, color=BEFORE, linewidth=1)
+            axes.set_title(task_name(task))
+            axes.set_xlabel(f"raw score, difference to {first}")
+        figure.legend(handles=_keys(styles), loc="outside upper center", ncols=len(styles))
     return path

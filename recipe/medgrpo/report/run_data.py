@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers of a report: the trainer's log, the paired comparison of two evaluations, and where answers were cut."""
+"""The numbers of a report: the trainer's logs, the paired comparison of two evaluations, and where answers were cut."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from recipe.medgrpo.common.run_folder import EvalDir, RunDir, RunDirError, read_json, read_jsonl
+from recipe.medgrpo.common.run_log import ALARMS
 from recipe.medgrpo.evaluation.answers import mean_and_error, number, pair_rank, read_results, row_means, task_rank
 from reward_score import PAPER_TASKS
 
@@ -23,8 +24,10 @@ CORRELATION = "training/rollout_actor_probs_pearson_corr"
 DIFFERENCE = "training/rollout_probs_diff_mean"
 MIN_CORRELATION, MAX_DIFFERENCE = 0.999, 1e-2
 #: What the sampler logs per (source, task), see recipe/medgrpo/trainer/step_metrics.py.
-PAIR = re.compile(r"medgrpo/([^/]+)/([^/]+)/answers")
-PAIR_METRICS = {"raw": "raw/mean", "reward": "reward/mean", "parsed": "parse_rate", "cut": "cut_share"}
+PAIR = re.compile(r"medgrpo/([^/]+)/([^/]+)/(answers|raw/mean|reward/mean|parse_rate|cut_share)")
+PAIR_METRICS = {"raw/mean": "raw", "reward/mean": "reward", "parse_rate": "parsed", "cut_share": "cut"}
+#: What verl's own validation logs of a data source <benchmark>/<source>/<task>, by the number of samples per row.
+VALIDATED = re.compile(r"val-(?:core|aux)/[^/]+/([^/]+)/([^/]+)/(raw|reward)/mean@\d+")
 CLIP_RATIO = "response_length/clip_ratio"
 #: By how much the share of cut answers may rise before the page warns.
 MAX_CUT_RISE = 0.02
@@ -40,7 +43,7 @@ def read_metrics(files: Sequence[Path]) -> Metrics:
     """verl's file logs as one table, step to {metric: value}, in the order of steps.
 
     verl truncates the file at each start, so a resumed run has several. A later start repeats the steps after its
-    checkpoint: files are taken in the order of their first step (then of their name), and later values win.
+    checkpoint: its values win.
     """
     starts = []
     for path in files:
@@ -63,28 +66,26 @@ def series(metrics: Metrics, name: str) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(steps), np.asarray([metrics[step][name] for step in steps], dtype=float)
 
 
-def pair_series(metrics: Metrics) -> dict[tuple[str, str], Series]:
-    """(source, task) to ``step``, ``answers`` and the keys of PAIR_METRICS, each of shape (steps with answers,).
+def pair_series(metrics: Metrics, logged: re.Pattern[str] = PAIR) -> dict[tuple[str, str], Series]:
+    """(source, task) to ``step`` and what else was ``logged`` of it, each of shape (steps that logged any,).
 
-    A value is NaN where the step did not log it.
+    A value is NaN where the step did not log it. With VALIDATED: ``raw`` and ``reward`` of verl's validation.
     """
-    steps: dict[tuple[str, str], list[int]] = defaultdict(list)
+    found: dict[tuple[str, str], dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for step, figures in metrics.items():
-        for name in figures:
-            if found := PAIR.fullmatch(name):
-                steps[found.groups()].append(step)
+        # Shorter names first, so that mean@16 wins over mean@8: verl logs both when answers to some rows were lost.
+        for name in filter(None, map(logged.fullmatch, sorted(figures, key=len))):
+            found[name[1], name[2]][step][PAIR_METRICS.get(name[3], name[3])] = figures[name[0]]
+    keys = ("raw", "reward") if logged is VALIDATED else ("answers", *PAIR_METRICS.values())
     return {
-        (source, task): {"step": np.asarray(own)}
-        | {
-            key: np.asarray([metrics[step].get(f"medgrpo/{source}/{task}/{name}", math.nan) for step in own])
-            for key, name in {"answers": "answers", **PAIR_METRICS}.items()
-        }
-        for (source, task), own in sorted(steps.items())
+        pair: {"step": np.asarray(list(steps))}
+        | {key: np.asarray([values.get(key, math.nan) for values in steps.values()]) for key in keys}
+        for pair, steps in sorted(found.items())
     }
 
 
 def task_series(pairs: Mapping[tuple[str, str], Series]) -> dict[str, Series]:
-    """Task to ``step`` and the keys of PAIR_METRICS: means over the task's sources, weighted by their answers."""
+    """Task to ``step`` and the values of PAIR_METRICS: means over the task's sources, weighted by their answers."""
     return {
         task: _merged([values for (_, of_task), values in pairs.items() if of_task == task])
         for task in sorted({task for _, task in pairs}, key=task_rank)
@@ -101,13 +102,24 @@ def _merged(sources: Sequence[Series]) -> Series:
         return np.ma.masked_invalid(grid)
 
     answers = by_source("answers").filled(0)
-    means = {key: np.ma.average(by_source(key), axis=0, weights=answers).filled(math.nan) for key in PAIR_METRICS}
+    means = {
+        key: np.ma.average(by_source(key), axis=0, weights=answers).filled(math.nan) for key in PAIR_METRICS.values()
+    }
     return {"step": steps, **means}
 
 
 def lost_steps(metrics: Metrics) -> list[int]:
     """Steps between the first and the last of the log that have no line in it."""
     return [step for step in range(max(1, min(metrics)), max(metrics)) if step not in metrics] if metrics else []
+
+
+def read_alarms(run: RunDir) -> list[dict[str, Any]]:
+    """Every warning and error of the run's trainings: ``time``, ``level``, ``step`` (or None) and ``message``."""
+    file = run.rl / ALARMS
+    alarms = read_jsonl(file, "the training", cut_tail_allowed=True) if file.exists() else []
+    if odd := [line for line, alarm in enumerate(alarms, start=1) if not isinstance(alarm.get("message"), str)]:
+        raise RunDirError(f"{file}, alarm {odd[0]}: no message; is this the file of a training?")
+    return alarms
 
 
 @dataclass(frozen=True)
@@ -152,10 +164,7 @@ def held_out_file(run: RunDir, evaluation: Evaluation) -> Path:
 
 
 def artifact_file(run: RunDir, config: DictConfig) -> Path:
-    """The normalization that RL used: its copy next to the checkpoints, the run directory's own, or the configured one.
-
-    The configured path comes last because it may be somebody else's once a run has been moved.
-    """
+    """The normalization that RL used. The configured path may be somebody else's once a run has been moved."""
     configured = OmegaConf.select(config, "medgrpo.reward.artifact", throw_on_missing=False)
     for file in (run.rl / "normalization.json", run.normalization, *([Path(configured)] if configured else [])):
         if file.is_file():
@@ -177,14 +186,12 @@ class Evaluation(NamedTuple):
 SUMMARY = {"model": str, "data": str, "rows": int, "decoding": dict, "normalization": str | None, "leaderboard": dict}
 RESULT = dict.fromkeys(("source", "task", "data_source", "response", "ground_truth", "finish_reason"), str)
 RESULT |= {"index": int, **dict.fromkeys(("score", "raw", "parsed"), float | int | None)}
+#: What tells a row from all others, in its file and in another one.
+ROW = ("index", "data_source", "ground_truth")
 
 
 def read_evaluation(directory: EvalDir) -> Evaluation:
-    """What `medgrpo evaluate` left in ``directory``.
-
-    Raises:
-        RunDirError: a file is missing, or is not what that command writes.
-    """
+    """What `medgrpo evaluate` left in ``directory``; an error if that is missing or odd."""
     summary, results = read_json(directory.summary, "medgrpo evaluate"), read_results(directory)
     parts = [(directory.summary, summary, SUMMARY)]
     parts += [(f"{directory.results}, line {at}", result, RESULT) for at, result in enumerate(results, start=1)]
@@ -196,12 +203,14 @@ def read_evaluation(directory: EvalDir) -> Evaluation:
 
 
 class Change(NamedTuple):
-    """Means before and after, their paired difference, and its standard error (NaN for a single row)."""
+    """Means before and after, their paired difference, and the standard errors of all three (NaN for a single row)."""
 
     before: float
     after: float
     delta: float
     error: float = math.nan
+    before_error: float = math.nan
+    after_error: float = math.nan
 
     @property
     def rises(self) -> bool:
@@ -211,10 +220,7 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Both checkpoints on the same ``n`` rows of a group: ``pair`` (source, task), ``task``, or ``overall``.
-
-    ``cut`` is the share of answers that reached the token limit without ending.
-    """
+    """Both checkpoints on the same ``n`` rows of a group: ``pair`` (source, task), ``task``, or ``overall``."""
 
     group: str
     source: str
@@ -231,21 +237,22 @@ class Comparison:
         return self.group == "overall" or self.task in PAPER_TASKS
 
 
-def compare(before: Evaluation, after: Evaluation) -> list[Comparison]:
+def compare(before: Evaluation, after: Evaluation, *, across_normalizations: bool = False) -> list[Comparison]:
     """Paired comparison, row by row: per (source, task), then per task, then ``overall`` (the tasks of RL).
 
     Raises:
-        RunDirError: the two were made over different rows or with different normalizations.
+        RunDirError: the two were made over different rows; or with different normalizations, unless that is allowed
+            (do not use the rewards then).
     """
     sides = [before, after]
-    row_keys = [{(result["index"], result["data_source"]) for result in side.results} for side in sides]
+    row_keys = [{tuple(line[key] for key in ROW) for line in side.results} for side in sides]
     if row_keys[0] != row_keys[1]:
         raise RunDirError(
             f"the evaluations cover different rows ({len(row_keys[0] ^ row_keys[1])} rows are in one only): "
             "evaluate both checkpoints on the same Parquet file"
         )
     hashes = [side.summary["normalization"] for side in sides]
-    if hashes[0] != hashes[1]:
+    if hashes[0] != hashes[1] and not across_normalizations:
         raise RunDirError(
             f"the evaluations used different normalizations ({hashes[0]} and {hashes[1]}): their rewards cannot be "
             "compared; evaluate both with the artifact of the run"
@@ -265,15 +272,15 @@ def compare(before: Evaluation, after: Evaluation) -> list[Comparison]:
 
 
 def _row_means(side: Evaluation, key: str) -> dict[int, float]:
-    values = (number(result[key]) for result in side.results)
-    if key == "cut":
-        values = (float(result.get("finish_reason") == "length") for result in side.results)
-    return row_means((result["index"] for result in side.results), values)
+    cut = key == "cut"
+    values = (float(line["finish_reason"] == "length") if cut else number(line[key]) for line in side.results)
+    return row_means((line["index"] for line in side.results), values)
 
 
 def _change(old: dict[int, float], new: dict[int, float], indices: Sequence[int]) -> Change:
-    before, after = (mean_and_error(side[i] for i in indices)[0] for side in (old, new))
-    return Change(before, after, *mean_and_error(new[i] - old[i] for i in indices))
+    before, after = (mean_and_error(side[i] for i in indices) for side in (old, new))
+    delta = mean_and_error(new[i] - old[i] for i in indices)
+    return Change(before[0], after[0], *delta, before[1], after[1])
 
 
 # ---- answers cut at the token limit --------------------------------------------------------------------------------
@@ -287,9 +294,8 @@ def held_out_cut_rises(comparison: Sequence[Comparison]) -> dict[str, Change]:
 def logged_cut_rises(metrics: Metrics, pairs: Mapping[tuple[str, str], Series]) -> dict[str, Change]:
     """``<task> on <source>`` to the logged shares in the first and the last tenth of its steps, where they rose.
 
-    A tenth of a short run holds a few answers of a pair, one of which is more than MAX_CUT_RISE: a rise must also be
-    more than two standard errors. A log without shares of pairs (of an older version, or of verl's own sampler) has
-    verl's over all answers.
+    A tenth of a short run holds few answers of a pair: a rise must also be more than two standard errors. A log
+    without shares of pairs (of verl's own sampler) has verl's over all answers.
     """
     logged = {}
     for (source, task), values in pairs.items():

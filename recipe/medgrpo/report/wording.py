@@ -1,15 +1,15 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""The words of a report: verdict, tiles, warnings, what was run, and how numbers are written."""
+"""The words of a report: verdict, warnings, what was run, and how numbers are written."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from recipe.medgrpo.common.versions import versions
 from recipe.medgrpo.evaluation.answers import describe_decoding
 from recipe.medgrpo.report.run_data import (
     MAX_DIFFERENCE,
@@ -21,26 +21,44 @@ from recipe.medgrpo.report.run_data import (
     Metrics,
     lost_steps,
 )
+from reward_score.leaderboard.submission import FULL_TEST_SIZE
 
 #: Pairs that a warning names.
 NAMED = 5
 
 
-def cut_warning(held_out: Mapping[str, Change], logged: Mapping[str, Change]) -> list[str]:
-    """A title and paragraphs if RL made more answers be cut at the token limit (see ``run_data``); empty if not."""
+class Warned(NamedTuple):
+    """What stands on top of the page; ``lines`` may be many."""
+
+    title: str
+    paragraphs: list[str]
+    lines: list[str] = []
+
+
+def alarm_warnings(alarms: Sequence[Mapping[str, Any]]) -> list[Warned]:
+    """Every alarm of the training with its step; none without alarms."""
+    lines = []
+    for alarm in alarms:
+        message, step = alarm["message"], alarm.get("step")
+        where = "" if step is None else f"step {step}: "
+        lines.append(f"{alarm.get('level')}, {where}{message.removeprefix(where)}")
+    many = "an alarm" if len(lines) == 1 else f"{len(lines)} alarms"
+    text = "RUN/rl/alarms.jsonl has them with their times. docs/training.md says what each means (medgrpo.alarm)."
+    return [Warned(f"the training raised {many}", [text], lines)] if lines else []
+
+
+def cut_warnings(held_out: Mapping[str, Change], logged: Mapping[str, Change]) -> list[Warned]:
+    """Whether RL made more answers be cut at the token limit (see ``run_data``)."""
     measured = {"On held-out rows, before and after RL": held_out, "In training, first and last tenth of steps": logged}
     found = [f"{words}: {_named(rises)}." for words, rises in measured.items() if rises]
-    if not found:
-        return []
-    return [
-        "RL made more answers be cut at the token limit",
-        *found,
+    advice = [
         "These are answers that ramble until they are cut; look at the examples. The policy may have found that length "
         "pays: do not believe a gain in reward before you have read them.",
         "What to do: use a checkpoint from before the share rose, and find out what the reward pays for "
         "(docs/rewards.md). A lower medgrpo.alarm.cut_share stops the next run early. If honest answers do not fit, "
         "raise data.max_response_length, and --max-tokens of calibrate and evaluate.",
     ]
+    return [Warned("RL made more answers be cut at the token limit", found + advice)] if found else []
 
 
 def _named(rises: Mapping[str, Change]) -> str:
@@ -51,10 +69,8 @@ def _named(rises: Mapping[str, Change]) -> str:
 
 def verdict(overall: Comparison) -> str:
     """One sentence: did the reward of the trained tasks rise, and by how many standard errors?"""
-    before, after, delta, error = overall.reward
-    words = (
-        f"Mean held-out reward of the tasks trained by RL: {before:.3f} before, {after:.3f} after, change {delta:+.3f}"
-    )
+    before, after, delta, error = overall.reward[:4]
+    words = f"Mean held-out reward of the tasks of RL: {before:.3f} before, {after:.3f} after, change {delta:+.3f}"
     if math.isnan(error):
         return f"{words} on {overall.n} rows (no standard error)."
     multiple = f", {abs(delta) / error:.1f} standard errors" if error > 0 else ""
@@ -64,13 +80,7 @@ def verdict(overall: Comparison) -> str:
 def notes(
     metrics: Metrics, pairs: Collection[tuple[str, str]], policy: Agreement | None, loggers: Sequence[str] | None
 ) -> list[str]:
-    """What the page lacks, and whether rollout and trainer disagree.
-
-    Args:
-        metrics, policy: see ``run_data``.
-        pairs: have figures in the log.
-        loggers: the run's ``trainer.logger``; None if its configuration is not there.
-    """
+    """What the page lacks, and whether rollout and trainer disagree; ``loggers`` is None without a configuration."""
     if not metrics:
         why = (
             "RUN/rl holds neither metrics*.jsonl nor .hydra/config.yaml: if RL ran, its files lie elsewhere"
@@ -103,61 +113,85 @@ def notes(
             "(trainer.v1.sampler.custom_sampler)."
         )
     if lost := lost_steps(metrics):
-        steps = f"{'steps' if len(lost) > 1 else 'step'} {', '.join(map(str, lost))}"
         found.append(
-            f"The figures of {steps} are missing: verl writes them after the checkpoint, and the trainer was stopped "
-            "in between. The steps were trained; only the curves lack them."
+            f"The figures of steps {', '.join(map(str, lost))} are missing: verl writes them after the checkpoint, and "
+            "the trainer was stopped in between. The steps were trained; only the curves lack them."
         )
     return found
 
 
-def facts(
-    config: DictConfig,
-    metrics: Metrics,
-    policy: Agreement | None,
-    before: Evaluation,
-    after: Evaluation,
-    timings: dict[str, float],
-) -> dict[str, str]:
-    """What was run, as name and text; a setting that the run did not record is left out."""
+#: Settings of RL, by the name that a page gives them.
+SETTINGS = {
+    "training data": "data.train_files",
+    "seed": "data.seed",
+    "prompts per step": "data.train_batch_size",
+    "answers per prompt": "actor_rollout_ref.rollout.n",
+    "learning rate": "actor_rollout_ref.actor.optim.lr",
+    "clip low": "actor_rollout_ref.actor.clip_ratio_low",
+    "clip high": "actor_rollout_ref.actor.clip_ratio_high",
+    "reward": "medgrpo.reward",
+}
+
+
+def facts(config: DictConfig, after: Evaluation) -> dict[str, str]:
+    """What was trained and evaluated, as name and text; what the run did not record is left out."""
+    summary = after.summary
     found = {
-        "model before": before.summary["model"],
-        "model after": after.summary["model"],
-        "held-out data": f"{after.summary['data']} ({after.summary['rows']} rows)",
-        "evaluation decoding": describe_decoding(after.summary["decoding"]),
-        "normalization": after.summary["normalization"] or "none",
+        "model": summary["model"],
+        "held-out data": f"{summary['data']} ({summary['rows']} rows)",
+        "evaluation decoding": describe_decoding(summary["decoding"]),
+        "judge": summary.get("judge"),
+        "sentence encoder": summary.get("similarity"),
+        "normalization": summary["normalization"] or "none",
     }
-    settings = {
-        "training data": "data.train_files",
-        "seed": "data.seed",
-        "prompts per step": "data.train_batch_size",
-        "answers per prompt": "actor_rollout_ref.rollout.n",
-        "learning rate": "actor_rollout_ref.actor.optim.lr",
-        "clip low": "actor_rollout_ref.actor.clip_ratio_low",
-        "clip high": "actor_rollout_ref.actor.clip_ratio_high",
-        "reward": "medgrpo.reward",
-    }
-    values = {name: OmegaConf.select(config, key, throw_on_missing=False) for name, key in settings.items()}
-    found |= {name: str(value) for name, value in values.items() if value is not None}
-    if metrics:
-        found["steps"] = str(max(metrics))
-    if policy:
-        found["rollout vs trainer"] = "correlation ≥ {:.6f}, mean difference ≤ {:.1e}".format(*policy.worst)
-    found |= {f"time: {stage}": duration(seconds) for stage, seconds in timings.items()}
-    found["versions"] = ", ".join(f"{name} {number}" for name, number in versions().items())
+    found |= {name: OmegaConf.select(config, key, throw_on_missing=False) for name, key in SETTINGS.items()}
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def notes_on_runs(facts: Mapping[str, Mapping[str, str]], rewards: bool) -> list[str]:
+    """What to keep in mind of a comparison of runs; ``rewards``: whether all have the same normalization."""
+    found = ["Standard errors are those of the rows. How far seeds of one setting lie apart is not in them."]
+    if not rewards:
+        found.append("The runs have different normalizations, so their rewards are not compared, only raw scores.")
+    if len({own["evaluation decoding"] for own in facts.values()}) > 1:
+        found.append("The evaluations decoded differently, which is a difference of its own (see the last table).")
+    if alarmed := [f"{name} ({own['alarms']})" for name, own in facts.items() if own["alarms"] != "0"]:
+        found.append(f"Trainings with alarms, which their own reports list: {', '.join(alarmed)}.")
     return found
 
 
-def leaderboard_changes(before: Evaluation, after: Evaluation) -> dict[str, tuple[Change, list[str]]]:
-    """Benchmark metrics that both evaluations have: their change, and the 95% intervals before and after in words."""
+class Metric(NamedTuple):
+    """A metric of the benchmark, with 95% intervals before and after, and what PUBLISHED has of it."""
+
+    change: Change
+    intervals: tuple[list[float] | None, list[float] | None]
+    published: tuple[float, ...] = ()
+
+
+#: The project page's main table: Qwen2.5-VL 7B after SFT and after RL, then Qwen3-VL 4B.
+PUBLISHED = {
+    "TAG_mIoU@0.3": (0.142, 0.216, 0.465, 0.504),
+    "TAG_mIoU@0.5": (0.091, 0.156, 0.403, 0.441),
+    "STG_mIoU": (0.177, 0.202, 0.133, 0.176),
+    "DVC_F1": (0.165, 0.214, 0.435, 0.480),
+    "NAP_acc": (0.442, 0.405, 0.466, 0.473),
+    "SA_acc": (0.218, 0.254, 0.270, 0.285),
+    "CVS_acc": (0.894, 0.896, 0.895, 0.898),
+}
+
+
+def benchmark_metrics(before: Evaluation, after: Evaluation) -> dict[str, Metric]:
+    """Metrics that both evaluations have; published ones only where the rows are those of the whole test set."""
     old, new = (side.summary["leaderboard"] for side in (before, after))
-    both = (name for name in old if old[name] is not None and new.get(name) is not None)
+    both = [name for name in old if old[name] is not None and new.get(name) is not None]
     # An evaluation of an earlier version has no intervals.
     ends = [side.summary.get("leaderboard_95", {}) for side in (before, after)]
+    whole = len({line["index"] for line in after.results if line["data_source"].startswith("medvidbench/")})
     return {
-        name: (
+        name: Metric(
             Change(old[name], new[name], new[name] - old[name]),
-            [" to ".join(map(num, side[name])) if name in side else "–" for side in ends],
+            tuple(side.get(name) for side in ends),
+            PUBLISHED.get(name, ()) if whole == FULL_TEST_SIZE else (),
         )
         for name in both
     }
@@ -172,6 +206,14 @@ def _missing(value: float | None) -> bool:
 
 def num(value: float | None) -> str:
     return "–" if _missing(value) else f"{value:.3f}"
+
+
+def interval(ends: Sequence[float] | None) -> str:
+    return " to ".join(map(num, ends)) if ends else "–"
+
+
+def with_error(value: float, error: float) -> str:
+    return num(value) + ("" if _missing(error) else f" ± {num(error)}")
 
 
 def share(value: float | None) -> str:

@@ -7,7 +7,6 @@ import math
 import re
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +17,9 @@ from recipe.medgrpo.cli import is_own_error
 from recipe.medgrpo.common.outputs import OutputError
 from recipe.medgrpo.common.plot_style import task_name
 from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_jsonl
+from recipe.medgrpo.common.run_log import ALARMS
 from recipe.medgrpo.evaluation.answers import AnswersError, task_rank
+from recipe.medgrpo.report import cli
 from recipe.medgrpo.report import examples as report_examples
 from recipe.medgrpo.report import page as report
 from recipe.medgrpo.report import plots as report_plots
@@ -50,6 +51,7 @@ def test_page_is_self_contained_and_small(page):
 
 def test_page_holds_the_pictures_that_lie_beside_it(page):
     out, html, _ = page
+    assert not (out.parent / "validation.png").exists(), "the log has no validation"
     for name in ("change", "rewards", "health", "agreement"):
         assert base64.b64encode((out.parent / f"{name}.png").read_bytes()).decode() in html
         with Image.open(out.parent / f"{name}.png") as image:
@@ -67,7 +69,7 @@ def test_page_says_what_was_run(page, finished_run):
 
 def test_terminal_shows_the_same_table(page):
     console = Console(width=80, file=io.StringIO(), record=True)
-    report.print_comparison(page[2], console)
+    cli.print_comparison(page[2], console)
     text = console.export_text()
     assert report_text.change(page[2][-1].reward) in text
     assert text.count("EgoSurgery") == 4 and "…" not in text
@@ -120,9 +122,11 @@ def test_what_the_page_would_overwrite_and_a_run_that_is_not_there(run_copy, tmp
     for out in (run_copy.evaluation("rl").summary, run_copy.rl):
         with pytest.raises(OutputError):
             report.write_report(run_copy, out)
-    (tmp_path / "health.png").write_text("mine")
-    with pytest.raises(OutputError, match="health.png exists"):
-        report.write_report(run_copy, tmp_path / "page.html")
+    for name in ("health.png", "page.json"):
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(OutputError, match=f"{name} exists"):
+            report.write_report(run_copy, tmp_path / "page.html")
+        (tmp_path / name).unlink()
     with pytest.raises(RunDirError, match="no such run folder"):
         report.write_report(RunDir(tmp_path / "typo"))
     assert not (tmp_path / "typo").exists() and not (tmp_path / "page.html").exists()
@@ -138,6 +142,7 @@ def test_what_the_page_would_overwrite_and_a_run_that_is_not_there(run_copy, tmp
         ("eval/rl/results.jsonl", "{}\n" * 96),
         ("rl/metrics.1.jsonl", '{"step": [], "data": 3}\n'),
         ("rl/.hydra/config.yaml", "a: [b"),
+        ("rl/alarms.jsonl", '{"step": 1}\n'),
         ("data/val.parquet", "no rows"),
     ],
 )
@@ -183,12 +188,14 @@ def test_paired_difference_and_its_error(page, finished_run):
     assert line.reward.before == pytest.approx(np.mean([a for a, _ in pick]))
     overall = page[2][-1]
     assert overall.group == "overall" and overall.n == 72, "rows of tag, stg and vs, not of nap"
+    after = np.asarray([b for _, b in pick])
+    assert line.reward.after_error == pytest.approx(after.std(ddof=1) / math.sqrt(8))
 
 
 def _evaluation(values: list[tuple[int, float]], normalization="h") -> Evaluation:
     results = [
         {"index": i, "source": "A", "task": "tag", "data_source": "m/A/tag", "score": v, "raw": v, "parsed": 1.0,
-         "finish_reason": "stop"}
+         "finish_reason": "stop", "ground_truth": "1.0-2.0 seconds."}
         for i, v in values
     ]  # fmt: skip
     return Evaluation({"normalization": normalization}, results)
@@ -203,6 +210,10 @@ def test_pairing_is_by_row_after_the_mean_over_samples():
 def test_evaluations_that_cannot_be_compared():
     with pytest.raises(RunDirError, match="different rows .1 rows"):
         report_data.compare(_evaluation([(0, 0.0), (1, 0.0)]), _evaluation([(0, 0.0)]))
+    other = _evaluation([(0, 0.0)])
+    other.results[0]["ground_truth"] = "another file's row 0"
+    with pytest.raises(RunDirError, match="different rows .2 rows"):
+        report_data.compare(_evaluation([(0, 0.0)]), other)
     with pytest.raises(RunDirError, match="different normalizations"):
         report_data.compare(_evaluation([(0, 0.0)]), _evaluation([(0, 0.0)], "other"))
 
@@ -248,20 +259,20 @@ def cut_some(run: RunDir, source: str, share: float) -> None:
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_a_run_that_is_well_has_no_warning(page, finished_run, capsys):
+def test_a_run_that_is_well_has_no_warning(page, finished_run, capsys, call):
     assert 'role="alert"' not in page[1] and "Warning" not in page[1]
     assert {(line.cut.before, line.cut.after) for line in page[2]} == {(0, 0)}
-    assert report.run(SimpleNamespace(run=finished_run.root, out=None)) == 0
+    assert call(cli, finished_run.root) == 0
     assert "warning" not in capsys.readouterr().out
 
 
-def test_cut_answers_are_the_first_thing_on_the_page(run_copy, capsys, log_writer):
+def test_cut_answers_are_the_first_thing_on_the_page(run_copy, capsys, log_writer, call):
     """The newcomer's own case: STG rambles after RL, greedy and sampled, while the reward rises."""
     cut_some(run_copy, "CoPESD", 1.0)
     cut_some(run_copy, "AVOS", 0.5)
     log = {step: log_writer.step(step) | {"medgrpo/CoPESD/stg/cut_share": 0.03 * step} for step in range(1, 13)}
     log_writer.write(run_copy.metrics_files()[-1], log)
-    assert report.run(SimpleNamespace(run=run_copy.root, out=None)) == 0
+    assert call(cli, run_copy.root) == 0
     html, told = run_copy.report.read_text(), capsys.readouterr().out
     body = html[html.index("<main>") :]
     assert body.index('role="alert"') < body.index("<h1>") < body.index(">cut<")
@@ -316,7 +327,81 @@ def test_a_warning_names_the_worst_five():
     rises = {
         f"stg on {name}": Change(0.0, 0.5 + 0.01 * place, 0.5 + 0.01 * place) for place, name in enumerate("ABCDEFG")
     }
-    assert report_text.cut_warning(rises, {})[1].endswith("stg on D 0% → 53%, stg on C 0% → 52%, and 2 more.")
+    [warned] = report_text.cut_warnings(rises, {})
+    assert warned.paragraphs[0].endswith("stg on D 0% → 53%, stg on C 0% → 52%, and 2 more.")
+
+
+# ---- alarms, the page of answers, and the figures as JSON ----------------------------------------------------------
+
+
+def test_every_alarm_stands_on_top_and_in_the_figures(run_copy, capsys, call):
+    """Also those of a monitor that warned at each of many steps; the terminal gets the first of them."""
+    with (run_copy.rl / ALARMS).open("w") as file:
+        for step in range(2, 12):
+            message = f"step {step}: only {50 - step}% of the answers can be parsed, below 50%"
+            file.write(json.dumps({"time": 1.5, "level": "warning", "step": step, "message": message}) + "\n")
+        stop = {"time": 2.0, "level": "error", "step": None, "message": "<the judge> gave no verdict"}
+        file.write(json.dumps(stop) + "\n" + '{"time": 3, "le')
+    assert call(cli, run_copy.root) == 0
+    html, said = run_copy.report.read_text(), capsys.readouterr().out
+    top = html[html.index("<main>") : html.index("<h1>")]
+    assert "Warning: the training raised 11 alarms" in top
+    for step in range(2, 12):
+        assert f"<li>warning, step {step}: only {50 - step}% of the answers can be parsed, below 50%</li>" in top
+    assert "<li>error, &lt;the judge&gt; gave no verdict</li>" in top
+    assert "warning, step 6: only 44%" in said and "step 7" not in said and "and 6 more" in said
+    figures = json.loads(run_copy.report.with_suffix(".json").read_text())
+    assert len(figures["alarms"]) == 11 and figures["alarms"][-1] == stop
+    assert figures["warnings"][0]["lines"][0].startswith("warning, step 2: only 48%")
+
+
+def test_the_pages_figures_are_there_for_scripts(page, finished_run):
+    figures = json.loads(page[0].with_suffix(".json").read_text())
+    line = next(one for one in page[2] if (one.source, one.task) == ("AVOS", "tag"))
+    own = next(one for one in figures["comparison"] if (one["source"], one["task"]) == ("AVOS", "tag"))
+    assert own["n"] == 8 and own["reward"] == line.reward._asdict() and own["raw"] == line.raw._asdict()
+    summary = json.loads(finished_run.evaluation("rl").summary.read_text())
+    metric = figures["benchmark"]["STG_mIoU"]
+    assert metric["change"]["after"] == summary["leaderboard"]["STG_mIoU"]
+    assert metric["intervals"][1] == summary["leaderboard_95"]["STG_mIoU"]
+    assert metric["change"]["error"] is None and metric["published"] == [], "no number, and not the whole test set"
+    assert figures["verdict"] in page[1] and figures["warnings"] == [] and figures["agreement"]["passed"] is True
+    assert figures["facts"]["normalization"] == summary["normalization"] and figures["timings"]["sft"] == 132.4
+
+
+def test_the_page_of_answers_is_linked_or_its_command_given(page, run_copy, tmp_path):
+    assert f"<code>medgrpo browse {page[0].parents[1]}</code>" in page[1] and "<a " not in page[1]
+    run_copy.browse.parent.mkdir()
+    run_copy.browse.write_text("")
+    assert '<a href="../browse/index.html">' in report.write_report(run_copy)[0].read_text()
+    elsewhere = report.write_report(run_copy, tmp_path / "page.html")[0].read_text()
+    assert '<a href="copy/browse/index.html">' in elsewhere
+
+
+def test_published_numbers_stand_next_to_the_whole_test_set_only():
+    sides = [_evaluation([(i, 0.5) for i in range(rows)]) for rows in (6245, 6244)]
+    for side in sides:
+        side.summary["leaderboard"] = {"STG_mIoU": 0.2, "VQA": 0.5}
+        for line in side.results:
+            line["data_source"] = "medvidbench/A/tag"
+    whole, part = (report_text.benchmark_metrics(side, side) for side in sides)
+    assert whole["STG_mIoU"].published == (0.177, 0.202, 0.133, 0.176) and whole["VQA"].published == ()
+    assert part["STG_mIoU"].published == ()
+    sides[0].results[0]["data_source"] = "other/A/tag"
+    assert report_text.benchmark_metrics(sides[0], sides[0])["STG_mIoU"].published == ()
+
+
+def test_curves_that_stay_the_same_are_left_out(run_copy, log_writer, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(report_plots, "plot_panels", lambda panels, path: drawn.append(list(panels)))
+    log = {step: log_writer.step(step) | {"actor/lr": 1e-6, "actor/ppo_kl": 0.0} for step in range(1, 5)}
+    for changed in ({}, {"actor/lr": 2e-6, "actor/kl_loss": 0.1}):
+        log[4] |= changed
+        metrics = {step: values | ({"actor/kl_loss": 0.2} if changed else {}) for step, values in log.items()}
+        metrics[4] |= changed
+        report.draw(run_copy.root, [], metrics, report_data.pair_series(metrics), None)
+    assert set(drawn[1]) - set(drawn[0]) == {"Learning rate", "KL to the reference (loss)"}
+    assert "Gradient norm" in drawn[0] and "KL of the update" not in drawn[1]
 
 
 # ---- examples and pictures -----------------------------------------------------------------------------------------

@@ -102,3 +102,31 @@ def test_data_and_artifact_outside_the_run_are_found(run_copy, tmp_path):
     kept = run_copy.rl / "normalization.json"
     kept.write_bytes((tmp_path / "normalization.json").read_bytes())
     assert report_data.artifact_file(run_copy, OmegaConf.load(run_copy.config)) == kept
+
+
+def test_verls_validation_by_source_and_task(run_copy, log_writer):
+    """Keys as verl 0.9.1 writes them (tests/recipe/report/test_validation_on_cpu.py makes them with its function)."""
+    name = "medvidbench/AVOS/tag"
+    log = {
+        0: {f"val-core/{name}/reward/mean@1": 0.2, f"val-aux/{name}/raw/mean@1": 0.1, "val-aux/num_turns/mean": 2.0},
+        # Sixteen answers to each row; some to one row were lost.
+        5: {
+            f"val-core/{name}/reward/mean@16": 0.3,
+            f"val-aux/{name}/reward/mean@8": 0.9,
+            f"val-aux/{name}/reward/std@16": 0.7,
+            f"val-core/{name}/reward/best@16/mean": 0.8,
+            f"val-aux/{name}/score/mean@16": 0.6,
+        },
+    }
+    validated = report_data.pair_series(log, report_data.VALIDATED)
+    assert list(validated) == [("AVOS", "tag")] and validated["AVOS", "tag"]["step"].tolist() == [0, 5]
+    assert validated["AVOS", "tag"]["reward"].tolist() == [0.2, 0.3]
+    np.testing.assert_equal(validated["AVOS", "tag"]["raw"], [0.1, np.nan])
+    assert report_data.pair_series(log) == {}
+    log_writer.write(
+        run_copy.rl / "metrics.9.jsonl", {step: values | log_writer.step(step) for step, values in log.items()}
+    )
+    out = report.write_report(run_copy)[0]
+    assert "Validation during training" in out.read_text() and out.with_name("validation.png").is_file()
+    figures = json.loads(out.with_suffix(".json").read_text())
+    assert figures["validation"]["AVOS/tag"] == {"step": [0, 5], "raw": [0.1, None], "reward": [0.2, 0.3]}

@@ -1,0 +1,81 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The page that compares runs (arms, seeds) with the first of them: their evaluations after RL, row by row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_preprocess.common.atomic_file import write_whole
+from recipe.medgrpo.common.outputs import begins_with, check_outputs
+from recipe.medgrpo.common.run_folder import RunDir, RunDirError, write_json
+from recipe.medgrpo.report import page, run_data
+from recipe.medgrpo.report import plots as report_plots
+from recipe.medgrpo.report import wording as report_text
+from recipe.medgrpo.report.run_data import Comparison, Evaluation
+
+#: What an evaluation's summary says of the scoring of captions; raw scores are comparable only where it is the same.
+SCORING = ("judge", "similarity", "caption_mix")
+
+
+def write_comparison(
+    run_dirs: Sequence[RunDir], out: Path | None = None
+) -> tuple[Path, dict[str, list[Comparison]], list[str]]:
+    """Write the page, its picture and its figures.
+
+    Returns:
+        The HTML file; each run's comparison with the first, which must have the same rows; and what to keep in mind.
+    """
+    out = out or run_dirs[0].report.with_name("comparison.html")
+    picture, twin = out.with_suffix(".png"), out.with_suffix(".json")
+    check_outputs(out, begins_with(rb".*<title>MedGRPO runs: "), [twin, picture])
+    named = dict(zip(names(run_dirs), run_dirs, strict=True))
+    sides = {name: run_data.read_evaluation(run.evaluation("rl")) for name, run in named.items()}
+    first = next(iter(sides))
+    lines = {name: _compare(first, sides[first], name, side) for name, side in sides.items()}
+    facts = {name: report_text.facts(page.read_config(run), sides[name]) for name, run in named.items()}
+    for name, run in named.items():
+        facts[name]["alarms"] = str(len(run_data.read_alarms(run)))
+    rewards = len({side.summary["normalization"] for side in sides.values()}) == 1
+    notes = report_text.notes_on_runs(facts, rewards)
+    figures = {
+        "title": f"MedGRPO runs: {', '.join(sides)}",
+        "notes": notes,
+        "rewards": rewards,
+        "runs": lines,
+        "benchmark": {name: report_text.benchmark_metrics(sides[first], side) for name, side in sides.items()},
+        "facts": facts,
+    }
+    report_plots.plot_runs({name: own for name, own in lines.items() if name != first}, first, picture)
+    table = {name: [own.get(name, "–") for own in facts.values()] for own in facts.values() for name in own}
+    context = {
+        "first": first,
+        "plot": page.data_uri(picture),
+        "rows": list(zip(*lines.values(), strict=True)),
+        "table": sorted(table.items(), key=lambda fact: len(set(fact[1])) == 1),
+    }
+    write_whole(out, page.render("runs.html", figures | context))
+    write_json(twin, page.plain(figures))
+    return out, lines, notes
+
+
+def names(run_dirs: Sequence[RunDir]) -> list[str]:
+    """What to call the runs: their folders' names, or all paths where two have the same name."""
+    found = [run.root.resolve().name for run in run_dirs]
+    if len(set(found)) < len(found):
+        found = [str(run.root) for run in run_dirs]
+    if twice := [name for name, count in Counter(run.root.resolve() for run in run_dirs).items() if count > 1]:
+        raise RunDirError(f"{twice[0]} is given twice: there is nothing to compare")
+    return found
+
+
+def _compare(first: str, base: Evaluation, name: str, side: Evaluation) -> list[Comparison]:
+    if odd := [key for key in SCORING if base.summary.get(key) != side.summary.get(key)]:
+        values = " and ".join(str(one.summary.get(odd[0])) for one in (base, side))
+        raise RunDirError(f"{first} and {name} were evaluated with another {odd[0]} ({values}): evaluate both alike")
+    try:
+        return run_data.compare(base, side, across_normalizations=True)
+    except RunDirError as error:
+        raise RunDirError(f"{first} and {name}: {error}") from None
