@@ -57,18 +57,12 @@ def print_comparison(comparison: Sequence[Comparison], console: Console) -> None
     colors = {"good": "green", "bad": "red", "": "default"}
     for _, lines in groupby(comparison, key=lambda line: (line.group, line.group == "pair" and line.task)):
         for line in lines:
-            table.add_row(
-                *(("RL", "all tasks") if line.group == "overall" else (line.task, line.source)),
-                str(line.n),
-                report_text.num(line.reward.before),
-                report_text.num(line.reward.after),
-                f"[{colors[report_text.mood(line.reward)]}]{report_text.change(line.reward)}[/]",
-                report_text.num(line.raw.before),
-                report_text.num(line.raw.after),
-                f"{100 * line.parsed.before:.0f} {100 * line.parsed.after:.0f}",
-                f"{100 * line.cut.before:.0f} {100 * line.cut.after:.0f}",
-                style="" if line.group == "pair" else "bold",
-            )
+            who = ("RL", "all tasks") if line.group == "overall" else (line.task, line.source)
+            means = line.reward.before, line.reward.after, line.raw.before, line.raw.after
+            cells = [str(line.n), *map(report_text.num, means)]
+            cells.insert(3, f"[{colors[report_text.mood(line.reward)]}]{report_text.change(line.reward)}[/]")
+            cells += [f"{100 * of.before:.0f} {100 * of.after:.0f}" for of in (line.parsed, line.cut)]
+            table.add_row(*who, *cells, style="" if line.group == "pair" else "bold")
         table.add_section()
     console.print(table)
 

@@ -141,9 +141,9 @@ def _picture(path: Path, boxes: dict[str, Sequence[float] | None]) -> str:
 
 def _timeline(texts: dict[str, str], duration: float) -> list[Bar]:
     """Bars of the spans in ``texts`` over a clip of ``duration`` seconds, parts outside of it left out."""
-    bars = []
-    for who, text in texts.items():
+
+    def parts(text: str) -> list[tuple[float, float]]:
         spans = ((max(0.0, start), min(duration, end)) for start, end in tag.parse(text))
-        parts = [(100 * a / duration, max(0.6, 100 * (b - a) / duration)) for a, b in spans if a <= b]
-        bars.append(Bar(who, parts))
-    return bars
+        return [(100 * a / duration, max(0.6, 100 * (b - a) / duration)) for a, b in spans if a <= b]
+
+    return [Bar(who, parts(text)) for who, text in texts.items()]

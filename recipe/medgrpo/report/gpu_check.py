@@ -75,18 +75,12 @@ def agreement_lines(rl: Metrics) -> list[Line]:
     first = judged("RL: entropy", known, f"< {MAX_ENTROPY:g}", bool(entropy) and entropy[0] < MAX_ENTROPY)
     found = agreement(rl)
     correlation, difference = found.worst if found else (math.nan, math.nan)
-    steps = f"worst of {len(found.steps)} steps" if found else "no step"
+    known = f"{difference:.5f} ({f'worst of {len(found.steps)} steps' if found else 'no step'})"
+    bounds = f"mean < {MAX_DIFFERENCE:g}", f">= {MIN_CORRELATION:g}"
     return [
         first,
-        judged(
-            "RL: probabilities, rollout - trainer",
-            f"{difference:.5f} ({steps})",
-            f"mean < {MAX_DIFFERENCE:g}",
-            difference < MAX_DIFFERENCE,
-        ),
-        judged(
-            "RL: their correlation", f"{correlation:.5f}", f">= {MIN_CORRELATION:g}", correlation >= MIN_CORRELATION
-        ),
+        judged("RL: probabilities, rollout - trainer", known, bounds[0], difference < MAX_DIFFERENCE),
+        judged("RL: their correlation", f"{correlation:.5f}", bounds[1], correlation >= MIN_CORRELATION),
     ]
 
 
@@ -125,15 +119,9 @@ def speed_lines(run: RunDir, sft: Metrics, rl: Metrics) -> list[Line]:
     shares = [values["train/mfu"] for values in sft.values() if "train/mfu" in values]
     lines.append(Line("SFT: share of the card's peak", share(np.median(shares) if shares else 0)))
     last = rl[max(rl)] if rl else {}
-    per_second = {
-        phase: total / last[f"timing_s/{phase}"]
-        for phase, total in (
-            ("gen", last.get("timing_s/gen", 0) / (last.get("timing_per_token_ms/gen") or math.inf) * 1000),
-            ("old_log_prob", last.get("perf/total_num_tokens", 0)),
-            ("update_actor", last.get("perf/total_num_tokens", 0)),
-        )
-        if total
-    }
+    total, per_token = last.get("perf/total_num_tokens", 0), last.get("timing_per_token_ms/gen")
+    per_second = {"gen": 1000 / per_token} if per_token else {}
+    per_second |= {phase: total / last[f"timing_s/{phase}"] for phase in ("old_log_prob", "update_actor") if total}
     lines += [Line(f"RL: {phase}, tokens per second", f"{speed:.0f}") for phase, speed in per_second.items()]
     if "update_actor" in per_second:
         update = last.get("perf/mfu/actor", 0)
@@ -173,8 +161,10 @@ def check(run: RunDir) -> tuple[list[Line], dict]:
     }
 
 
-def run(args: argparse.Namespace) -> int:
-    folder = RunDir(args.run)
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", type=Path, required=True, help="folder of examples/gpu_check.sh")
+    folder = RunDir(parser.parse_args(argv).run)
     lines, machine = check(folder)
     table = Table("what", Column("found", overflow="fold"), "bound", "", title="gpu_check", title_justify="left")
     for line in lines:
@@ -187,12 +177,6 @@ def run(args: argparse.Namespace) -> int:
     where = "without a GPU: only the stages were tried" if on_cpu() else f"{failed} lines failed"
     print(f"{where}; for an issue: {out}")
     return 1 if failed else 0
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", type=Path, required=True, help="folder of examples/gpu_check.sh")
-    return run(parser.parse_args())
 
 
 if __name__ == "__main__":

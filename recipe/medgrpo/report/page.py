@@ -5,14 +5,12 @@
 from __future__ import annotations
 
 import base64
-import math
 import os
-from collections.abc import Mapping
-from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -23,14 +21,14 @@ from data_preprocess.common.atomic_file import write_whole
 from recipe.medgrpo.common.listed import listed
 from recipe.medgrpo.common.outputs import begins_with, check_outputs
 from recipe.medgrpo.common.plot_style import task_name
-from recipe.medgrpo.common.run_folder import RunDir, RunDirError, write_json
+from recipe.medgrpo.common.run_folder import RunDir, RunDirError
 from recipe.medgrpo.common.versions import versions
 from recipe.medgrpo.evaluation.calibrate import median_ratios
 from recipe.medgrpo.report import examples as report_examples
 from recipe.medgrpo.report import plots as report_plots
 from recipe.medgrpo.report import run_data as report_data
 from recipe.medgrpo.report import wording as report_text
-from recipe.medgrpo.report.run_data import Agreement, Comparison, Evaluation, Metrics, Series
+from recipe.medgrpo.report.run_data import Agreement, Comparison, Metrics, Series
 from recipe.medgrpo.report.wording import Warned
 from reward_score.errors import NormalizationError
 from reward_score.normalization.artifact import ALL_SOURCES
@@ -40,14 +38,13 @@ HEALTH = {
     "Entropy (nats per token)": "actor/entropy",
     "Answer length (tokens)": "response_length/mean",
     "Gradient norm": "actor/grad_norm",
-}
-#: Likewise, and also left out where they are the same at every step: such a curve says nothing.
-WHERE_THEY_CHANGE = {
     "Learning rate": "actor/lr",
     "KL of the update": "actor/ppo_kl",
     "KL to the reference (loss)": "actor/kl_loss",
     "KL to the reference (reward)": "actor/reward_kl_penalty",
 }
+#: Of these, what says nothing where it is the same at every step.
+WHERE_IT_CHANGES = ("Learning rate", *(title for title in HEALTH if title.startswith("KL ")))
 CUT = "Answers cut at the limit (share)"
 #: Likewise what the sampler logs, as a mean per task.
 TASK_HEALTH = {CUT: "cut", "Parsed answers (share)": "parsed"}
@@ -94,11 +91,16 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
         "benchmark": report_text.benchmark_metrics(before, after),
         "steps": [step for step in metrics if step > 0],
         "timings": run_dir.timings(),
-        "facts": facts(config, metrics, policy, before, after),
+        "facts": {
+            "model before": before.summary["model"],
+            **report_text.facts(config, after),
+            "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
+        },
     }
     context = {
         "policy": policy,
-        "browse": browse(run_dir, out),
+        "run": run_dir.root,
+        "browse": Path(os.path.relpath(run_dir.browse, out.parent)).as_posix() if run_dir.browse.is_file() else None,
         "plots": {name: data_uri(pictures.get(name)) for name in PLOTS},
         "artifact": artifact,
         "all_sources": ALL_SOURCES,
@@ -107,27 +109,10 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
         "colors": report_examples.COLORS,
     }
     write_whole(out, render("report.html", figures | context))
-    agrees = policy and {**dict(zip(("correlation", "difference"), policy.worst, strict=True)), "passed": policy.passed}
-    write_json(twin, plain({**figures, "alarms": alarms, "agreement": agrees, "validation": validated}))
+    curves = {f"{source}/{task}": values for (source, task), values in validated.items()}
+    agrees = policy and dict(zip(("correlation", "difference", "passed"), (*policy.worst, policy.passed), strict=True))
+    write_whole(twin, as_json({**figures, "alarms": alarms, "agreement": agrees, "validation": curves}))
     return out, comparison, figures["warnings"]
-
-
-def facts(
-    config: DictConfig, metrics: Metrics, policy: Agreement | None, before: Evaluation, after: Evaluation
-) -> dict[str, str]:
-    """How it was run, as name and text."""
-    found = {"model before": before.summary["model"], **report_text.facts(config, after)}
-    if metrics:
-        found["steps"] = str(max(metrics))
-    if policy:
-        found["rollout vs trainer"] = "correlation ≥ {:.6f}, mean difference ≤ {:.1e}".format(*policy.worst)
-    return found | {"versions": ", ".join(f"{name} {number}" for name, number in versions().items())}
-
-
-def browse(run_dir: RunDir, out: Path) -> tuple[str | None, str]:
-    """Address of the page of answers as seen from ``out`` (None if it was not made), and the command that makes it."""
-    made = os.path.relpath(run_dir.browse, out.parent) if run_dir.browse.is_file() else None
-    return made and Path(made).as_posix(), f"medgrpo browse {run_dir.root}"
 
 
 def read_config(run_dir: RunDir) -> DictConfig:
@@ -140,8 +125,6 @@ def read_config(run_dir: RunDir) -> DictConfig:
         raise RunDirError(f"{run_dir.config}: no configuration: {error}") from None
     return config if isinstance(config, DictConfig) else OmegaConf.create()
 
-
-# ---- pictures ------------------------------------------------------------------------------------------------------
 
 DRAWN = ("change", "rewards", "validation", "health", "agreement")
 PLOTS = (*DRAWN, "calibration")
@@ -161,9 +144,9 @@ def draw(
     pictures = {"change": report_plots.plot_change(changes, folder / "change.png")}
     if pairs:
         pictures["rewards"] = report_plots.plot_rewards(pairs, folder / "rewards.png")
-    curves = {title: {name: report_data.series(metrics, name)} for title, name in (HEALTH | WHERE_THEY_CHANGE).items()}
-    for title, name in WHERE_THEY_CHANGE.items():
-        if len(np.unique(curves[title][name][1])) < 2:
+    curves = {title: {name: report_data.series(metrics, name)} for title, name in HEALTH.items()}
+    for title in WHERE_IT_CHANGES:
+        if len(np.unique(curves[title][HEALTH[title]][1])) < 2:
             del curves[title]
     tasks = report_data.task_series(pairs)
     for title, key in TASK_HEALTH.items():
@@ -193,16 +176,7 @@ def render(template: str, context: dict[str, Any]) -> str:
     return environment.get_template(template).render(context)
 
 
-def plain(value: Any) -> Any:
-    """For strict JSON: records as objects, arrays as lists, keys as text, and None for what is not a finite number."""
-    if is_dataclass(value):
-        value = vars(value)
-    if hasattr(value, "_asdict"):
-        value = value._asdict()
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {"/".join(key) if isinstance(key, tuple) else key: plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def as_json(figures: dict[str, Any]) -> bytes:
+    """For scripts: records as objects, arrays as lists, null for what is not a number."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
+    return orjson.dumps(figures, default=lambda record: record._asdict(), option=options)

@@ -122,7 +122,7 @@ def plot_runs(runs: Mapping[str, Sequence[Comparison]], first: str, path: Path) 
     styles = source_styles(runs)
     tasks = [line.task for line in next(iter(runs.values())) if line.group == "task"]
     rows = -(-len(tasks) // 2)
-    with canvas(10.8, 0.6 + rows * (1.4 + 0.14 * len(runs)), path) as figure:
+    with canvas(10.8, 0.6 + rows * (1.7 + 0.2 * len(runs)), path) as figure:
         grid = figure.subplots(rows, 2, squeeze=False).ravel()
         for axes in grid[len(tasks) :]:
             axes.set_visible(False)

@@ -36,9 +36,6 @@ Metrics = Mapping[int, Mapping[str, float]]
 Series = dict[str, np.ndarray]
 
 
-# ---- the trainer's log ---------------------------------------------------------------------------------------------
-
-
 def read_metrics(files: Sequence[Path]) -> Metrics:
     """verl's file logs as one table, step to {metric: value}, in the order of steps.
 
@@ -55,8 +52,7 @@ def read_metrics(files: Sequence[Path]) -> Metrics:
     table: dict[int, dict[str, float]] = defaultdict(dict)
     for _, _, lines in sorted(starts, key=lambda start: start[:2]):
         for line in lines:
-            numbers = {name: value for name, value in line["data"].items() if isinstance(value, int | float)}
-            table[line["step"]].update(numbers)
+            table[line["step"]] |= {name: at for name, at in line["data"].items() if isinstance(at, int | float)}
     return dict(sorted(table.items()))
 
 
@@ -152,9 +148,6 @@ def agreement(metrics: Metrics) -> Agreement | None:
     return Agreement(np.asarray(list(both)), correlation, difference, unknown=len(trained) - len(both))
 
 
-# ---- files that a moved run has elsewhere --------------------------------------------------------------------------
-
-
 def held_out_file(run: RunDir, evaluation: Evaluation) -> Path:
     """The run directory's own held-out rows, or else those that were evaluated."""
     for file in (run.val, Path(evaluation.summary["data"])):
@@ -170,9 +163,6 @@ def artifact_file(run: RunDir, config: DictConfig) -> Path:
         if file.is_file():
             return file
     return run.normalization
-
-
-# ---- before and after ----------------------------------------------------------------------------------------------
 
 
 class Evaluation(NamedTuple):
@@ -240,9 +230,7 @@ class Comparison:
 def compare(before: Evaluation, after: Evaluation, *, across_normalizations: bool = False) -> list[Comparison]:
     """Paired comparison, row by row: per (source, task), then per task, then ``overall`` (the tasks of RL).
 
-    Raises:
-        RunDirError: the two were made over different rows; or with different normalizations, unless that is allowed
-            (do not use the rewards then).
+    Other rows are refused, and other normalizations, too, unless they are allowed: do not use the rewards then.
     """
     sides = [before, after]
     row_keys = [{tuple(line[key] for key in ROW) for line in side.results} for side in sides]
@@ -281,9 +269,6 @@ def _change(old: dict[int, float], new: dict[int, float], indices: Sequence[int]
     before, after = (mean_and_error(side[i] for i in indices) for side in (old, new))
     delta = mean_and_error(new[i] - old[i] for i in indices)
     return Change(before[0], after[0], *delta, before[1], after[1])
-
-
-# ---- answers cut at the token limit --------------------------------------------------------------------------------
 
 
 def held_out_cut_rises(comparison: Sequence[Comparison]) -> dict[str, Change]:

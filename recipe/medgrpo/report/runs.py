@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from data_preprocess.common.atomic_file import write_whole
 from recipe.medgrpo.common.outputs import begins_with, check_outputs
-from recipe.medgrpo.common.run_folder import RunDir, RunDirError, write_json
+from recipe.medgrpo.common.run_folder import RunDir, RunDirError
 from recipe.medgrpo.report import page, run_data
 from recipe.medgrpo.report import plots as report_plots
 from recipe.medgrpo.report import wording as report_text
@@ -23,11 +22,7 @@ SCORING = ("judge", "similarity", "caption_mix")
 def write_comparison(
     run_dirs: Sequence[RunDir], out: Path | None = None
 ) -> tuple[Path, dict[str, list[Comparison]], list[str]]:
-    """Write the page, its picture and its figures.
-
-    Returns:
-        The HTML file; each run's comparison with the first, which must have the same rows; and what to keep in mind.
-    """
+    """Write the page, its picture and figures; returns the file, each run's comparison with the first, and notes."""
     out = out or run_dirs[0].report.with_name("comparison.html")
     picture, twin = out.with_suffix(".png"), out.with_suffix(".json")
     check_outputs(out, begins_with(rb".*<title>MedGRPO runs: "), [twin, picture])
@@ -57,18 +52,17 @@ def write_comparison(
         "table": sorted(table.items(), key=lambda fact: len(set(fact[1])) == 1),
     }
     write_whole(out, page.render("runs.html", figures | context))
-    write_json(twin, page.plain(figures))
+    write_whole(twin, page.as_json(figures))
     return out, lines, notes
 
 
 def names(run_dirs: Sequence[RunDir]) -> list[str]:
     """What to call the runs: their folders' names, or all paths where two have the same name."""
-    found = [run.root.resolve().name for run in run_dirs]
-    if len(set(found)) < len(found):
-        found = [str(run.root) for run in run_dirs]
-    if twice := [name for name, count in Counter(run.root.resolve() for run in run_dirs).items() if count > 1]:
-        raise RunDirError(f"{twice[0]} is given twice: there is nothing to compare")
-    return found
+    folders = [run.root.resolve() for run in run_dirs]
+    if len(set(folders)) < len(folders):
+        raise RunDirError(f"{', '.join(str(run.root) for run in run_dirs)}: a run is given twice")
+    found = [folder.name for folder in folders]
+    return found if len(set(found)) == len(found) else [str(run.root) for run in run_dirs]
 
 
 def _compare(first: str, base: Evaluation, name: str, side: Evaluation) -> list[Comparison]:

@@ -11,16 +11,8 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from recipe.medgrpo.evaluation.answers import describe_decoding
-from recipe.medgrpo.report.run_data import (
-    MAX_DIFFERENCE,
-    MIN_CORRELATION,
-    Agreement,
-    Change,
-    Comparison,
-    Evaluation,
-    Metrics,
-    lost_steps,
-)
+from recipe.medgrpo.report import run_data
+from recipe.medgrpo.report.run_data import Agreement, Change, Comparison, Evaluation, Metrics
 from reward_score.leaderboard.submission import FULL_TEST_SIZE
 
 #: Pairs that a warning names.
@@ -83,13 +75,13 @@ def notes(
     """What the page lacks, and whether rollout and trainer disagree; ``loggers`` is None without a configuration."""
     if not metrics:
         why = (
-            "RUN/rl holds neither metrics*.jsonl nor .hydra/config.yaml: if RL ran, its files lie elsewhere"
-            if loggers is None
-            else f"the trainer's file logger was off (trainer.logger={','.join(loggers)})"
-            if "file" not in loggers
-            else "the file logger was on, but RUN/rl holds no metrics*.jsonl with a step in it: training ended before "
-            "its first step, the file lies where VERL_FILE_LOGGER_PATH said, or it was removed"
+            "the file logger was on, but RUN/rl holds no metrics*.jsonl with a step in it: training ended before its "
+            "first step, the file lies where VERL_FILE_LOGGER_PATH said, or it was removed"
         )
+        if loggers is None:
+            why = "RUN/rl holds neither metrics*.jsonl nor .hydra/config.yaml: if RL ran, its files lie elsewhere"
+        elif "file" not in loggers:
+            why = f"the trainer's file logger was off (trainer.logger={','.join(loggers)})"
         return [
             "The page has no curves of training and cannot say whether the trained policy was the sampled one: "
             f"{why}. A file that is put at RUN/rl/metrics.jsonl is read."
@@ -97,13 +89,13 @@ def notes(
     found = []
     if policy is None:
         found.append(
-            "The log has no comparison of rollout and trainer probabilities: set "
-            "actor_rollout_ref.rollout.calculate_log_probs=True."
+            "The log has no comparison of rollout and trainer (actor_rollout_ref.rollout.calculate_log_probs=True)."
         )
     elif not policy.passed:
+        correlation, difference = policy.worst
         found.append(
-            f"Rollout and trainer disagree: correlation down to {policy.worst[0]:.4f} (needs {MIN_CORRELATION}), "
-            f"mean difference up to {policy.worst[1]:.1e} (must stay below {MAX_DIFFERENCE:g})."
+            f"Rollout and trainer disagree: correlation down to {correlation:.4f} (needs {run_data.MIN_CORRELATION}), "
+            f"mean difference up to {difference:.1e} (must stay below {run_data.MAX_DIFFERENCE:g})."
         )
     if policy and policy.unknown:
         found.append(f"{policy.unknown} training steps logged no comparison of rollout and trainer probabilities.")
@@ -112,7 +104,7 @@ def notes(
             "The log has no figures per source and task, so there are no such curves: this recipe's sampler logs them "
             "(trainer.v1.sampler.custom_sampler)."
         )
-    if lost := lost_steps(metrics):
+    if lost := run_data.lost_steps(metrics):
         found.append(
             f"The figures of steps {', '.join(map(str, lost))} are missing: verl writes them after the checkpoint, and "
             "the trainer was stopped in between. The steps were trained; only the curves lack them."
@@ -195,9 +187,6 @@ def benchmark_metrics(before: Evaluation, after: Evaluation) -> dict[str, Metric
         )
         for name in both
     }
-
-
-# ---- formats -------------------------------------------------------------------------------------------------------
 
 
 def _missing(value: float | None) -> bool:

@@ -92,7 +92,7 @@ def test_stages_that_failed_or_were_not_reached(tmp_path):
 
 
 def test_the_file_for_an_issue(tmp_path, capsys):
-    assert gpu_check.run(gpu_check.argparse.Namespace(run=tmp_path)) == 1
+    assert gpu_check.main(["--run", str(tmp_path)]) == 1
     found = json.loads((tmp_path / "gpu_check.json").read_text())
     assert {"name": "stage rl", "found": "not reached", "bound": "ends", "verdict": FAIL} in found["lines"]
     assert found["machine"]["torch"] and found["rl_overrides"] == []
