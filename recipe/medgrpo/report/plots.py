@@ -36,7 +36,7 @@ def _panel(axes: Axes, title: str, lines: Lines, styles: Mapping[str, Mapping[st
         if not np.isnan(values).all():
             faint = 0.4 if len(steps) <= 200 else 0.12
             axes.plot(steps, values, **styles[label], linestyle="none", markersize=2.6, alpha=faint)
-            line = values if len(steps) < SMOOTHED else smooth(values)
+            line = values if len(steps) < SMOOTHED or title == "Learning rate" else smooth(values)
             axes.plot(steps, line, color=styles[label]["color"], linewidth=1.8)
     axes.set_title(title)
     axes.set_xlabel("training step")
