@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     run_dir = RunDir(args.run_dir)
     config = OmegaConf.load(run_dir.config) if run_dir.config.is_file() else OmegaConf.create()
-    out = args.out or run_dir.root / "browse"
+    out = args.out or run_dir.browse.parent
     steps, answers = write(run_dir, config, args.data or run_dir.training_rows(config), out)
     print(f"{out / 'index.html'}: {answers} answers of {steps} steps; open it in a browser")
     return 0
