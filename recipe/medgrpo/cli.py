@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Console script ``medgrpo``: routes a subcommand to its module and nothing else.
 
-Every module in the table has ``add_arguments(parser)`` and ``run(args) -> int`` (the exit status). A module is imported
-only when its command was given, so that ``medgrpo --help`` answers at once although torch and vLLM are seconds away.
+Every module in the table has ``add_arguments(parser)`` and ``run(args) -> int`` (the exit status), and is imported only
+when its command was given, so that ``medgrpo --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -65,10 +65,7 @@ def module_of(command: str) -> ModuleType:
 
 
 def is_own_error(error: BaseException) -> bool:
-    """Whether the error's class, or one it derives from, is defined in this project.
-
-    Such an error's message is written for the user: file, row, field, remedy. Any other is a bug and keeps its trace.
-    """
+    """Whether the error, or one it derives from, is this project's: its message is for the user. Any other is a bug."""
     return any(f"{cls.__module__}.".startswith(OWN_PACKAGES) for cls in type(error).__mro__)
 
 
@@ -102,9 +99,7 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
 
 
 def complaint(error: Exception) -> str | None:
-    """What a user sees instead of a trace: about an error of our own, a package that is not installed, or a file
-    that cannot be read or written. None for any other error, which is a bug.
-    """
+    """What a user sees instead of a trace of an error that can be fixed; None for any other, which is a bug."""
     if is_own_error(error):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and not f"{error.name}.".startswith(OWN_PACKAGES):
@@ -120,12 +115,7 @@ def complaint(error: Exception) -> str | None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one subcommand.
-
-    Returns:
-        Exit status: the command's own, or 2 after an error that has a `complaint` (one message on stderr; with
-        ``MEDGRPO_TRACEBACK=1`` the exception is raised instead).
-    """
+    """Run one subcommand; returns its exit status, or 2 after an error that has a `complaint`."""
     argv = sys.argv[1:] if argv is None else argv
     # verl and vLLM, should the command load them, are to be those of this recipe.
     os.environ[PLUGIN] = "1"

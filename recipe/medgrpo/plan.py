@@ -40,12 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def training(config: Any, chosen: dict[str, str]) -> dict[str, str]:
-    """The plan of RL.
-
-    Args:
-        config: composed from medgrpo.yaml.
-        chosen: config group to its choice.
-    """
+    """The plan of RL; ``chosen`` maps config groups to their choices."""
     actor, rollout, model = (config.actor_rollout_ref[name] for name in ("actor", "rollout", "model"))
     data, trainer, reward, fsdp = config.data, config.trainer, config.medgrpo.reward, actor.fsdp_config
     artifact = f", {reward.artifact}" if reward.normalization != "none" else ""

@@ -2,12 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Entry points of verl and vLLM: which patch is applied to which module, if ``MEDGRPO_PLUGIN=1`` is set.
 
-verl imports this module in the driver and in every Ray worker (entry point ``verl.plugins``); vLLM calls
-:func:`register_vllm` in each of its processes (``vllm.general_plugins``). Both do so for every run of an environment in
-which this recipe is installed, so that the variable decides: this recipe's commands set it for their own processes.
-Nothing heavy is imported here: a patch is applied when the module it changes is first imported. Everything that this
-recipe changes in verl 0.9.1 and vLLM is in trainer/verl_patches.py and cpu/patches.py, one function each, with the
-reason. Each has a test (test_plugin_on_cpu.py, or next to the code it serves) that fails once it is no longer needed.
+verl imports this module in the driver and in every Ray worker (``verl.plugins``), and vLLM calls :func:`register_vllm`
+in each of its processes (``vllm.general_plugins``), for every run of the environment: hence the variable. Nothing heavy
+is imported here: a patch is applied when its module is first imported.
 """
 
 import os

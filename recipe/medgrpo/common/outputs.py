@@ -30,15 +30,11 @@ def begins_with(pattern: bytes) -> Callable[[Path], bool]:
 def check_outputs(
     main: Path, is_own: Callable[[Path], bool], others: Iterable[Path] = (), inputs: Iterable[Path | None] = ()
 ) -> None:
-    """To be called before any work.
+    """Raise if an output is an input, or was not written by the command; to be called before any work.
 
     Args:
         main: the file that tells whether all of them are the command's: it is not there, or ``is_own`` says so.
         others: what is written with it.
-        inputs: files and folders that the command reads.
-
-    Raises:
-        OutputError: one of these exists and is an input, or was not written by the command.
     """
     outputs = [main, *others]
     for given in inputs:

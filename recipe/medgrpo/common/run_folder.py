@@ -9,7 +9,7 @@
     RUN/normalization.json (.png)         calibration artifact and its picture
     RUN/rl/metrics*.jsonl                 verl's file logger (``VERL_FILE_LOGGER_PATH``), one file per trainer start
     RUN/rl/rollouts/<step>.jsonl          verl's ``trainer.rollout_data_dir``
-    RUN/rl/scores/<step>.jsonl            what each of these answers got, and for which row (trainer/score_log.py)
+    RUN/rl/scores/<step>.jsonl            what each of these answers got, and for which row (trainer/step_metrics.py)
     RUN/rl/.hydra/config.yaml             the composed configuration (``hydra.run.dir=RUN/rl``)
     RUN/rl/global_step_<step>/            checkpoints
     RUN/eval/{sft,rl}/{answers,results}.jsonl, summary.json
@@ -37,10 +37,8 @@ class EvalDir:
     """The files of one evaluated checkpoint."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.answers = root / "answers.jsonl"
-        self.results = root / "results.jsonl"
-        self.summary = root / "summary.json"
+        self.root, self.summary = root, root / "summary.json"
+        self.answers, self.results = root / "answers.jsonl", root / "results.jsonl"
 
 
 class RunDir:
@@ -48,13 +46,9 @@ class RunDir:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.train = root / "data" / "train.parquet"
-        self.val = root / "data" / "val.parquet"
-        self.sft = root / "sft"
-        self.normalization = root / "normalization.json"
-        self.rl = root / "rl"
-        self.rollouts = self.rl / "rollouts"
-        self.scores = self.rl / "scores"
+        self.train, self.val = root / "data/train.parquet", root / "data/val.parquet"
+        self.sft, self.rl, self.normalization = root / "sft", root / "rl", root / "normalization.json"
+        self.rollouts, self.scores = self.rl / "rollouts", self.rl / "scores"
         self.config = self.rl / ".hydra" / "config.yaml"
         self.report = root / "report" / "report.html"
         self.browse = root / "browse" / "index.html"
@@ -69,7 +63,6 @@ class RunDir:
         return Path(named) if isinstance(named, str) and not self.train.is_file() else self.train
 
     def stage_record(self, name: str | None) -> Path:
-        """The record of a stage."""
         return self.root / "stages" / f"{name}.json"
 
     def timings(self) -> dict[str, float]:
@@ -94,31 +87,22 @@ def read_json(path: Path, written_by: str) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write strict JSON (NaN refused), so that an interrupted command leaves either the old file or the new one."""
-    _write(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write strict JSON (NaN refused): an interrupted command leaves either the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_jsonl(path: Path, lines: Iterable[dict[str, Any]]) -> None:
     """Likewise one object per line."""
-    _write(path, "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines))
-
-
-def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text)
+    write_whole(path, "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines))
 
 
 def read_jsonl(path: Path, written_by: str, *, cut_tail_allowed: bool = False) -> list[dict[str, Any]]:
     """Read one JSON object per line.
 
-    Args:
-        path: the file.
-        written_by: the command that makes it, for the error message.
-        cut_tail_allowed: whether a broken last line, which a killed writer leaves behind, is left out (right for a log
-            whose next part repeats the step) or refused (right where a lost line would bias a mean).
-
-    Raises:
-        RunDirError: the file is missing, or a line is broken or not an object.
+    ``cut_tail_allowed``: a broken last line, which a killed writer leaves behind, is left out (right for a log whose
+    next part repeats the step) instead of refused (right where a lost line would bias a mean).
     """
     try:
         # Not splitlines(): that also splits at U+2028 and the like, which JSON strings may hold.

@@ -33,11 +33,7 @@ class AlarmFile(logging.Handler):
 
 
 def keep_messages(folder: Path) -> None:
-    """Give this project's loggers a level and handlers of their own, which no other logger's settings reach.
-
-    Args:
-        folder: of the run's checkpoints, where ``alarms.jsonl`` grows.
-    """
+    """Give this project's loggers a level and handlers of their own; ``folder`` is the checkpoints'."""
     screen = logging.StreamHandler()
     screen.setFormatter(logging.Formatter("%(levelname)s medgrpo %(asctime)s: %(message)s"))
     for package in PACKAGES:

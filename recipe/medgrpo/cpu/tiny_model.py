@@ -1,7 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""A Qwen2.5-VL, Qwen2-VL or Qwen3-VL of one to five million random parameters, with its own tokenizer, for runs without
-a GPU or a download.
+"""A small random Qwen2.5-VL, Qwen2-VL or Qwen3-VL with its own tokenizer, for runs without a GPU or a download.
 
 Real architecture, real processor, real file formats: transformers, verl and vLLM load it like the 7B model. With
 ``--like`` it has a released model's widths and vocabulary, and only fewer layers: what tries a GPU.
@@ -22,26 +21,14 @@ SPECIAL_TOKENS = tuple(f"<|{name}|>" for name in NAMES)
 #: Widths of released models of the family qwen2_5_vl (their config.json): of language model and vision tower.
 LIKE = {
     "qwen2.5-vl-7b": (
-        {
-            "vocab_size": 152064,
-            "hidden_size": 3584,
-            "intermediate_size": 18944,
-            "num_attention_heads": 28,
-            "num_key_value_heads": 4,
-            "max_position_embeddings": 128000,
-            "tie_word_embeddings": False,
-            "initializer_range": 0.02,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
-        },
-        {
-            "hidden_size": 1280,
-            "intermediate_size": 3420,
-            "num_heads": 16,
-            "out_hidden_size": 3584,
-            "initializer_range": 0.02,
-        },
+        {"vocab_size": 152064, "hidden_size": 3584, "intermediate_size": 18944, "num_attention_heads": 28,
+         "num_key_value_heads": 4, "max_position_embeddings": 128000, "tie_word_embeddings": False,
+         "initializer_range": 0.02,
+         "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]}},
+        {"hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16, "out_hidden_size": 3584,
+         "initializer_range": 0.02},
     )
-}
+}  # fmt: skip
 # About 1 / sqrt(width): Qwen's 0.02, meant for wide layers, learns at half the speed here.
 INITIALIZER_RANGE = 0.06
 # Qwen's turn format; the system turn is left out because its tokens would be a third of a small prompt.
@@ -56,16 +43,8 @@ CHAT_TEMPLATE = (
 )
 
 
-def _corpus(data: Path) -> list[str]:
-    rows = pq.read_table(data, columns=["messages"]).to_pylist()
-    return [turn["content"].replace("<video>", "").replace("<image>", "") for row in rows for turn in row["messages"]]
-
-
-def build_tokenizer(texts: list[str], vocab_size: int, size: int = 0):
-    """A byte-level BPE tokenizer trained on ``texts``, with every digit a token of its own, as Qwen's has it.
-
-    Up to ``size`` tokens in all are added, which no text is ever cut into.
-    """
+def build_tokenizer(texts: list[str], vocab_size: int, size: int):
+    """A byte-level BPE tokenizer, every digit a token as in Qwen's, with unused tokens up to ``size``."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import Qwen2TokenizerFast
 
@@ -81,13 +60,8 @@ def build_tokenizer(texts: list[str], vocab_size: int, size: int = 0):
         vocab = model["vocab"] | {f"<unused {n}>": len(model["vocab"]) + n for n in range(fill)}
         backend.model = models.BPE(vocab=vocab, merges=[tuple(merge) for merge in model["merges"]])
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
-    return Qwen2TokenizerFast(
-        tokenizer_object=backend,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        model_max_length=32768,
-        chat_template=CHAT_TEMPLATE,
-    )
+    names = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    return Qwen2TokenizerFast(tokenizer_object=backend, model_max_length=32768, chat_template=CHAT_TEMPLATE, **names)
 
 
 def patch_size(family: str) -> int:
@@ -96,14 +70,8 @@ def patch_size(family: str) -> int:
 
 
 def _vision_config(family: str, hidden_size: int) -> dict:
-    common = {
-        "depth": 2,
-        "num_heads": hidden_size // 64,
-        "patch_size": patch_size(family),
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
-        "initializer_range": INITIALIZER_RANGE,
-    }
+    common = {"depth": 2, "num_heads": hidden_size // 64, "patch_size": patch_size(family), "spatial_merge_size": 2}
+    common |= {"temporal_patch_size": 2, "initializer_range": INITIALIZER_RANGE}
     if family == "qwen2_vl":
         # Here `hidden_size` is the width of the language model, to which the tower's own is mapped.
         return common | {"embed_dim": hidden_size, "hidden_size": hidden_size, "mlp_ratio": 2}
@@ -114,14 +82,6 @@ def _vision_config(family: str, hidden_size: int) -> dict:
     return common | {"tokens_per_second": 2, "window_size": 112, "fullatt_block_indexes": [1]}
 
 
-def _text_config(family: str) -> dict:
-    """What differs in the language model: M-RoPE's axes (of 32 frequencies) alternate in Qwen3-VL."""
-    rope = {"rope_type": "default", "rope_theta": 10000.0}
-    if family == "qwen3_vl":
-        return {"head_dim": 64, "rope_parameters": rope | {"mrope_section": [12, 10, 10], "mrope_interleaved": True}}
-    return {"rope_parameters": rope | {"mrope_section": [8, 12, 12]}}
-
-
 def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 128, layers: int = 4, seed: int = 0,
           family: str = "qwen2_5_vl", like: str | None = None) -> tuple[int, int]:  # fmt: skip
     """Write config, weights (float32; bfloat16 with ``like``), tokenizer and processor to ``out``.
@@ -130,9 +90,7 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
         data: Parquet whose ``messages`` the tokenizer is trained on.
         vocab_size: target size before the special tokens; the model's vocabulary is exactly the tokenizer's, because
             verl masks ids that the tokenizer lacks in the rollout but not in the trainer.
-        family: one of FAMILIES.
         hidden_size: multiple of 128: vLLM's CPU attention has no kernel for heads smaller than 32, and 64 is used.
-        layers: of the language model.
         like: one of LIKE, whose widths and vocabulary count then; the vision tower has as many ``layers``.
 
     Returns:
@@ -146,10 +104,12 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
     )
     # The two older families share one; all have the image processor of the first.
     video_class = transformers.Qwen3VLVideoProcessor if family == "qwen3_vl" else transformers.Qwen2VLVideoProcessor
+    rows = pq.read_table(data, columns=["messages"])["messages"].to_pylist()
+    texts = [turn["content"].replace("<video>", "").replace("<image>", "") for turns in rows for turn in turns]
     # Question templates would otherwise cost a token per letter.
-    templates = list(TEMPLATES.values()) if family == "qwen2_vl" else []
+    texts += TEMPLATES.values() if family == "qwen2_vl" else []
     text_widths, vision_widths = LIKE[like] if like else ({}, {})
-    tokenizer = build_tokenizer(_corpus(data) + templates, vocab_size, text_widths.get("vocab_size", 0))
+    tokenizer = build_tokenizer(texts, vocab_size, text_widths.get("vocab_size", 0))
     ids = {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in NAMES}
     text_config = {
         "hidden_size": hidden_size,
@@ -163,10 +123,12 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
         "bos_token_id": ids["endoftext"],
         "eos_token_id": ids["im_end"],
         "pad_token_id": ids["endoftext"],
-        **_text_config(family),
-        **text_widths,
-        "vocab_size": len(tokenizer),
     }
+    # M-RoPE's axes, of 32 frequencies, alternate in Qwen3-VL.
+    axes = {"mrope_section": [12, 10, 10], "mrope_interleaved": True} if family == "qwen3_vl" else {}
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]}
+    text_config |= {"rope_parameters": rope | axes} | ({"head_dim": 64} if axes else {})
+    text_config |= text_widths | {"vocab_size": len(tokenizer)}
     vision_config = _vision_config(family, hidden_size)
     if like:
         vision_config |= vision_widths | {"depth": layers, "fullatt_block_indexes": [layers - 1]}

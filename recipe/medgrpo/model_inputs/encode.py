@@ -24,14 +24,9 @@ def with_media(messages: list[dict], row: dict) -> list[dict]:
 def load_media(
     messages: list[dict], patch_size: int, options: media_cache.MediaOptions = DEFAULT_MEDIA
 ) -> tuple[list | None, list | None]:
-    """Decode the media of ``messages``, or take them from this process's cache.
+    """Images (PIL) and videos of ``messages``, decoded or from this process's cache. They are shared: do not write.
 
-    Returns:
-        images (PIL) and videos, each a pair of uint8 frames (frames, 3, height, width) and metadata with the fps. They
-        are shared: do not write to them.
-
-    Raises:
-        FrameError: a file is missing or broken.
+    A video is a pair of uint8 frames (frames, 3, height, width) and metadata with the fps.
     """
     cache, items = media_cache.cache_of(options), media_cache.items_of(messages)
     futures = [cache.submit(item, patch_size) for item in items]
@@ -39,7 +34,7 @@ def load_media(
 
 
 def use_chat_template(processor, chat_template: str | None) -> None:
-    """Give a processor and its tokenizer this turn format, if any, as verl does with model.custom_chat_template."""
+    """Give a processor this turn format, if any, as verl does with model.custom_chat_template."""
     if chat_template is not None:
         processor.chat_template = processor.tokenizer.chat_template = chat_template
 

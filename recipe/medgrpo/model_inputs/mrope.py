@@ -2,12 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One rule for the 3-axis rotary positions (M-RoPE) of a video prompt, used by SFT, training and rollout alike.
 
-The rule is the one vLLM applies in ``get_mrope_input_positions``: the temporal position of grid step ``t`` is
-``int(t * second_per_grid_ts * tokens_per_second)`` past the end of the preceding text, and text resumes one past the
-largest position of the video. Qwen2-VL is the case without a time step. Qwen3-VL writes the times as text between the
-steps of a clip, so each step is a picture of its own to the rule. verl 0.9.1 and transformers 5.9.0 each compute
-something else for Qwen2.5-VL (test_mrope.py shows the three results for one clip), which makes the trained policy
-differ from the sampled one.
+It is vLLM's (``get_mrope_input_positions``): the temporal position of grid step ``t`` is ``int(t * second_per_grid_ts *
+tokens_per_second)`` past the end of the preceding text, and text resumes one past the largest position of the video.
+Qwen2-VL has no time step. Qwen3-VL writes the times as text between the steps of a clip, so each step is a picture of
+its own. test_mrope.py shows what verl 0.9.1 and transformers 5.9.0 compute instead.
 """
 
 from collections.abc import Sequence
@@ -86,11 +84,7 @@ def get_rope_index(
     second_per_grid_ts: torch.Tensor | None = None,
     mm_token_type_ids: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """:func:`mrope_positions` in the form in which verl's agent loop calls ``processor.get_rope_index``.
-
-    Args:
-        input_ids, attention_mask: shape (1, L); masked-out positions are padding.
-        mm_token_type_ids: unused, verl derives it from ``input_ids``.
+    """:func:`mrope_positions` as verl's agent loop calls ``processor.get_rope_index``, for inputs of shape (1, L).
 
     Returns:
         positions of shape (3, 1, L), with 1 at padding as in transformers, and the decode offset of shape (1, 1).

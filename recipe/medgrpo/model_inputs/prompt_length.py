@@ -1,9 +1,7 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Prompt lengths without decoding a pixel: media tokens from the row, text tokens only where they can matter.
-
-verl 0.9.1's filter decodes the media of every row. Here ``extra_info.num_tokens`` says what the media cost. A text
-never has more tokens than bytes (byte-level BPE), so nearly every row is seen to fit without being tokenized.
+"""Prompt lengths without decoding a pixel: ``extra_info.num_tokens`` says what the media cost, and a text never has
+more tokens than bytes (byte-level BPE), so nearly every row is seen to fit without being tokenized.
 """
 
 from collections.abc import Callable
@@ -20,12 +18,7 @@ TIMESTAMP_BYTES = 18
 class PromptLengths:
     """Tokens of the prompts of a ``datasets.Dataset``: an upper bound of each at once, the exact number on demand.
 
-    Args:
-        rows: with the columns ``prompt`` and ``extra_info``.
-        build: the messages of a row, media in place, as the rollout gets them.
-
-    Raises:
-        ValueError: a row does not state its media tokens.
+    ``build`` makes a row's messages, media in place, as the rollout gets them.
     """
 
     def __init__(self, rows, build: Callable[[dict], list[dict]], processor) -> None:
@@ -44,7 +37,6 @@ class PromptLengths:
             self.bounds = self.bounds + (info.field("num_frames").to_numpy() // 2 + 1) * TIMESTAMP_BYTES
 
     def __getitem__(self, index: int) -> int:
-        """The exact number of tokens of a row's prompt."""
         return prompt_length(self.build(self.rows[index]), int(self.media[index]), self.processor)
 
     def above(self, limit: int) -> dict[int, int]:

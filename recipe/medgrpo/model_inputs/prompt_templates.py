@@ -33,15 +33,7 @@ class UnknownTemplate(ValueError):
 
 
 def apply_template(messages: list[dict], name: str | None) -> list[dict]:
-    """Messages whose last user turn, a text, has the template laid around it; media marks stay in front.
-
-    Args:
-        messages: turns with ``role`` and ``content`` (text); not changed.
-        name: a key of TEMPLATES, or None for the bare question.
-
-    Raises:
-        UnknownTemplate: no such name.
-    """
+    """Messages whose last user turn, a text, has the template, if any, around it; media marks stay in front."""
     if name is None:
         return messages
     if name not in TEMPLATES:

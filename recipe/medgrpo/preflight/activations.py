@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What autograd keeps between forward and backward, measured on the real architecture without its weights.
 
-The model is built on torch's meta device, where tensors have shapes and no memory, and a hook counts what is saved for
-the backward pass. With gradient checkpointing these are the inputs of each layer; the layer that is being recomputed
-keeps more, and is counted on its own.
+The model is built on torch's meta device, where tensors have shapes and no memory; a hook counts what is saved. With
+gradient checkpointing these are the inputs of each layer; the layer that is being recomputed is counted on its own.
 """
 
 from collections.abc import Callable
 
 import torch
+
+from recipe.medgrpo.preflight.errors import usable
 
 #: The measurement's attention, which keeps what flash-attn keeps. ("flash" in its name would have transformers look
 #: for a kernel.)
@@ -25,16 +26,12 @@ def _attention(module, query, key, value, attention_mask, scaling=None, is_causa
 
 
 def meta_model(path: str):
-    """The vision-language model of a ``config.json``, in bfloat16, without weights.
-
-    Raises:
-        OSError, ValueError: There is no usable ``config.json``.
-    """
+    """The vision-language model of a ``config.json``, in bfloat16, without weights."""
     from transformers import AttentionInterface, AutoConfig, AutoModelForImageTextToText
 
     AttentionInterface.register(ATTENTION, _attention)
-    config = AutoConfig.from_pretrained(path, attn_implementation=ATTENTION)
-    with torch.device("meta"):
+    with usable(path), torch.device("meta"):
+        config = AutoConfig.from_pretrained(path, attn_implementation=ATTENTION)
         return AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
 
 
@@ -64,13 +61,7 @@ def gathered_bytes(model) -> int:
 
 
 def activation_bytes(model, tokens: int, patches: int, checkpointing: bool = True) -> dict[str, int]:
-    """Bytes of one micro-batch of ``tokens`` in the language model and ``patches`` in the vision tower.
-
-    Args:
-        model: of :func:`meta_model`.
-        tokens: of all sequences of the micro-batch, padding removed (``ppo_max_token_len_per_gpu``).
-        patches: of all its frames: four times the media tokens.
-        checkpointing: whether layers are recomputed in the backward pass.
+    """Bytes of one micro-batch of ``tokens`` in the language model, without padding, and ``patches`` in the tower.
 
     Returns:
         ``language model`` and ``vision tower``: inputs of all layers. ``layer``: the largest layer while it is

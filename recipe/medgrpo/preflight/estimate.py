@@ -3,8 +3,7 @@
 """What is known of a training before it starts: memory of a GPU, least work of a step, and the tokens of its rows.
 
 Weights, gradients and optimizer are counted, and what autograd keeps is measured (activations.py), from config.json and
-the composed configuration: no weights are loaded and no GPU is touched. What no CPU can tell is one assumed line.
-Rows that are too long for the limits are an error: the training would meet them in the middle of an epoch.
+the composed configuration: no weights are loaded and no GPU is touched. Rows that are too long are an error.
 """
 
 import argparse
@@ -28,25 +27,8 @@ ASSUMED = 4.0
 PEAK = 989e12
 
 
-def load_architecture(path: str):
-    """The model without its weights.
-
-    Raises:
-        SetupError: ``path`` has no usable ``config.json``.
-    """
-    from recipe.medgrpo.preflight.activations import meta_model
-
-    try:
-        return meta_model(path)
-    except (OSError, ValueError) as error:
-        raise SetupError(f"{path}: no usable config.json of a vision-language model: {error}") from None
-
-
 def count_parameters(model, lora_rank: int = 0) -> tuple[int, int]:
-    """Parameters of a vision-language model, and those that get gradients.
-
-    These are all, or with ``lora_rank`` those of LoRA adapters in the language model.
-    """
+    """Parameters of a vision-language model, and those that get gradients: all, or LoRA's in the language model."""
     import torch
 
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -95,11 +77,7 @@ def memory(model, config: DictConfig, gpu_gib: float) -> dict[str, dict[str, flo
 
 
 def check_memory(phases: dict[str, dict[str, float]], config: DictConfig, gpu_gib: float) -> list[str]:
-    """Warnings, each with what may still be changed.
-
-    Raises:
-        SetupError: What is counted exactly is more than a GPU has.
-    """
+    """Warnings, each with what may still be changed; SetupError if what is counted exactly is more than a GPU has."""
     fsdp, rollout = config.actor_rollout_ref.actor.fsdp_config, config.actor_rollout_ref.rollout
     fewer = [] if config.actor_rollout_ref.model.lora_rank else ["LORA=64"]
     offload = [] if fsdp.param_offload and fsdp.optimizer_offload else ["OFFLOAD=1"]
@@ -146,10 +124,7 @@ def media_tokens(config: DictConfig) -> list[int]:
 
 
 def sft_steps(config: DictConfig) -> int:
-    """Steps that verl's SFT trainer takes with a composed ``sft`` configuration: whole batches, times epochs.
-
-    0 if that cannot be told: which rows ``data.only`` leaves of a random choice.
-    """
+    """Steps of verl's SFT trainer with this ``sft`` configuration; 0 where ``data.only`` meets a random choice."""
     from recipe.medgrpo.preflight.longest_prompt import training_files
     from recipe.medgrpo.trainer.dataset import chosen_rows
 
@@ -180,10 +155,8 @@ def run(args: argparse.Namespace) -> int:
 
     with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
         config = compose("sft" if args.sft_steps else "medgrpo", args.overrides)
-    return _count_sft_steps(config) if args.sft_steps else _estimate(config, args)
-
-
-def _count_sft_steps(config: DictConfig) -> int:
+    if not args.sft_steps:
+        return _estimate(config, args)
     from recipe.medgrpo.preflight.longest_prompt import check_lengths, load_processor
 
     steps = sft_steps(config)
@@ -197,12 +170,18 @@ def _estimate(config: DictConfig, args: argparse.Namespace) -> int:
     path = args.base if args.base and not (Path(options.path) / "config.json").exists() else options.path
     # Before what imports verl and datasets, which takes far longer.
     check_parallel(config, path)
+    from recipe.medgrpo.preflight.activations import meta_model
     from recipe.medgrpo.preflight.longest_prompt import check_lengths, load_processor
 
     read_extra_tasks(config)
-    gpu_gib, model = args.gpu_memory or _gpu_memory(), load_architecture(path)
-    phases = memory(model, config, gpu_gib)
-    _print_memory(phases, gpu_gib)
+    gpu_gib, model = args.gpu_memory or _gpu_memory(), meta_model(path)
+    phases, console = memory(model, config, gpu_gib), Console()
+    for phase, items in phases.items():
+        table = Table("GiB per GPU", phase)
+        for name, amount in items.items():
+            table.add_row(f"{amount:.1f}", name)
+        table.add_row(f"{sum(items.values()):.1f}", f"of {gpu_gib:.0f}", style="bold")
+        console.print(table)
     for warning in check_memory(phases, config, gpu_gib):
         print("more than a GPU has, in the phase " + warning)
     if tokens := media_tokens(config):
@@ -216,16 +195,6 @@ def _estimate(config: DictConfig, args: argparse.Namespace) -> int:
         )
     check_lengths(config, load_processor(options, path))
     return 0
-
-
-def _print_memory(phases: dict[str, dict[str, float]], gpu_gib: float) -> None:
-    console = Console()
-    for phase, items in phases.items():
-        table = Table("GiB per GPU", phase)
-        for name, amount in items.items():
-            table.add_row(f"{amount:.1f}", name)
-        table.add_row(f"{sum(items.values()):.1f}", f"of {gpu_gib:.0f}", style="bold")
-        console.print(table)
 
 
 def _gpu_memory() -> float:

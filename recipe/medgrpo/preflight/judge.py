@@ -1,9 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""The LLM judge outside a run: ask it once, and look into its cache of verdicts.
-
-:func:`check_judge` is what a training does before step 0: what the judge will cost, and whether it answers at all.
-"""
+"""The LLM judge outside a run: ask it once, look into its cache, and what a training asks of it before step 0."""
 
 from __future__ import annotations
 
@@ -19,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 import reward_score
+from recipe.medgrpo.common.listed import listed
 from recipe.medgrpo.scoring.artifact_check import JudgeNotReady, check_artifact
 from recipe.medgrpo.scoring.training_options import add_overrides, composed_reward, resolved, served_in_training
 from reward_score.errors import BadOption, RewardError
@@ -40,7 +38,6 @@ class Estimate(NamedTuple):
 
     Args:
         per_step: verdicts in a step, if none is cached; a dense caption counts once, although it has several pairs.
-        steps: of the run.
         input_tokens, output_tokens: per verdict.
         cost: USD for the whole run; NaN if the model's prices are unknown.
         minutes_per_step: the least that the limits per minute allow; 0 without limits.
@@ -56,13 +53,12 @@ class Estimate(NamedTuple):
     def __str__(self) -> str:
         verdicts = self.per_step * self.steps
         cost = "cost unknown (set price_input and price_output)" if math.isnan(self.cost) else f"{self.cost:,.2f} USD"
-        text = (
+        limits = f"; the limits allow a step every {self.minutes_per_step:.1f} minutes" if self.minutes_per_step else ""
+        return (
             f"about {self.per_step:,.0f} verdicts a step, {verdicts:,.0f} in {self.steps:,} steps, "
             f"{verdicts * self.input_tokens / 1e6:,.1f} M tokens in, {verdicts * self.output_tokens / 1e6:,.1f} M out, "
-            f"{cost}, without what the cache saves"
+            f"{cost}, without what the cache saves{limits}"
         )
-        limits = f"; the limits allow a step every {self.minutes_per_step:.1f} minutes" if self.minutes_per_step else ""
-        return text + limits
 
 
 def estimate(config: DictConfig, judge: JudgeConfig, rows: Iterable[dict[str, Any]]) -> Estimate:
@@ -109,11 +105,6 @@ def check_judge(config: DictConfig) -> None:
     """Print the estimate of verdicts, tokens and cost, then ask for one verdict. Nothing to do without an LLM judge.
 
     A judge that verl serves does not exist yet; the reward workers ask it when they start.
-
-    Raises:
-        JudgeNotReady: the judge does not answer, the limits are too low for the run, the normalization was measured
-            with another judge, or the judge that verl serves is not set up as it must be.
-        RewardError: the judge's options make no sense, or the normalization was measured with another encoder.
     """
     reward = resolved(config.medgrpo.reward)
     judge = read_judge(reward.judge)
@@ -128,8 +119,7 @@ def check_judge(config: DictConfig) -> None:
             f"than queue_limit={judge.queue_limit:.0f} s: raise medgrpo.reward.judge.queue_limit, or the limits"
         )
     if judge.backend == "local":
-        _check_local(config)
-        return
+        return _check_local(config)
     try:
         verdict, tally = LLMJudge(judge).probe()
     except RewardError as error:
@@ -142,19 +132,15 @@ def check_judge(config: DictConfig) -> None:
 
 
 def _check_local(config: DictConfig) -> None:
-    model = config.reward.reward_model
-    needed = {
-        "reward.reward_model.enable=true": model.enable,
-        "reward.reward_model.enable_resource_pool=true": model.enable_resource_pool,
-        "reward.custom_reward_function.path=pkg://reward_score": config.reward.custom_reward_function.path,
-    }
-    wrong = [setting for setting, value in needed.items() if not value]
+    needed = {"reward_model.enable": "true", "reward_model.enable_resource_pool": "true"}
+    needed |= {"custom_reward_function.path": "pkg://reward_score"}
+    wrong = [f"reward.{key}={value}" for key, value in needed.items() if not OmegaConf.select(config.reward, key)]
     if wrong:
         raise JudgeNotReady(f"a judge that verl serves needs {', '.join(wrong)}; judge=local sets all of it")
 
 
 def _rows(files: str | list[str]) -> Iterable[dict[str, Any]]:
-    for file in [files] if isinstance(files, str) else files:
+    for file in listed(files):
         for batch in pq.ParquetFile(file).iter_batches(columns=["data_source", "reward_model", "extra_info.question"]):
             yield from batch.to_pylist()
 
@@ -186,11 +172,7 @@ def _probe(overrides: list[str]) -> int:
 
 
 def _configured(overrides: list[str]) -> JudgeConfig | str:
-    """The judge of a training with these overrides, or why there is nobody to ask before it.
-
-    Raises:
-        BadOption: they make no sense.
-    """
+    """The judge of a training with these overrides, or why there is nobody to ask before it."""
     with composed_reward(overrides) as reward:
         if reward.caption_mix == 1 and not OmegaConf.select(reward, "vqa.weights.alignment", default=0) > 0:
             return "caption_mix=1: this training asks no judge"

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Before the first step: every training row against every limit, and the longest prompt through the processor.
 
-The row that would end the run at step 300 ends it here, with its number and the setting to change. Only the processor
-runs, on the CPU. There is no forward or backward pass, so that GPU memory is not tried.
+The row that would end the run at step 300 ends it here. Only the processor runs: GPU memory is not tried.
 """
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +23,7 @@ from recipe.medgrpo.model_inputs.encode import encode, load_media, use_chat_temp
 from recipe.medgrpo.model_inputs.media_cache import MediaOptions
 from recipe.medgrpo.model_inputs.prompt_length import PromptLengths, prompt_length
 from recipe.medgrpo.model_inputs.prompt_templates import apply_template
-from recipe.medgrpo.preflight.errors import SetupError
+from recipe.medgrpo.preflight.errors import SetupError, usable
 from recipe.medgrpo.trainer.dataset import chosen_rows
 
 
@@ -38,12 +37,7 @@ class Longest(NamedTuple):
 
 
 def check_longest(config: DictConfig) -> None:
-    """Raise unless all training prompts fit everywhere, and the longest becomes as many tokens as its row says.
-
-    Raises:
-        SetupError: a limit is too small, or the data were made for another model's patches.
-        FrameError: a medium of that row cannot be read.
-    """
+    """Raise unless all training prompts fit everywhere, and the longest becomes as many tokens as its row says."""
     model = config.actor_rollout_ref.model
     processor = load_processor(model)
     longest = find_longest(training_files(config), config.data, processor)
@@ -69,12 +63,9 @@ def check_longest(config: DictConfig) -> None:
 def load_processor(model: DictConfig, path: str | None = None):
     """The processor of the model in a configuration, or of ``path``, with the configuration's own turn format."""
     path = path or model.path
-    try:
-        processor = AutoProcessor.from_pretrained(
-            copy_to_local(path, use_shm=model.use_shm), trust_remote_code=model.trust_remote_code
-        )
-    except (OSError, ValueError) as error:
-        raise SetupError(f"{path}: no usable processor and tokenizer next to config.json: {error}") from None
+    with usable(path, "processor and tokenizer next to config.json"):
+        local = copy_to_local(path, use_shm=model.use_shm)
+        processor = AutoProcessor.from_pretrained(local, trust_remote_code=model.trust_remote_code)
     use_chat_template(processor, model.custom_chat_template)
     return processor
 
@@ -90,28 +81,28 @@ def training_files(config: DictConfig) -> list[str]:
 def find_longest(files: Sequence[str], data: DictConfig, processor) -> Longest | None:
     """The longest prompt among the rows that RL trains on; None if no row states its media tokens."""
     found = []
-    for file in files:
-        rows, numbers = training_rows(file, data, data.tasks)
-        if numbers:
-            lengths = PromptLengths(rows, partial(messages_of, data=data), processor)
-            index, length = lengths.longest()
-            where = f"{file}, row {numbers[index]}"
-            found.append(Longest(rows[index], where, int(lengths.media[index]), length))
+    for file, numbers, lengths in lengths_of(files, data, processor):
+        index, length = lengths.longest()
+        where = f"{file}, row {numbers[index]}"
+        found.append(Longest(lengths.rows[index], where, int(lengths.media[index]), length))
     return max(found, key=lambda longest: longest.length, default=None)
 
 
-def training_rows(file: str, data: DictConfig, tasks: Sequence[str] | None) -> tuple[datasets.Dataset, list[int]]:
-    """The rows of a file that are trained on (tasks None: of all) and state their media tokens, and their numbers."""
-    rows = datasets.Dataset.from_parquet(file)
-    media = pc.struct_field(rows.data.table["extra_info"].combine_chunks(), "num_tokens").to_pylist()
-    known = [
-        index
-        for index, (task, tokens) in enumerate(zip(rows["ability"], media, strict=True))
-        if tokens is not None and (tasks is None or task in tasks)
-    ]
-    if known:
-        known = [known[index] for index in chosen_rows(rows.select(known), data.only, file)]
-    return rows.select(known), known
+def lengths_of(
+    files: Sequence[str], data: DictConfig, processor, sft: bool = False
+) -> Iterator[tuple[str, list[int], PromptLengths]]:
+    """Of each file with such rows: numbers and lengths of the rows that are trained on and state their media tokens."""
+    for file in files:
+        rows = datasets.Dataset.from_parquet(file)
+        media = pc.struct_field(rows.data.table["extra_info"].combine_chunks(), "num_tokens").to_pylist()
+        rated = enumerate(zip(rows["ability"], media, strict=True))
+        known = [i for i, (task, tokens) in rated if tokens is not None and (sft or task in data.tasks)]
+        if known:
+            known = [known[i] for i in chosen_rows(rows.select(known), data.only, file)]
+            rows = rows.select(known)
+            if sft:
+                rows = rows.remove_columns("prompt").rename_column("messages", "prompt")
+            yield file, known, PromptLengths(rows, partial(messages_of, data=data), processor)
 
 
 def messages_of(row: dict, data: DictConfig) -> list[dict]:
@@ -131,14 +122,7 @@ def process(row: dict, processor, data: DictConfig) -> tuple[int, int]:
 
 
 def check_lengths(config: DictConfig, processor, *, sft: bool = False) -> None:
-    """Raise if rows of the training data have more tokens than the limits leave; no medium is read.
-
-    Args:
-        config: composed for RL, or with ``sft`` for SFT, which trains on the answers and on all tasks.
-
-    Raises:
-        SetupError: rows are too long.
-    """
+    """Raise if rows have more tokens than the limits leave; ``sft`` trains on answers too, and on all tasks."""
     data, longest_kept = config.data, math.inf
     limits = sft_limits(config) if sft else rl_limits(config)
     extra = _opened_turn(processor) if sft else 0
@@ -146,13 +130,7 @@ def check_lengths(config: DictConfig, processor, *, sft: bool = False) -> None:
         # Longer ones are left out; the other limits must still hold what is kept.
         longest_kept = limits.pop("data.max_prompt_length")
     key, limit = min(limits.items(), key=lambda item: item[1], default=("", math.inf))
-    for file in training_files(config):
-        rows, numbers = training_rows(file, data, None if sft else data.tasks)
-        if not numbers:
-            continue
-        if sft:
-            rows = rows.remove_columns("prompt").rename_column("messages", "prompt")
-        lengths = PromptLengths(rows, partial(messages_of, data=data), processor)
+    for file, numbers, lengths in lengths_of(training_files(config), data, processor, sft):
         found = {index: n - extra for index, n in lengths.above(limit + extra).items() if n <= longest_kept}
         if found:
             index, tokens = max(found.items(), key=lambda item: item[1])

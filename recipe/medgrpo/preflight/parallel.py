@@ -6,18 +6,16 @@ from collections.abc import Callable
 
 from omegaconf import DictConfig
 
-from recipe.medgrpo.preflight.errors import SetupError
+from recipe.medgrpo.preflight.errors import SetupError, usable
 
 
 def heads(path: str) -> dict[str, int]:
     """What a model's heads are called in messages, and how many there are: attention, key and value, vision tower."""
     from transformers import AutoConfig
 
-    try:
+    with usable(path):
         config = AutoConfig.from_pretrained(path)
         text, vision = config.get_text_config(), config.vision_config
-    except (AttributeError, OSError, ValueError) as error:
-        raise SetupError(f"{path}: no usable config.json of a vision-language model: {error}") from None
     return {
         "attention heads": text.num_attention_heads,
         "key heads": text.num_key_value_heads,
@@ -44,11 +42,7 @@ def _check(option: str, parts: int, gpus: int, wholes: list[tuple[str, int, Call
 
 
 def check_parallel(config: DictConfig, path: str) -> None:
-    """Compare sequence parallelism, tensor parallelism and the batch with the model at ``path`` and the GPUs.
-
-    Raises:
-        SetupError: Something cannot be split; the message names the values that can.
-    """
+    """Compare sequence parallelism, tensor parallelism and the batch with the model at ``path`` and the GPUs."""
     actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
     gpus = config.trainer.n_gpus_per_node * config.trainer.nnodes
     sequence, tensor = actor.fsdp_config.ulysses_sequence_parallel_size, rollout.tensor_model_parallel_size

@@ -3,8 +3,7 @@
 """Before the first step: does the trainer see the prompt that vLLM samples from, with every token at its place?
 
 One real row of every source goes both ways: as verl's agent loop makes training inputs of it, and through vLLM's own
-processor and position rule for the model. No weights are loaded. Runs in a process of its own (``python -m
-recipe.medgrpo.preflight.positions``), because importing vLLM changes the process that does it.
+processor and position rule. Runs in a process of its own, because importing vLLM changes the process that does it.
 """
 
 from __future__ import annotations
@@ -102,11 +101,7 @@ class Checker:
         return SimpleNamespace(ids=ids, positions=self.vllm_model.get_mrope_input_positions(ids, features)[0].numpy())
 
     def check(self, row: dict, media_options) -> int:
-        """Number of prompt tokens of the row.
-
-        Raises:
-            SetupError: tokens, positions, or the row's own count of media tokens differ.
-        """
+        """Number of prompt tokens of the row; SetupError where tokens, positions, or its own count of them differ."""
         ours = self.trainer(row, media_options)
         theirs = self.rollout(ours.ids, ours.images, ours.videos)
         where = f"row {row['extra_info']['index']} of {row['data_source']}, model {self.model}"
@@ -136,22 +131,14 @@ class Checker:
 
 def check_before_training(config) -> None:
     """Raise :class:`SetupError` unless trainer and rollout agree on a row of every source of the training data."""
-    request = {
-        "model": config.actor_rollout_ref.model.path,
-        "chat_template": config.actor_rollout_ref.model.custom_chat_template,
-        "files": listed(config.data.train_files),
-        "tasks": list(config.data.tasks),
-        "media": {**config.data.media, "memory_gb": 0.5},
-    }
+    model, data = config.actor_rollout_ref.model, config.data
+    request = {"model": model.path, "chat_template": model.custom_chat_template, "files": listed(data.train_files)}
+    request |= {"tasks": list(data.tasks), "media": {**data.media, "memory_gb": 0.5}}
     print(run_in_process(request))
 
 
 def run_in_process(request: dict) -> str:
-    """What the check prints; ``request`` has the keys of :func:`main`.
-
-    Raises:
-        SetupError: the two ways differ, or the check itself failed.
-    """
+    """What the check prints, made by :func:`main`; SetupError where the two ways differ, or it could not be made."""
     command = [sys.executable, "-m", "recipe.medgrpo.preflight.positions", json.dumps(request)]
     found = subprocess.run(command, capture_output=True, text=True)
     last = (found.stdout.strip().splitlines() or [""])[-1]

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Before anything else: keys of verl's configuration that a run of this recipe would accept and not follow.
 
-verl 0.9.1 documents more keys than its V1 trainer with FSDP reads, and this recipe does some things in a way of its
-own. A run that was asked for one thing and does another is worse than one that does not start.
+verl 0.9.1 documents more keys than its V1 trainer with FSDP reads, and this recipe does some things in its own way.
 """
 
 from collections.abc import Callable
@@ -25,13 +24,9 @@ class Unused(NamedTuple):
     when: Callable[[DictConfig], bool] = lambda config: True
 
 
-def _is(key: str, value: Any) -> Callable[[DictConfig], bool]:
-    return lambda config: OmegaConf.select(config, key) == value
-
-
 def _micro_batch(part: str, name: str, switch: str, tokens: str, unset: Any = None) -> Unused:
     instead = f"micro-batches are filled up to {tokens} tokens: set that, or {part}.{switch}=false"
-    return Unused(f"{part}.{name}", (unset,), instead, _is(f"{part}.{switch}", True))
+    return Unused(f"{part}.{name}", (unset,), instead, lambda config: OmegaConf.select(config, f"{part}.{switch}"))
 
 
 _NO_REWARD_FUNCTION = "rewards are those of reward_score; docs/write_a_reward.md adds one of your own"
@@ -130,14 +125,7 @@ UNUSED_IN_SFT = (
 
 
 def refuse_unused(config: DictConfig, keys: tuple[Unused, ...]) -> None:
-    """Raise if a key is set that this run would not follow.
-
-    Args:
-        config: composed for RL, with ``keys`` UNUSED, or for SFT, with UNUSED_IN_SFT.
-
-    Raises:
-        SetupError: one line per such key, with what to do instead.
-    """
+    """Raise if a key is set that this run would not follow; ``keys`` are UNUSED for RL, UNUSED_IN_SFT for SFT."""
     complaints = []
     for key, harmless, instead, when in keys:
         value = OmegaConf.select(config, key)

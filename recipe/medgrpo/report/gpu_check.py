@@ -98,8 +98,10 @@ def estimated_memory(run: RunDir) -> float:
     """GiB of an update, as `medgrpo estimate` has it for the run's model and settings; NaN before RL."""
     if not run.config.exists():
         return math.nan
+    from recipe.medgrpo.preflight.activations import meta_model
+
     config = OmegaConf.load(run.config)
-    model = estimate.load_architecture(config.actor_rollout_ref.model.path)
+    model = meta_model(config.actor_rollout_ref.model.path)
     return sum(estimate.memory(model, config, gpu_gib=80)["update"].values())
 
 

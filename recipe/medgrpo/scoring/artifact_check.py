@@ -19,11 +19,7 @@ class JudgeNotReady(RuntimeError):
 
 
 def check_artifact(config: ScoreConfig) -> None:
-    """Raise if percentiles are another judge's, encoder's or TAG score's: values would be put on a foreign scale.
-
-    Args:
-        config: ``medgrpo.reward``. A judge counts as another also with another prompt or temperature.
-    """
+    """Raise if percentiles are another judge's, encoder's or TAG score's: values would be put on a foreign scale."""
     if config.normalization == "none":
         return
     file, artifact = config.artifact, reward_score.Artifact.load(config.artifact)
@@ -61,10 +57,7 @@ def check_artifact(config: ScoreConfig) -> None:
 
 
 def weights_fingerprint(folder: Path) -> str | None:
-    """SHA-256 of a model folder's weights, whatever the folder is called; None if it has no safetensors.
-
-    Reads all of them, about ten seconds for 7 B parameters from a fast disk.
-    """
+    """SHA-256 of a model folder's weights, whatever it is called; None without safetensors."""
     whole = hashlib.sha256()
     files = sorted(folder.glob("*.safetensors"))
     for path in files:

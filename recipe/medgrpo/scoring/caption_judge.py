@@ -21,9 +21,6 @@ class PatientJudge:
     """A judge that goes on without the verdicts that cannot be had, and counts them.
 
     One caption that a judge refuses would otherwise end a command for good: at temperature 0 it is refused again.
-
-    Args:
-        judge: an option ``judge``, or a judge.
     """
 
     def __init__(self, judge: Any) -> None:
@@ -42,11 +39,7 @@ class PatientJudge:
         return [_NO_VERDICT if isinstance(result, JudgeUnavailable) else result for result in results]
 
     def check(self) -> None:
-        """To be called when all captions were judged.
-
-        Raises:
-            JudgeUnavailable: more of them have no verdict than the judge's options allow.
-        """
+        """To be called when all captions were judged; raises if more have no verdict than ``abort_share`` allows."""
         if len(self.failures) > self.abort_share * self.asked:
             raise JudgeUnavailable(
                 f"{len(self.failures)} of {self.asked} captions have no verdict of the judge {self.name}, more than "
@@ -55,7 +48,7 @@ class PatientJudge:
             ) from self.failures[0]
 
     def note(self, unjudged: int) -> str:
-        """For the user: how many answers were left out, and why; empty if none."""
+        """For the user: how many answers were left out, and why."""
         if not unjudged:
             return ""
         return f"the judge gave no verdict on {unjudged} answers, which are left out; the first: {self.failures[0]}"

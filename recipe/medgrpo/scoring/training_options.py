@@ -30,11 +30,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def composed_reward(overrides: Sequence[str]) -> Iterator[DictConfig]:
-    """``medgrpo.reward`` of the training with these overrides, for a block that resolves it.
-
-    Raises:
-        BadOption: they make no sense.
-    """
+    """``medgrpo.reward`` of the training with these overrides, for a block that resolves it, otherwise BadOption."""
     from hydra import compose, initialize_config_module
     from hydra.errors import HydraException
 
@@ -54,11 +50,7 @@ def served_in_training(reward: DictConfig) -> bool:
 
 
 def resolved(reward: DictConfig) -> ScoreConfig:
-    """``medgrpo.reward`` as one typed object.
-
-    Raises:
-        BadOption: an option makes no sense.
-    """
+    """``medgrpo.reward`` as one typed object; BadOption where an option makes no sense."""
     try:
         config = ScoreConfig(**OmegaConf.to_container(reward, resolve=True))
     except ValidationError as error:
@@ -75,11 +67,7 @@ def read_extra_tasks(config: DictConfig) -> None:
 
 
 def reward_options(overrides: Sequence[str]) -> ScoreConfig:
-    """The resolved ``medgrpo.reward`` of the training with these overrides.
-
-    Raises:
-        BadOption: they make no sense, or name a judge that only the training itself serves.
-    """
+    """The resolved ``medgrpo.reward`` of these overrides; a judge that only the training serves is refused."""
     with composed_reward(overrides) as reward:
         if served_in_training(reward) and reward.caption_mix < 1:
             raise BadOption(
@@ -91,19 +79,13 @@ def reward_options(overrides: Sequence[str]) -> ScoreConfig:
 
 
 def raw_options(options: ScoreConfig, judge: Any, reward_tasks: Any = "all") -> ScoreConfig:
-    """The options that raw scores depend on, with this judge and without normalization: for what is measured outside
-    the training and must fit it."""
+    """The options that raw scores depend on, with this judge and without normalization."""
     own = ("similarity", "caption_mix", "format_fallback", "tag_raw", "overlong_buffer")
     return ScoreConfig(reward_tasks=reward_tasks, judge=judge, **{name: getattr(options, name) for name in own})
 
 
 def job_options(reward: ScoreConfig, router_address: str | None = None) -> JudgeConfig | None:
-    """The LLM judge's options from ``medgrpo.reward``, with the address of the model that verl serves for the backend
-    ``local``; None for another judge.
-
-    Raises:
-        BadOption: the options make no sense.
-    """
+    """The LLM judge's options, with the address of the model that verl serves (``local``); None for others."""
     config = read_judge(reward.judge)
     if not isinstance(config, JudgeConfig):
         return None

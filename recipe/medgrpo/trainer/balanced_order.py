@@ -11,17 +11,9 @@ from collections.abc import Iterator, Sequence
 def balanced_order(data_sources: Sequence[str], alpha: float, seed: int) -> list[int]:
     """Row numbers such that every stretch of them holds each data source at its share, and every row comes.
 
-    A data source of n rows gets a share proportional to ``n ** alpha``: 1 keeps the data's own shares (each row comes
-    once), 0 gives all the same. A data source that runs out of rows begins anew in another random order, until the last
-    row of the last has come. The order depends on the arguments alone: a resumed run continues in it.
-
-    Args:
-        data_sources: ``data_source`` of each row.
-        alpha: in [0, 1].
-        seed: of the random order within a data source.
-
-    Raises:
-        ValueError: alpha is out of its range.
+    A source of n rows has a share proportional to ``n ** alpha``: 1 keeps the data's own shares (each row comes once),
+    0 gives all the same. One that runs out of rows begins anew in another random order, until the last row of the last
+    has come. The order depends on the arguments alone: a resumed run continues in it.
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"data.balance must be between 0 (all alike) and 1 (the data's own shares), not {alpha}")

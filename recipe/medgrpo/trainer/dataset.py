@@ -33,11 +33,7 @@ def is_training(files: str | Sequence[str], config) -> bool:
 
 
 def chosen_rows(dataframe, only: Mapping[str, Sequence[str] | None] | None, where) -> Sequence[int]:
-    """Numbers of the rows whose ``extra_info`` has, for every field of ``data.only``, one of its values (null: any).
-
-    Raises:
-        ValueError: no row has; ``where`` names the files in the message.
-    """
+    """Numbers of the rows whose ``extra_info`` has, for every field of ``data.only``, one of its values (null: any)."""
     chosen = range(len(dataframe))
     wanted = {field: listed(values) for field, values in (only or {}).items() if values is not None}
     # Read only if needed: this column holds the structured answers too.

@@ -3,8 +3,7 @@
 """Normalization that follows the policy (``ema``): learned in one place, used by all reward workers, checkpointed.
 
 The sampler, which sees every scored batch, owns the statistics. A reward worker takes them over at its first answer of
-a step, so that all answers of a step are normalized alike. The other methods have no state: for them this keeps the
-artifact's hash in each checkpoint and compares it on resume.
+a step. The other methods have no state: for them each checkpoint keeps the artifact's hash, compared on resume.
 """
 
 import asyncio
@@ -82,11 +81,7 @@ class RunningNormalizer:
 
     @classmethod
     def start(cls, reward: ScoreConfig, checkpoints: Checkpoints) -> "RunningNormalizer":
-        """Continue from the checkpoint that verl will resume from.
-
-        Raises:
-            NormalizationError: the checkpoint was trained with another normalization, or lacks its state.
-        """
+        """Continue from the checkpoint that verl will resume from; one of another normalization is refused."""
         artifact = Artifact.load(reward.artifact) if reward.normalization != "none" else None
         normalizer = Normalizer(artifact, reward.normalization, reward.k)
         if (resumed := checkpoints.resumed()) is not None:

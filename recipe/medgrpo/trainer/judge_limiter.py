@@ -1,9 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""One coordinator for all judges of a Ray job: limits, circuit breaker and counts are the job's, not one process's.
-
-verl starts several reward workers, and eight limiters would let eight times the rate through.
-"""
+"""One coordinator for all judges of a Ray job: limits, circuit breaker and counts are the job's, not one process's."""
 
 from __future__ import annotations
 
@@ -39,8 +36,7 @@ def _name() -> str:
 
 
 def _actor(config: JudgeConfig) -> ray.actor.ActorHandle:
-    """The job's coordinator; made by whoever needs it first, with whose process it ends. Ray starts it again, should
-    its own process die."""
+    """The job's coordinator, made by whoever needs it first; it ends with that process. Ray restarts it if it dies."""
     options = {"name": _name(), "get_if_exists": True, "num_cpus": 0, "max_concurrency": _WAITING, "max_restarts": -1}
     return ray.remote(Coordinator).options(**options).remote(config)
 
@@ -48,7 +44,7 @@ def _actor(config: JudgeConfig) -> ray.actor.ActorHandle:
 def start(reward: ScoreConfig) -> ray.actor.ActorHandle | None:
     """The coordinator of the LLM judge in ``medgrpo.reward``; None for another judge.
 
-    To be called, and its result held, by the trainer before there are reward workers. Otherwise one of these would own
+    The trainer must call this, and hold the result, before there are reward workers. Otherwise one of these would own
     it, and take limits, counts and the reason of its own end with it when it dies.
     """
     config = job_options(reward)
@@ -56,11 +52,7 @@ def start(reward: ScoreConfig) -> ray.actor.ActorHandle | None:
 
 
 class JobLimiter:
-    """The job's coordinator with the methods that a judge needs of it; needs Ray.
-
-    Args:
-        config: the judge's options; those of the process that came first count for the job.
-    """
+    """The job's coordinator with the methods that a judge needs of it; the options of the first process count."""
 
     def __init__(self, config: JudgeConfig) -> None:
         self._actor = _actor(config)
@@ -106,13 +98,9 @@ class JobLimiter:
 
 
 def step_metrics(actor: ray.actor.ActorHandle | None) -> dict[str, float]:
-    """Figures of the job's judge since the last call, for the training log; {} without an LLM judge.
+    """The judge's figures (``judge/*``, docs/judge.md) since the last call; {} without an LLM judge.
 
-    It ends the judge's step: call it in the trainer's process at every training step with what `start` returned, also
-    at one of which no answer is left, and never for validation alone.
-
-    Returns:
-        ``judge/*``, see `reward_score.judge.usage.Tally.metrics` and docs/judge.md.
+    It ends the judge's step: to be called by the trainer at every training step, and never for validation alone.
 
     Raises:
         JudgeAborted: more than ``abort_share`` of the verdicts failed in ``abort_steps`` steps in a row, the judge that
@@ -136,10 +124,7 @@ def step_metrics(actor: ray.actor.ActorHandle | None) -> dict[str, float]:
 
 
 def failed_by_group(actor: ray.actor.ActorHandle | None) -> dict[str, int]:
-    """Group -> its answers without a verdict since the last call; {} without an LLM judge.
-
-    To be called after `step_metrics`, which says what is wrong with a coordinator that does not answer.
-    """
+    """Group -> its answers without a verdict since the last call; {} without an LLM judge."""
     if actor is None:
         return {}
     try:

@@ -33,7 +33,7 @@ class _Board:
 
 
 def start() -> ray.actor.ActorHandle:
-    """The job's board; it lives as long as whoever holds what this returns."""
+    """The job's board; it lives as long as whoever holds it."""
     return _Board.options(name=BOARD, get_if_exists=True).remote()
 
 

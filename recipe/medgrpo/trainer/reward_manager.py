@@ -21,8 +21,7 @@ class MedGRPORewardManager(RewardManagerBase):
     """Scores the last sequence of a trajectory with ``reward_score`` and the options under ``medgrpo.reward``.
 
     A typed error of ``reward_score`` (say, a judge that cannot be reached) is not caught: verl's V1 trainer then drops
-    that trajectory alone, and no false reward enters the group. Scores wait for the judge and the encoder without a
-    thread each, so that as many are under way as verl hands in.
+    that trajectory alone, and no false reward enters the group.
     """
 
     def __init__(self, config, tokenizer, compute_score, reward_router_address=None, reward_model_tokenizer=None):
@@ -40,15 +39,12 @@ class MedGRPORewardManager(RewardManagerBase):
         self.ends = {tokenizer.eos_token_id, tokenizer.pad_token_id}
         self.follower = NormalizerFollower(self.scorer.normalizer)
         if judge is not None and judge.backend == "local":
-            self._probe(reward.judge)
-
-    def _probe(self, judge):
-        # main_medgrpo asks other judges before it starts; this one did not exist then.
-        try:
-            judge.probe()
-        except RewardError as error:
-            self.limiter.condemn(f"the judge that verl serves ({judge.name}) gives no verdict: {error}")
-            raise
+            # main_medgrpo asks other judges before it starts; this one did not exist then.
+            try:
+                reward.judge.probe()
+            except RewardError as error:
+                self.limiter.condemn(f"the judge that verl serves ({judge.name}) gives no verdict: {error}")
+                raise
 
     async def run_single(self, data) -> dict:
         item = data[-1]

@@ -19,7 +19,6 @@ from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from recipe.medgrpo.common.run_log import keep_messages
 from recipe.medgrpo.trainer import judge_limiter, lost_media
 from recipe.medgrpo.trainer.ema_normalizer import Checkpoints, RunningNormalizer
-from recipe.medgrpo.trainer.score_log import write_scores
 from recipe.medgrpo.trainer.step_metrics import (
     AlarmOptions,
     CollapseAlarm,
@@ -30,6 +29,7 @@ from recipe.medgrpo.trainer.step_metrics import (
     dropped_by_pair,
     judge_failures_by_pair,
     step_metrics,
+    write_scores,
 )
 from reward_score import ScoreConfig
 from reward_score.judge.config import complaints
@@ -117,10 +117,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         self._data_sources: dict[str, str] = {}
 
     def submitted(self, uids: Iterable[str], data_sources: Iterable[str]) -> None:
-        """Prompts are about to be answered (`recipe.medgrpo.trainer.verl_patches.tell_sampler_the_sources`).
-
-        Of a prompt whose answers all fail nothing else reaches the sampler, so this alone says what it was.
-        """
+        """Prompts are about to be answered; of one whose answers all fail, nothing else says what it was."""
         self._data_sources |= dict(zip(uids, data_sources, strict=True))
 
     def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:

@@ -3,12 +3,16 @@
 """What a step's rewards look like per (source, task), and the alarm for a policy that collapses."""
 
 import logging
+import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from recipe.medgrpo.common.run_folder import write_jsonl
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +26,6 @@ class ScoredAnswer(NamedTuple):
 
     Args:
         uid: of the prompt; the answers of one group share it.
-        data_source: ``<benchmark>/<source>/<task>``.
         score: what ``reward_score.compute_score`` returned.
         length: tokens.
         entropy: minus the mean log-probability of its tokens under the policy that sampled it, in nats. The mean over
@@ -38,13 +41,20 @@ class ScoredAnswer(NamedTuple):
     index: int | None = None
 
 
-def step_metrics(answers: Sequence[ScoredAnswer], asked: int) -> dict[str, float]:
-    """Metrics of one step for the training log, all under ``medgrpo/``.
+def write_scores(folder: Path, step: int, keys: Sequence[str], answers: Sequence[ScoredAnswer]) -> None:
+    """``<step>.jsonl``: what verl's own dump lacks, which has the same ``uid``: each answer's row, and its score."""
+    lines = (
+        {"uid": key, "index": answer.index, "data_source": answer.data_source}
+        | {name: value for name, value in answer.score.items() if not math.isnan(value)}
+        for key, answer in zip(keys, answers, strict=True)
+    )
+    write_jsonl(folder / f"{step}.jsonl", lines)
 
-    Per (source, task): mean and standard deviation of the raw, the normalized and the used reward, share of answers
-    that could be parsed, share cut at the token limit, mean length in tokens, share of groups whose answers all have
-    the same reward (no gradient), number of answers. The same without a source over the whole step, with the answers
-    ``asked`` for that do not count.
+
+def step_metrics(answers: Sequence[ScoredAnswer], asked: int) -> dict[str, float]:
+    """Metrics of one step for the training log, all under ``medgrpo/``: of the whole step, and of each (source, task).
+
+    ``asked`` is the number of answers asked for; docs/training.md explains each figure.
     """
     by_pair = defaultdict(list)
     for answer in answers:
@@ -63,7 +73,6 @@ def dropped_by_pair(
 
     Args:
         answers: all that have a score; of these the prompts (`uid`) in ``kept`` count.
-        group_size: answers asked for per prompt.
         unscored: data source of each prompt of which no answer has a score.
     """
     prompts = {answer.uid: answer.data_source for answer in answers}
@@ -75,17 +84,13 @@ def dropped_by_pair(
 
 
 def dropped_by_cause(dropped: int, unreadable: int, unjudged: int) -> dict[str, float]:
-    """Of the ``dropped`` answers those whose media could not be read, those without a verdict, and all others, which
-    failed otherwise or were left alone in their group, as ``medgrpo/dropped_<cause>``."""
+    """The ``dropped`` answers as ``medgrpo/dropped_<cause>``; ``other`` failed otherwise, or was alone in its group."""
     other = max(0, dropped - unreadable - unjudged)
     return {"medgrpo/dropped_media": unreadable, "medgrpo/dropped_judge": unjudged, "medgrpo/dropped_other": other}
 
 
 def judge_failures_by_pair(failed: Mapping[str, int], data_sources: Mapping[str, str]) -> dict[str, float]:
-    """Per (source, task) the answers without a verdict, as ``medgrpo/<source>/<task>/judge_failures``; 0 for the rest.
-
-    Both map prompts (`uid`); ``failed`` may hold some that are not trained on, ``data_sources`` holds all of the step.
-    """
+    """Per (source, task) the answers without a verdict, as ``medgrpo/<source>/<task>/judge_failures``, 0 included."""
     failures = Counter()
     for uid, data_source in data_sources.items():
         failures[pair_of(data_source)] += failed.get(uid, 0)
@@ -97,7 +102,7 @@ def _named(numbers: Mapping[str, int], name: str) -> dict[str, float]:
 
 
 def answers_of(step: int) -> str:
-    """The end of a message that stops the run at ``step``: where to look."""
+    """The end of a message that stops the run at ``step``."""
     return f". The last checkpoint is kept; rollouts/{step - 1}.jsonl has answers"
 
 
@@ -130,12 +135,10 @@ class AlarmOptions(BaseModel):
         parse_rate: lowest share of answers that can be parsed.
         entropy: lowest and highest ``medgrpo/sampled_entropy`` in nats per token; None for no limit.
         dropped_share: highest share of answers that could not be scored.
-        lost_media: highest share of a step's answers whose frames, picture or video cannot be read; beyond it the run
-            stops at once, whatever ``steps`` and ``action`` say.
+        lost_media: highest share of answers whose media cannot be read; beyond it the run stops at once.
         cut_share: highest share of answers of any one (source, task) that reach the token limit without ending.
         steps: so many steps in a row must be beyond a limit.
-        action: then ``warn`` in the log at each such step, or ``stop`` the run with an error, or ``both``: warn from
-            the first step beyond a limit, and stop.
+        action: ``warn`` then at each such step, ``stop`` the run, or ``both``: warn from the first step, and stop.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -157,11 +160,7 @@ class CollapseAlarm:
         self._counts: dict[str, int] = {}
 
     def check(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Look at one step's metrics (of `step_metrics`).
-
-        Raises:
-            CollapseError: a limit was passed for long enough, and the action is to stop.
-        """
+        """Look at one step's metrics; CollapseError if a limit was passed for long enough and the action is to stop."""
         beyond = dict(self._beyond(metrics))
         self._counts = {name: self._counts.get(name, 0) + 1 for name in beyond}
         for name, complaint in beyond.items():

@@ -1,9 +1,8 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every run changes in verl 0.9.1, one function each, with the reason.
+"""What every run changes in verl 0.9.1, one function each, with the reason; plugin.py says which module each is for.
 
-``recipe/medgrpo/plugin.py`` says which module each is applied to. docs/upstream.md names for each what upstream says,
-and the test that fails once upstream no longer needs it.
+docs/upstream.md names for each what upstream says, and the test that fails once upstream no longer needs it.
 """
 
 import functools
@@ -28,8 +27,8 @@ def replace(owner, name: str):
 def bind_true_positions(tokenizer_module) -> None:
     """verl 0.9.1 binds transformers' ``get_rope_index`` to the processor and calls it without the clip's fps.
 
-    transformers 5.9.0 also truncates seconds to whole numbers and lets text resume below the largest position of a
-    long clip; vLLM does neither. The trained policy would not be the sampled one (model_inputs/mrope.py).
+    transformers 5.9.0 also truncates seconds and lets text resume below the largest position of a long clip; vLLM does
+    neither (model_inputs/mrope.py).
     """
     stock = tokenizer_module.hf_processor
 
