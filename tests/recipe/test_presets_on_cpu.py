@@ -88,35 +88,12 @@ def test_an_arm_differs_in_its_own_keys_alone(name, keys):
     assert found == keys
 
 
-def test_length_arms_and_strict_arm():
-    assert plain(preset("zhu_ecr"))["medgrpo"]["reward"]["vqa"]["max_length"] == 1024
-    assert arms("zhu_ecr")[f"{VQA}.weights.ecr"] == arms("zhu_cwr")[f"{VQA}.weights.cwr"] == 1.0
-    assert preset("zhu_drgrpo_strict").actor_rollout_ref.actor.use_kl_loss is False
-    assert not need_reference_policy(preset("zhu_drgrpo_strict"))
-
-
-@pytest.mark.parametrize("name", PAPERS)
-def test_what_both_papers_share(name):
-    config = preset(name)
-    actor = config.actor_rollout_ref.actor
-    assert actor.ppo_epochs == 1 and actor.ppo_mini_batch_size == config.data.train_batch_size
-    assert (actor.optim.lr, actor.optim.weight_decay) == (1e-6, 0.0)
-    assert config.actor_rollout_ref.rollout.n == (4 if name.startswith("medr1") else 8)
-    assert config.data.max_response_length == {"m": 256, "z": 1024 if name in ("zhu_ecr", "zhu_cwr") else 512}[name[0]]
-    if name != "zhu_drgrpo_strict":
-        assert (actor.use_kl_loss, actor.kl_loss_coef, actor.kl_loss_type) == (True, 0.04, "low_var_kl")
-    assert config.medgrpo.reward.vqa.weights.accuracy == config.medgrpo.reward.vqa.weights.tags == 1.0
-
-
-def test_forms_follow_their_prompt():
-    for name in ("think", "nothink", "think_after"):
-        config = preset(f"medr1_{name}")
-        assert (config.medgrpo.reward.vqa.form, config.data.template) == (name, f"medr1_{name}")
-
-
 MODEL, ROLLOUT = "actor_rollout_ref.model", "actor_rollout_ref.rollout"
-#: What the papers, or a preset's comments, say beyond what the tests above hold.
+#: What the papers, or a preset's comments, say.
 SHARED = {
+    f"{ACTOR}.ppo_epochs": 1, f"{ACTOR}.optim.lr": 1e-6, f"{ACTOR}.optim.weight_decay": 0.0,
+    f"{ACTOR}.use_kl_loss": True, f"{ACTOR}.kl_loss_coef": 0.04, f"{ACTOR}.kl_loss_type": "low_var_kl",
+    f"{VQA}.weights.accuracy": 1.0, f"{VQA}.weights.tags": 1.0, f"{VQA}.weights.ecr": 0.0, f"{VQA}.weights.cwr": 0.0,
     "algorithm.adv_estimator": "grpo", "algorithm.use_kl_in_reward": False, "data.max_prompt_length": 1024,
     "data.truncation": "error", "data.filter_overlong_prompts": True, f"{ACTOR}.optim.betas": [0.9, 0.999],
     f"{ACTOR}.optim.lr_warmup_steps_ratio": 0.0, f"{ACTOR}.optim.min_lr_ratio": 0.0, f"{ACTOR}.grad_clip": 1.0,
@@ -126,18 +103,32 @@ SHARED = {
 }  # fmt: skip
 OWN = {
     "medr1": {
-        "data.train_batch_size": 4, f"{ROLLOUT}.top_k": 50, f"{ACTOR}.optim.lr_scheduler_type": "cosine",
+        "data.train_batch_size": 4, f"{ACTOR}.ppo_mini_batch_size": 4, f"{ROLLOUT}.n": 4, f"{ROLLOUT}.top_k": 50,
+        "data.max_response_length": 256, f"{ACTOR}.optim.lr_scheduler_type": "cosine",
         f"{MODEL}.path": "Qwen/Qwen2-VL-2B-Instruct", "medgrpo.alarm.action": "both",
     },
-    "medr1_think": {"data.val_template": "medr1_eval_think"},
-    "medr1_nothink": {"data.val_template": "medr1_eval_nothink", f"{VQA}.nothink_strict": False},
-    "medr1_think_after": {"data.val_template": None},
+    "medr1_think": {
+        f"{VQA}.form": "think", "data.template": "medr1_think", "data.val_template": "medr1_eval_think",
+    },
+    "medr1_nothink": {
+        f"{VQA}.form": "nothink", "data.template": "medr1_nothink", "data.val_template": "medr1_eval_nothink",
+        f"{VQA}.nothink_strict": False,
+    },
+    "medr1_think_after": {
+        f"{VQA}.form": "think_after", "data.template": "medr1_think_after", "data.val_template": None,
+    },
     "zhu": {
-        "data.train_batch_size": 8, f"{ROLLOUT}.top_k": -1, f"{ACTOR}.optim.lr_scheduler_type": "constant",
+        "data.train_batch_size": 8, f"{ACTOR}.ppo_mini_batch_size": 8, f"{ROLLOUT}.n": 8, f"{ROLLOUT}.top_k": -1,
+        "data.max_response_length": 512, f"{ACTOR}.optim.lr_scheduler_type": "constant",
         f"{MODEL}.path": "Qwen/Qwen2-VL-2B-Instruct", "data.template": "r1", "data.val_template": None,
         "medgrpo.alarm.action": "both",
     },
-    "zhu_ecr": {"medgrpo.alarm.action": "warn"},
+    "zhu_ecr": {
+        "medgrpo.alarm.action": "warn", "data.max_response_length": 1024, f"{VQA}.max_length": 1024,
+        f"{VQA}.weights.ecr": 1.0,
+    },
+    "zhu_cwr": {"data.max_response_length": 1024, f"{VQA}.weights.cwr": 1.0},
+    "zhu_drgrpo_strict": {f"{ACTOR}.use_kl_loss": False},
     "zhu_grpo_scratch": {f"{MODEL}.path": "Qwen/Qwen2-VL-2B", "medgrpo.alarm.action": "warn"},
 }  # fmt: skip
 
@@ -148,6 +139,7 @@ def test_values_of_the_papers(name):
     expected = SHARED | OWN[name.split("_")[0]] | OWN.get(name, {})
     # YAML's numbers come as they are, lists as OmegaConf's, which equal Python's.
     assert {key: OmegaConf.select(config, key) for key in expected} == expected
+    assert need_reference_policy(config) == expected[f"{ACTOR}.use_kl_loss"]
 
 
 def test_ablations_of_medgrpo():

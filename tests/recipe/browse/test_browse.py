@@ -12,8 +12,7 @@ from browser import Browser
 from recipe.medgrpo import cli
 from recipe.medgrpo.common.run_folder import RunDir, RunDirError
 from recipe.medgrpo.evaluation.answers import read_rows
-from recipe.medgrpo.trainer.score_log import write_scores
-from recipe.medgrpo.trainer.step_metrics import ScoredAnswer
+from recipe.medgrpo.trainer.step_metrics import ScoredAnswer, write_scores
 
 GROUP = 8
 MARKUP = "<script>window.hacked = 1</script>"

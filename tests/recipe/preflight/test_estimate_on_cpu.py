@@ -25,18 +25,14 @@ def published(request, tmp_path_factory) -> str:
     vision = {"depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16}
     vision["out_hidden_size"] = text["hidden_size"]
     rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]}
-    content = {
-        "model_type": "qwen2_5_vl",
-        "text_config": text | {"rope_parameters": rope},
-        "vision_config": vision,
-    }
+    content = {"model_type": "qwen2_5_vl", "text_config": text | {"rope_parameters": rope}, "vision_config": vision}
     content["tie_word_embeddings"] = text["tie_word_embeddings"]
     (folder / "config.json").write_text(json.dumps(content))
     return str(folder)
 
 
 def test_the_published_model_is_counted_exactly(published):
-    model = estimate.load_architecture(published)
+    model = activations.meta_model(published)
     # Attention 3584 -> 3584, 512, 512 and back; the three matrices of the gated layer.
     widths = 2 * (3584 + 3584) + 2 * (3584 + 512) + 3 * (3584 + 18944)
     assert estimate.count_parameters(model) == (8_292_166_656, 8_292_166_656)
@@ -66,7 +62,7 @@ def test_activations_are_those_of_a_real_forward(tiny_model):
 
 
 def test_memory_answers_to_each_option(tiny_model, composed):
-    model = estimate.load_architecture(str(tiny_model))
+    model = activations.meta_model(str(tiny_model))
 
     def memory(*overrides):
         return estimate.memory(model, composed("medgrpo", "trainer.n_gpus_per_node=4", *overrides), 80)
@@ -91,26 +87,18 @@ def test_memory_answers_to_each_option(tiny_model, composed):
     assert memory(f"{options}.enable_gradient_checkpointing=false")["update"][kept] > 3 * plain["update"][kept]
 
 
+OFFLOAD = ["actor.fsdp_config.param_offload=true", "actor.fsdp_config.optimizer_offload=true"]
+LESS = [*OFFLOAD, "model.lora_rank=64", "actor.ppo_max_token_len_per_gpu=8704"]
 #: The settings that docs/install.md gives for fewer GPUs: architecture, GPUs, GiB of each, overrides.
-SMALL = [
-    ("7b", 8, 80, []),
-    ("3b", 1, 80, ["lora_rank=64", "OFFLOAD", "ppo_max_token_len_per_gpu=8704"]),
-    ("3b", 2, 24, ["lora_rank=64", "OFFLOAD", "ppo_max_token_len_per_gpu=8704", "gpu_memory_utilization=0.5"]),
-]
+SMALL = [("7b", 8, 80, []), ("3b", 1, 80, LESS), ("3b", 2, 24, [*LESS, "rollout.gpu_memory_utilization=0.5"])]
 
 
 @pytest.mark.parametrize(("published", "gpus", "gib", "options"), SMALL, indirect=["published"])
 def test_documented_settings_fit(published, gpus, gib, options, composed):
-    sections = {"lora_rank": "model", "ppo_max_token_len_per_gpu": "actor", "gpu_memory_utilization": "rollout"}
-    overrides = [f"trainer.n_gpus_per_node={gpus}", "actor_rollout_ref.model.enable_gradient_checkpointing=true"]
-    for option in options:
-        if option == "OFFLOAD":
-            fsdp = "actor_rollout_ref.actor.fsdp_config"
-            overrides += [f"{fsdp}.param_offload=true", f"{fsdp}.optimizer_offload=true"]
-        else:
-            overrides.append(f"actor_rollout_ref.{sections[option.split('=')[0]]}.{option}")
-    config = composed("medgrpo", *overrides)
-    phases = estimate.memory(estimate.load_architecture(published), config, gib)
+    given = [f"actor_rollout_ref.{option}" for option in options]
+    checkpointing = "actor_rollout_ref.model.enable_gradient_checkpointing=true"
+    config = composed("medgrpo", f"trainer.n_gpus_per_node={gpus}", checkpointing, *given)
+    phases = estimate.memory(activations.meta_model(published), config, gib)
     assert estimate.check_memory(phases, config, gib) == []
 
 
@@ -119,7 +107,7 @@ def test_what_cannot_fit_is_refused_with_what_is_left_to_change(published, compo
         config = composed("medgrpo", "trainer.n_gpus_per_node=2", *overrides)
         return estimate.check_memory(estimate.memory(model, config, gib), config, gib)
 
-    model = estimate.load_architecture(published)
+    model = activations.meta_model(published)
     with pytest.raises(SetupError, match="optimizer take 62 GiB of each GPU, which has 24: LORA=64, more GPUs"):
         check(24)
     with pytest.raises(SetupError, match=r"smaller than the model's weights \(15.4 GiB\): raise .*utilization"):
@@ -128,8 +116,7 @@ def test_what_cannot_fit_is_refused_with_what_is_left_to_change(published, compo
     assert "LORA=64" in update and "ppo_max_token_len_per_gpu down to" in update and "OFFLOAD=1" in rollout
     tight = ("actor_rollout_ref.model.lora_rank=8", "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=8704")
     tight += ("data.max_prompt_length=8192", "data.max_response_length=512")
-    fsdp = "actor_rollout_ref.actor.fsdp_config"
-    tight += (f"{fsdp}.param_offload=true", f"{fsdp}.optimizer_offload=true")
+    tight += tuple(f"actor_rollout_ref.{option}" for option in OFFLOAD)
     (update,) = check(24, *tight, "actor_rollout_ref.rollout.gpu_memory_utilization=0.7")
     assert "LORA" not in update and "down to" not in update and "more GPUs" in update
 

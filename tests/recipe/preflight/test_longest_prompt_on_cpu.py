@@ -10,7 +10,6 @@ from recipe.medgrpo.preflight import longest_prompt
 from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.longest_prompt import check_lengths, check_longest, find_longest
 
-TASKS = ("tag", "stg", "vs", "rc")
 WINDOW = "actor_rollout_ref.rollout.max_model_len"
 PER_GPU = "actor_rollout_ref.actor.ppo_max_token_len_per_gpu"
 
@@ -23,47 +22,48 @@ def processor(tiny_model):
 
 
 @pytest.fixture
-def rewritten(drawn, tmp_path):
-    """``rewritten(change)``: the training file with changed rows."""
+def table(drawn):
+    return pq.read_table(drawn / "train.parquet")
 
-    def call(change):
-        table = pq.read_table(drawn / "train.parquet")
-        rows = table.to_pylist()
-        change(rows)
+
+@pytest.fixture
+def rewritten(table, tmp_path):
+    """``rewritten(rows)``: a file of these rows."""
+
+    def call(rows):
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), tmp_path / "changed.parquet")
         return str(tmp_path / "changed.parquet")
 
     return call
 
 
-def test_the_longest_row_of_the_rewarded_tasks_is_found(drawn, rewritten, composed, processor):
-    def change(rows):
-        chosen = {task: next(index for index, row in enumerate(rows) if row["ability"] == task) for task in TASKS}
-        rows[chosen["stg"]]["extra_info"]["num_tokens"] = 900
-        rows[chosen["vs"]]["extra_info"]["num_tokens"] = 1100
-        found.update(chosen)
+def first(rows, task):
+    return next(index for index, row in enumerate(rows) if row["ability"] == task)
 
-    found = {}
-    file = rewritten(change)
+
+def test_the_longest_row_of_the_rewarded_tasks_is_found(drawn, table, rewritten, composed, processor):
+    rows = table.to_pylist()
+    for task, tokens in {"stg": 900, "vs": 1100}.items():
+        rows[first(rows, task)]["extra_info"]["num_tokens"] = tokens
+    file = rewritten(rows)
     files = [str(drawn / "train.parquet"), file]
     data = composed("medgrpo").data
-    assert find_longest(files, data, processor).where == f"{file}, row {found['vs']}"
+    assert find_longest(files, data, processor).where == f"{file}, row {first(rows, 'vs')}"
     data.tasks = ["tag", "stg"]
     assert find_longest(files, data, processor).media_tokens == 900
     data.tasks = ["mcq"]
     assert find_longest(files, data, processor) is None
 
 
-def test_words_count_too(rewritten, composed, processor):
+def test_words_count_too(table, rewritten, composed, processor):
     from recipe.medgrpo.model_inputs.encode import encode, load_media
 
-    def change(rows):
-        row = next(row for row in rows if row["ability"] == "tag")
-        row["prompt"][-1]["content"] += " seconds" * 400
-        row["extra_info"]["num_tokens"] -= 1
-
+    rows = table.to_pylist()
+    row = rows[first(rows, "tag")]
+    row["prompt"][-1]["content"] += " seconds" * 400
+    row["extra_info"]["num_tokens"] -= 1
     data = composed("medgrpo").data
-    longest = find_longest([rewritten(change)], data, processor)
+    longest = find_longest([rewritten(rows)], data, processor)
     assert longest.row["prompt"][-1]["content"].endswith("seconds seconds")
     # Exactly what the processor makes of it, but for the token that the row does not admit.
     messages = longest_prompt.messages_of(longest.row, data)
@@ -95,19 +95,16 @@ def test_sequence_parallel_ranks_share_a_sequence(composed):
 
 
 def test_rows_that_will_be_left_out_do_not_count(composed, drawn):
-    file = f"'{drawn}/train.parquet'"
-    check_longest(composed("medgrpo", "data.max_prompt_length=20", "data.filter_overlong_prompts=true"))
-    two = f"data.train_files=[{file},{file}]"
+    two = f"data.train_files=['{drawn}/train.parquet','{drawn}/train.parquet']"
     check_longest(composed("medgrpo", "data.max_prompt_length=20", "data.filter_overlong_prompts=true", two))
 
 
-def test_data_of_another_model_are_refused(composed, rewritten):
-    def change(rows):
-        for row in rows:
-            row["extra_info"]["num_tokens"] += 1
-
+def test_data_of_another_model_are_refused(composed, table, rewritten):
+    rows = table.to_pylist()
+    for row in rows:
+        row["extra_info"]["num_tokens"] += 1
     with pytest.raises(SetupError, match="changed.parquet, row .*--patch"):
-        check_longest(composed("medgrpo", f"data.train_files='{rewritten(change)}'"))
+        check_longest(composed("medgrpo", f"data.train_files='{rewritten(rows)}'"))
 
 
 def test_sft_rows_are_counted_as_sft_sees_them(composed, processor):

@@ -68,29 +68,6 @@ def test_sft_row_is_the_rollouts_prompt_and_the_answer(parts):
     assert {fps for fps, _ in seen} == {0.5, 1.0, 2.0, 3.0}
 
 
-def test_vllm_sees_the_true_fps(parts, tiny_model):
-    from recipe.medgrpo import plugin
-
-    plugin.register_vllm()
-    from vllm.config import ModelConfig
-    from vllm.multimodal import MULTIMODAL_REGISTRY
-
-    _, rows, processor, tokenizer = parts
-    config = ModelConfig(model=str(tiny_model), dtype="float32", max_model_len=512)
-    vllm_processor = MULTIMODAL_REGISTRY.create_processor(config)
-    assert type(vllm_processor).__name__ == "TimedMultiModalProcessor"
-    for row in {row["extra_info"]["fps"]: row for row in rows}.values():
-        prompt, _, videos = rl_prompt(row, processor, tokenizer)
-        items = vllm_processor.info.parse_mm_data({"video": videos})
-        text = processor.apply_chat_template(
-            encode.with_media(row["prompt"], row), add_generation_prompt=True, tokenize=False
-        )
-        found = vllm_processor(text, items, hf_processor_mm_kwargs=encode.MM_PROCESSOR_KWARGS)
-        seconds = found["mm_kwargs"]["video"][0]["second_per_grid_ts"].data
-        torch.testing.assert_close(seconds, torch.tensor(2 / row["extra_info"]["fps"]))
-        assert found["prompt_token_ids"] == prompt
-
-
 def test_rl_rows_are_those_of_the_rewarded_tasks(drawn, tiny_model, tmp_path):
     file = str(drawn / "train.parquet")
     config = OmegaConf.create({"tasks": ["tag", "stg"], "cache_dir": str(tmp_path), "balance": None})

@@ -8,13 +8,17 @@ the token's weight. The loss itself would not do: without KL it is 0 for any cen
 """
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from configuration import composed
+from omegaconf import OmegaConf
 from tensordict import TensorDict
+from verl.protocol import DataProto
 from verl.trainer.ppo.core_algos import get_adv_estimator_fn
+from verl.trainer.ppo.v1 import trainer_base
 from verl.utils import tensordict_utils
 from verl.utils.config import omega_conf_to_dataclass
 from verl.workers.utils.losses import ppo_loss
@@ -107,9 +111,7 @@ def test_dr_grpo_divides_by_the_longest_possible_answer():
     for name in ("zhu_drgrpo", "zhu_drgrpo_strict"):
         _, found = loss_and_gradient(preset(name))
         assert sum(found, []) == pytest.approx(spread([1 / (4 * 512), 0, 0, -1 / (4 * 512)]), abs=1e-9)
-
-
-def test_without_a_scale_factor_verl_divides_by_the_batchs_longest_answer():
+    # Without a factor verl divides by the batch's longest answer.
     _, found = loss_and_gradient(preset("zhu_drgrpo", "actor_rollout_ref.actor.loss_scale_factor=null"))
     assert sum(found, []) == pytest.approx(spread([1 / (4 * 4), 0, 0, -1 / (4 * 4)]), abs=1e-7)
 
@@ -165,8 +167,45 @@ def test_kl_is_in_the_loss_as_k3(name, kl):
 
 
 def test_one_update_per_batch_leaves_the_clip_without_effect():
-    plain = loss_and_gradient(preset("zhu_grpo"))
-    clipped = loss_and_gradient(
-        preset("zhu_grpo", *(f"actor_rollout_ref.actor.clip_ratio{end}=0.001" for end in ("", "_low", "_high")))
-    )
-    assert plain == clipped
+    narrow = (f"actor_rollout_ref.actor.clip_ratio{end}=0.001" for end in ("", "_low", "_high"))
+    assert loss_and_gradient(preset("zhu_grpo")) == loss_and_gradient(preset("zhu_grpo", *narrow))
+
+
+# ---- GDPO, which normalizes each component of a reward within its group --------------------------------------------
+
+GDPO = OmegaConf.create({"gdpo_reward_keys": ["rule", "format"], "gdpo_reward_weights": [2.0, 1.0]})
+COMPONENTS = [(0.1, 1.0), (0.5, 0.0), (float("nan"), 1.0), (float("nan"), 0.0)]
+
+
+@pytest.fixture
+def batch():
+    """Two groups of two answers; the second group's task has no rule component."""
+    mask = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1]])
+    data = DataProto.from_single_dict({"response_mask": mask, "token_level_rewards": torch.zeros(4, 3)})
+    data.non_tensor_batch["uid"] = np.array(["a", "a", "b", "b"], dtype=object)
+    return data
+
+
+def gdpo_advantages(compute, batch):
+    keys = ["a_0_0", "a_1_0", "b_0_0", "b_1_0"]
+    return compute(batch, batch_keys=keys, adv_estimator="gdpo", config=GDPO).batch["advantages"]
+
+
+def test_stock_verl_has_no_components_in_v1(batch):
+    with pytest.raises((AssertionError, KeyError)):
+        gdpo_advantages(trainer_base.compute_advantage_for_multi_trajectories.__wrapped__, batch)
+
+
+def test_components_are_normalized_within_their_group(batch, monkeypatch):
+    extra = [{"reward_extra_info": dict(zip(("rule", "format"), score, strict=True))} for score in COMPONENTS]
+    queue = SimpleNamespace(kv_batch_get=lambda **kwargs: {"extra_fields": extra})
+    monkeypatch.setattr(trainer_base, "tq", queue)
+    found = gdpo_advantages(trainer_base.compute_advantage_for_multi_trajectories, batch)
+    # Two answers that differ are at -1/sqrt(2) and +1/sqrt(2) of their group: rule weighs 2, format 1.
+    unit = 2**-0.5
+    sums = torch.tensor([-2 * unit + unit, 2 * unit - unit, unit, -unit])
+    mask = batch.batch["response_mask"].float()
+    tokens = sums[:, None] * mask
+    mean = tokens.sum() / mask.sum()
+    variance = (((tokens - mean) ** 2) * mask).sum() / (mask.sum() - 1)
+    torch.testing.assert_close(found, (tokens - mean) * torch.rsqrt(variance) * mask, atol=1e-3, rtol=1e-3)

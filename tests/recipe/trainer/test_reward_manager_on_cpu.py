@@ -3,6 +3,7 @@
 """Our reward in verl's own reward loop, by both doors: the registered manager, and the function alone."""
 
 import asyncio
+import contextlib
 import itertools
 import os
 import time
@@ -47,32 +48,26 @@ def trajectory(tokenizer, data_source, answer, padding=5, end=None, **more):
         "data_source": data_source,
         "reward_model": {"style": "rule", "ground_truth": ROW["ground_truth"]},
         "extra_info": {"index": 0, "fps": 1.0, "struc_info": "", "question": "When?"},
+        "tool_extra_fields": {},
     }
-    fields["tool_extra_fields"] = {}
-    fields.update(more)
-    return DataProto(
-        batch=batch, non_tensor_batch={key: np.array([value], dtype=object) for key, value in fields.items()}
-    )
+    columns = {key: np.array([value], dtype=object) for key, value in (fields | more).items()}
+    return DataProto(batch=batch, non_tensor_batch=columns)
 
 
-def run(config, tiny_model, data_source=ROW["data_source"], answer=ROW["answer"], end=None):
+def run(config, tiny_model, data_source=ROW["data_source"], answer=ROW["answer"], **fields):
+    data = trajectory(hf_tokenizer(str(tiny_model)), data_source, answer, **fields)
+
     async def score():
-        return await RewardLoopWorker(config).compute_score(
-            trajectory(hf_tokenizer(str(tiny_model)), data_source, answer, end=end)
-        )
+        return await RewardLoopWorker(config).compute_score(data)
 
     return asyncio.run(score())
 
 
 @pytest.mark.parametrize(("end", "cut"), [("", 1), (None, 0), ("<|endoftext|>", 0)])
-def test_an_answer_without_an_end_was_cut(tiny_model, end, cut):
-    result = run(configuration(tiny_model), tiny_model, end=end)["reward_extra_info"]
-    assert (result["cut"], result["score"] > 0) == (cut, not cut)
-
-
-def test_registered_manager(tiny_model):
-    result = run(configuration(tiny_model), tiny_model)
-    assert result["reward_score"] == pytest.approx(0.75)
+def test_registered_manager_and_an_answer_without_an_end(tiny_model, end, cut):
+    result = run(configuration(tiny_model), tiny_model, end=end)
+    assert result["reward_score"] == pytest.approx(0 if cut else 0.75)
+    assert result["reward_extra_info"]["cut"] == cut
     assert set(result["reward_extra_info"]) == set(reward_score.SCORE_KEYS)
 
 
@@ -81,12 +76,7 @@ def test_length_rewards_count_the_answers_own_tokens(tiny_model):
     tokenizer = hf_tokenizer(str(tiny_model))
     answer = "<think>white bone</think><answer>C</answer>"
     fields = {"reward_model": {"style": "rule", "ground_truth": "C"}, "extra_info": {"index": 0}}
-    data = trajectory(tokenizer, "omnimedvqa/CT/mcq", answer, padding=9, **fields)
-
-    async def score():
-        return await RewardLoopWorker(config).compute_score(data)
-
-    result = asyncio.run(score())
+    result = run(config, tiny_model, "omnimedvqa/CT/mcq", answer, padding=9, **fields)
     share = len(tokenizer(answer + tokenizer.eos_token)["input_ids"]) / config.data.max_response_length
     assert result["reward_extra_info"]["ecr"] == pytest.approx(share)
     assert result["reward_score"] == pytest.approx(2 + share)
@@ -153,16 +143,11 @@ def judged(cluster, tiny_model, monkeypatch):
 
 
 def forget_judge():
-    try:
-        ray.kill(ray.get_actor(judge_limiter._name()))
-    except ValueError:
-        return
-    for _ in range(100):
-        try:
-            ray.get_actor(judge_limiter._name())
-        except ValueError:
-            return
-        time.sleep(0.05)
+    """Ray forgets the name a little after the actor."""
+    with contextlib.suppress(ValueError):
+        for _ in range(100):
+            ray.kill(ray.get_actor(judge_limiter._name()))
+            time.sleep(0.05)
 
 
 def step_metrics():
@@ -265,6 +250,28 @@ def test_the_limiter_outlives_the_reward_worker_that_asks_for_it(cluster):
     asyncio.run(judge_limiter.JobLimiter(JudgeConfig(cache=None)).acquire(1, 30))
     with pytest.raises(judge_limiter.JudgeAborted):
         judge_limiter.step_metrics(actor)
+
+
+def test_a_coordinator_that_was_killed_is_started_again_with_new_counts(cluster):
+    forget_judge()
+    actor = judge_limiter.start(reward_score.ScoreConfig(judge={"cache": None}))
+    worker = judge_limiter.JobLimiter(JudgeConfig(cache=None))
+    asyncio.run(worker.fail("a group"))
+    assert judge_limiter.failed_by_group(actor) == {"a group": 1}
+    worker.condemn("only the first process knows this")
+    # As the system kills it: Ray starts it again.
+    ray.kill(actor, no_restart=False)
+    for _ in range(600):
+        try:
+            if judge_limiter.step_metrics(actor):
+                break
+        except judge_limiter.JudgeAborted as error:
+            assert "only the first" in str(error), "the actor did not return"
+        time.sleep(0.1)
+    else:
+        pytest.fail("no new coordinator")
+    asyncio.run(worker.release(asyncio.run(worker.acquire(1, 30))))
+    assert judge_limiter.failed_by_group(actor) == {}
 
 
 def test_a_limiter_that_is_gone_with_its_owner_stops_the_run(cluster):

@@ -121,31 +121,16 @@ def put(uid, rewards, status):
     """A prompt with its answers, as verl's agent loop leaves them."""
     prompt = {"is_prompt": True, "status": status, "global_steps": 1}
     tq.kv_batch_put(keys=[uid], partition_id="train", tags=[prompt])
-    if rewards:
-        fields = [
-            {
-                "data_source": "medvidbench/CoPESD/tag",
-                "index": 7,
-                "rollout_log_probs": torch.full((4 + i,), -0.5),
-                "rm_scores": torch.tensor([0.0] * (3 + i) + [reward]),
-                "extra_fields": {
-                    "reward_extra_info": {
-                        "raw": reward,
-                        "normalized": reward / 2,
-                        "score": reward,
-                        "parsed": 1.0,
-                        "cut": 0.0,
-                    }
-                },
-            }
-            for i, reward in enumerate(rewards)
-        ]
-        tq.kv_batch_put(
-            keys=[f"{uid}_{i}_0" for i in range(len(rewards))],
-            partition_id="train",
-            fields=list_of_dict_to_tensordict(fields),
-            tags=[{"status": "success", "response_len": 4 + i} for i in range(len(rewards))],
-        )
+    fields = []
+    for i, reward in enumerate(rewards):
+        score = {"raw": reward, "normalized": reward / 2, "score": reward, "parsed": 1.0, "cut": 0.0}
+        answer = {"data_source": "medvidbench/CoPESD/tag", "index": 7, "extra_fields": {"reward_extra_info": score}}
+        answer["rollout_log_probs"] = torch.full((4 + i,), -0.5)
+        fields.append(answer | {"rm_scores": torch.tensor([0.0] * (3 + i) + [reward])})
+    if fields:
+        keys = [f"{uid}_{i}_0" for i in range(len(rewards))]
+        tags = [{"status": "success", "response_len": 4 + i} for i in range(len(rewards))]
+        tq.kv_batch_put(keys=keys, partition_id="train", fields=list_of_dict_to_tensordict(fields), tags=tags)
 
 
 def test_groups_that_cannot_be_compared_are_left_out(queue, plain):
@@ -249,11 +234,15 @@ class Refill:
         return number
 
 
+def filter_groups(config, prompts, metric="reward", limit=0):
+    groups = config.algorithm.filter_groups
+    groups.enable, groups.metric, groups.max_num_gen_batches = True, metric, limit
+    config.data.train_batch_size = prompts
+
+
 @pytest.mark.parametrize("metric", ["reward", "raw"])
 def test_a_group_of_equal_rewards_is_replaced_by_fresh_ones(queue, plain, metric):
-    plain.algorithm.filter_groups.enable = True
-    plain.algorithm.filter_groups.metric = metric
-    plain.data.train_batch_size = 2
+    filter_groups(plain, 2, metric)
     put("a", [0.5, 0.5, 0.5], "finished")
     put("b", [0.1, 0.2, 0.3], "finished")
     refill = Refill([0.4, 0.4, 0.9])
@@ -267,35 +256,27 @@ def test_a_group_of_equal_rewards_is_replaced_by_fresh_ones(queue, plain, metric
     assert metrics["medgrpo/zero_std_groups"] == 0 == metrics["medgrpo/dropped_groups"]
 
 
-def test_a_step_in_which_nobody_is_scored_is_replaced_if_so_wished(queue, plain):
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_step_in_which_nobody_is_scored_is_replaced_if_so_wished(queue, plain, answered):
     plain.data.train_batch_size = 2
     for uid in "ab":
         put(uid, [], "failure")
     with pytest.raises(RuntimeError, match="Enable trainer.v1.sampler.sync_refill_failed_groups"):
         build(plain).sample(1, "train", 2)
     plain.trainer.v1.sampler.sync_refill_failed_groups = True
-    refill = Refill([0.1, 0.2, 0.3])
-    batch, metrics = build(plain, refill).sample(1, "train", 2)
-    assert len(refill.asked) == 2 and len(batch.keys) == 6 and metrics["medgrpo/dropped_groups"] == 0
-
-
-def test_replacing_ends_where_replacements_have_no_score_either(queue, plain):
-    plain.data.train_batch_size = 2
-    plain.trainer.v1.sampler.sync_refill_failed_groups = True
-    for uid in "ab":
-        put(uid, [], "failure")
-    refill = Refill([], "failure")
-    with pytest.raises(SamplerError, match="8 prompts of this step have no scored answer"):
-        build(plain, refill).sample(1, "train", 2)
-    assert len(refill.asked) == 6
+    refill = Refill([0.1, 0.2, 0.3]) if answered else Refill([], "failure")
+    if answered:
+        batch, metrics = build(plain, refill).sample(1, "train", 2)
+        assert len(refill.asked) == 2 and len(batch.keys) == 6 and metrics["medgrpo/dropped_groups"] == 0
+    else:
+        with pytest.raises(SamplerError, match="8 prompts of this step have no scored answer"):
+            build(plain, refill).sample(1, "train", 2)
+        assert len(refill.asked) == 6
 
 
 @pytest.mark.parametrize("limit, batches", [(0, 10), (2, 2)])
 def test_filtering_ends_where_all_answers_are_alike(queue, plain, limit, batches):
-    plain.data.train_batch_size = 2
-    plain.algorithm.filter_groups.enable = True
-    plain.algorithm.filter_groups.metric = "reward"
-    plain.algorithm.filter_groups.max_num_gen_batches = limit
+    filter_groups(plain, 2, limit=limit)
     for uid in "ab":
         put(uid, [0.5, 0.5, 0.5], "finished")
     refill = Refill([0.5, 0.5, 0.5])
@@ -305,10 +286,7 @@ def test_filtering_ends_where_all_answers_are_alike(queue, plain, limit, batches
 
 
 def test_a_batch_that_was_found_is_taken_whatever_was_thrown_away(queue, plain):
-    plain.data.train_batch_size = 1
-    plain.algorithm.filter_groups.enable = True
-    plain.algorithm.filter_groups.metric = "reward"
-    plain.algorithm.filter_groups.max_num_gen_batches = 1
+    filter_groups(plain, 1, limit=1)
     put("a", [0.5, 0.5, 0.5], "finished")
     put("b", [0.1, 0.2, 0.3], "finished")
     batch, _ = build(plain).sample(1, "train", 1)
