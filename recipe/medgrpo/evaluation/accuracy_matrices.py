@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accuracy matrices over imaging modalities and question types: which model, trained on what, knows what.
 
-One line per model (``--run NAME=FOLDER`` of ``medgrpo evaluate``; a name may have several folders), one column per
-modality (Med-R1's 8x8) or question type (5x5). Strict counts the single word in answer tags, as Med-R1's evaluation
-does, or the whole answer where it has no such tag at all; lenient any readable choice. Two-option questions, which luck
-answers half of the time, are also counted apart. Confidence intervals (95%) are percentile bootstraps over images,
-whose questions are not independent.
+Strict counts the single word in answer tags, as Med-R1's evaluation does, or the whole answer where it has no such tag
+at all; lenient any readable choice. Intervals (95%) are percentile bootstraps over images, whose questions are not
+independent. More: docs/papers.md.
 """
 
 from __future__ import annotations

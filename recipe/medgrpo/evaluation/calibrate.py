@@ -1,10 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Measures the SFT model's raw scores per source, task and component, and writes the normalization artifact.
-
-MedGRPO maps the SFT model's median to 0.5 for every (source, task), so that a source on which everybody scores 0.5
-does not drown one on which 0.12 is good. The percentiles are taken once, before RL, and never follow the policy.
-"""
+"""Measures the SFT model's raw scores per source, task and component, and writes the normalization artifact."""
 
 from __future__ import annotations
 

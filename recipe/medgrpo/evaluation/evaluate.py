@@ -2,13 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers held-out rows with a checkpoint, scores them by the components of RL's reward and as the benchmark does.
 
-As in RL: the judge, the sentence encoder and the mix of both, from the same overrides. Not as in RL: every task is
-scored, and rewards are always normalized by the logistic curve of the artifact --normalization (raw without one),
-whatever medgrpo.reward.normalization, k, judge_norm and artifact say, so that runs which train with different
-normalizations can be compared.
-
-Writes ``answers.jsonl``, ``results.jsonl`` (one object per answer: the row's identity, the response, every key of
-``compute_score``) and ``summary.json`` (means per source and task, the tasks of RL together, the benchmark's metrics).
+What is as in RL, what is not, and what is written: docs/evaluate.md.
 """
 
 from __future__ import annotations
@@ -58,14 +52,12 @@ RESAMPLES = 400
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model", type=Path, required=True, help="checkpoint: a folder in Hugging Face format, or a name on the hub"
-    )
+    words = "checkpoint: a folder in Hugging Face format, or a name on the hub"
+    parser.add_argument("--model", type=Path, required=True, help=words)
     parser.add_argument("--data", type=Path, required=True, help="held-out rows (Parquet)")
     parser.add_argument("--out", type=Path, required=True, help="folder for answers, results and summary")
-    parser.add_argument(
-        "--normalization", type=Path, help="artifact of `medgrpo calibrate`; without it rewards are raw"
-    )
+    words = "artifact of `medgrpo calibrate`; without it rewards are raw"
+    parser.add_argument("--normalization", type=Path, help=words)
     parser.add_argument("--name", help="what to call the checkpoint (default: the name of the folder --out)")
     generation.add_decoding(parser)
     generation.add_wording(parser)
@@ -211,8 +203,8 @@ def _means(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def leaderboard(answers: Sequence[Answer]) -> dict[str, dict[str, Any]]:
-    """``leaderboard``: the benchmark's metrics that need no judge, over all these answers; ``leaderboard_95``: the ends
-    of their 95% intervals, percentile bootstraps over rows, whose answers are not independent.
+    """The benchmark's metrics that need no judge, and the ends of their 95% intervals: percentile bootstraps over rows,
+    whose answers are not independent.
     """
     records = [
         Record(
@@ -266,10 +258,8 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
 
 def _cells(means: dict[str, Any]) -> list[str]:
     def with_error(key: str) -> str:
-        if means[key] is None:
-            return "-"
-        error = means[f"{key}_se"]
-        return f"{means[key]:.3f}" + ("" if error is None else f" ± {error:.3f}")
+        mean, error = means[key], means[f"{key}_se"]
+        return "-" if mean is None else f"{mean:.3f}" if error is None else f"{mean:.3f} ± {error:.3f}"
 
     shares = (f"{100 * means[key]:.0f}%" for key in ("parsed", "cut"))
     return [str(means["n"]), with_error("raw"), with_error("reward"), *shares, f"{means['num_tokens']:.0f}"]

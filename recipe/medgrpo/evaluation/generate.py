@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers of a checkpoint to the rows of a Parquet file, by vLLM, with the clips' true fps.
 
-The answers file is JSON lines: first ``{"meta": {model, data, decoding, ..., answers}}``, where ``answers`` says how
-many there must be, then one object per answer with ``index`` (row of the Parquet), ``sample``, ``data_source``,
-``response``, ``num_tokens`` and ``finish_reason``.
+The file is JSON lines: ``{"meta": {model, data, decoding, ..., answers}}`` with the number that there must be, then one
+object per answer.
 """
 
 import argparse

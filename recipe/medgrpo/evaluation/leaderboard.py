@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from recipe.medgrpo.common.outputs import check_outputs
-from recipe.medgrpo.common.run_folder import RunDirError, read_json, write_json
+from recipe.medgrpo.common.outputs import begins_with, check_outputs
+from recipe.medgrpo.common.run_folder import write_json
 from recipe.medgrpo.common.tables import compact_table
 from reward_score.errors import BadOption
 from reward_score.judge import Judge, JudgeConfig, make_judge
@@ -24,9 +24,8 @@ EXTRA = "medgrpo.reward.extra_tasks"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--predictions", type=Path, required=True, help="submission (list) or results file (dict by index)"
-    )
+    words = "submission (list) or results file (dict by index)"
+    parser.add_argument("--predictions", type=Path, required=True, help=words)
     parser.add_argument("--ground-truth", type=Path, required=True, help="MedVidBench JSON array, merged by position")
     parser.add_argument("--json", type=Path, help="file for the metrics, {name: value}")
     parser.add_argument(
@@ -40,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.json:
-        check_outputs(args.json, _is_metrics, inputs=[args.predictions, args.ground_truth])
+        is_metrics = begins_with(rb'\{\s*("[A-Z]+_[^"]+": -?\d|\})')
+        check_outputs(args.json, is_metrics, inputs=[args.predictions, args.ground_truth])
     own = [one for one in args.overrides if one.lstrip("+").partition("=")[0] == EXTRA]
     extra_tasks = tuple(name for one in own for name in re.findall(r"[\w.]+", one.partition("=")[2]))
     judge = _judge([one for one in args.overrides if one not in own])
@@ -67,12 +67,10 @@ def _judge(overrides: Sequence[str]) -> Judge | None:
     )
 
 
-def _is_metrics(path: Path) -> bool:
-    try:
-        content = read_json(path, "this command")
-    except RunDirError:
-        return False
-    return isinstance(content, dict) and all(isinstance(value, float | int) for value in content.values())
+def warn(console: Console, text: object) -> None:
+    """``text`` may hold what looks like markup."""
+    console.print("[yellow]warning:[/yellow] ", end="")
+    console.print(text, soft_wrap=True, markup=False)
 
 
 def print_result(result: LeaderboardResult, console: Console) -> None:
@@ -82,21 +80,14 @@ def print_result(result: LeaderboardResult, console: Console) -> None:
         counts = result.counts.get(name.split("_")[0].lower(), {})
         table.add_row(name, f"{value:.4f}", *(str(counts.get(key, "")) for key in ("scored", "records")))
     console.print(table)
+    order = "are both files in the same order?"
     if result.mismatched:
-        console.print(
-            f"[yellow]warning:[/yellow] {len(result.mismatched)} predictions name another qa_type than their record "
-            f"(first: item {result.mismatched[0]}); are both files in the same order?",
-            soft_wrap=True,
-        )
+        told = f"name another qa_type than their record (first: item {result.mismatched[0]})"
+        warn(console, f"{len(result.mismatched)} predictions {told}; {order}")
     if result.misplaced:
         index, (said, known) = next(iter(result.misplaced.items()))
-        console.print("[yellow]warning:[/yellow] ", end="")
-        console.print(
-            f"{len(result.misplaced)} predictions name another id than their record (first: item {index} has {said}, "
-            f"its record {known}); are both files in the same order? Predictions count by position, not by id.",
-            soft_wrap=True,
-            markup=False,
-        )
+        told = f"name another id than their record (first: item {index} has {said}, its record {known})"
+        warn(console, f"{len(result.misplaced)} predictions {told}; {order} Predictions count by position, not by id.")
     for task, count in result.unjudged.items():
         console.print(f"{task.upper()}: the judge gave no verdict on {count} captions, left out of its metric")
     if result.ignored:

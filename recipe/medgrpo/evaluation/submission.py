@@ -14,6 +14,7 @@ from rich.console import Console
 from recipe.medgrpo.common.outputs import begins_with, check_outputs
 from recipe.medgrpo.common.run_folder import read_jsonl
 from recipe.medgrpo.evaluation.answers import AnswersError, read_answers
+from recipe.medgrpo.evaluation.leaderboard import warn
 from reward_score.leaderboard import check_submission, write_submission
 from reward_score.leaderboard.submission import read_json, require_records
 
@@ -29,15 +30,13 @@ class FileAnswer(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "--answers", type=Path, nargs="+", help="files of `medgrpo generate` (the test set has no answers)"
-    )
+    words = "files of `medgrpo generate` (the test set has no answers)"
+    source.add_argument("--answers", type=Path, nargs="+", help=words)
     source.add_argument("--results", type=Path, nargs="+", help="files results.jsonl of `medgrpo evaluate`")
     source.add_argument("--samples", type=Path, nargs="+", help="files of lmms-eval's --log_samples, one per task")
     source.add_argument("--check", type=Path, help="existing submission to check; nothing is written")
-    parser.add_argument(
-        "--ground-truth", type=Path, required=True, help="the test file (JSON array) the rows came from"
-    )
+    words = "the test file (JSON array) the rows came from"
+    parser.add_argument("--ground-truth", type=Path, required=True, help=words)
     parser.add_argument("--out", type=Path, help="submission to write (JSON array); needed unless --check")
 
 
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     path = args.check or args.out
     console = Console()
     for warning in check_submission(path, test_file):
-        console.print(f"[yellow]warning:[/yellow] {warning}")
+        warn(console, warning)
     console.print(f"{path}: {len(records)} predictions, checked against {test_file}", soft_wrap=True)
     return 0
 

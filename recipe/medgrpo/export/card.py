@@ -88,9 +88,8 @@ def _evaluation(run: RunDir, checkpoint: Checkpoint, stage: str) -> dict[str, An
     summary = read_json(file, "medgrpo evaluate")
     model = Path(summary["model"])
     own = {checkpoint.folder / "huggingface", checkpoint.folder}
-    places = {path.resolve() for path in own} | {run.root.resolve() / path.relative_to(run.root) for path in own}
-    tails = {path.relative_to(run.root.resolve()).parts for path in places if path.is_relative_to(run.root.resolve())}
-    known = model.resolve() in places or any(model.parts[-len(tail) :] == tail for tail in tails)
+    tails = [path.relative_to(run.root).parts for path in own]
+    known = model.resolve() in map(Path.resolve, own) or any(model.parts[-len(tail) :] == tail for tail in tails)
     return summary if known else None
 
 
