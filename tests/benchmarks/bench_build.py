@@ -41,11 +41,8 @@ def write_source(root: Path, videos: int, seed: int = 0) -> None:
         content[name] = {"operationID": 1 + number % PROCEDURES, "duration": SECONDS, "annotations": annotations}
         (root / f"{name}.mp4").touch()
     text(root / "NurViD_annotations.json", content)
-    rows = [
-        [k, "", f"Procedure {k}" if k < PROCEDURES else "", "", "", "", k, "", f"Action {k}"] for k in range(ACTIONS)
-    ]
-    for row in rows[PROCEDURES:]:
-        row[0] = ""
+    procedures = [[k, "", f"Procedure {k}"] if k < PROCEDURES else [""] * 3 for k in range(ACTIONS)]
+    rows = [[*procedure, "", "", "", k, "", f"Action {k}"] for k, procedure in enumerate(procedures)]
     workbook(root / "Procedure&Action_ID.xlsx", [["x"], ["ID"], *rows])
 
 
@@ -58,19 +55,9 @@ def main() -> int:
         root, out = Path(folder) / "raw", Path(folder) / "out"
         root.mkdir()
         write_source(root, args.videos)
-        command = [
-            sys.executable,
-            "-m",
-            "data_preprocess.build",
-            "NurViD",
-            "--root",
-            root,
-            "--out",
-            out,
-            "--skip-frames",
-        ]
+        command = [sys.executable, "-m", "data_preprocess.build", "NurViD", "--skip-frames"]
         begin = time.monotonic()
-        subprocess.run([*map(str, command)], check=True)
+        subprocess.run([*command, "--root", str(root), "--out", str(out)], check=True)
         seconds = time.monotonic() - begin
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         records = sum(json.loads((out / "NurViD_summary.json").read_text())["records"].values())

@@ -95,15 +95,13 @@ def cached(number: int) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--latency", type=float, default=0.5, help="seconds per reply")
-    parser.add_argument(
-        "--verdicts", type=int, default=24, help="times the concurrency; at 64 in flight 24 is a step of training"
-    )
+    words = "times the concurrency; at 64 in flight 24 is a step of training"
+    parser.add_argument("--verdicts", type=int, default=24, help=words)
     parser.add_argument("--cached", type=int, default=10_000, help="verdicts in the cache")
     args = parser.parse_args()
     os.environ.pop("OPENAI_BASE_URL", None)
-    server = subprocess.Popen(
-        [sys.executable, SERVER, "--latency", str(args.latency)], stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, SERVER, "--latency", str(args.latency)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
         table = Table("in flight", "best possible/s", "ours/s", "of best", "", "plain openai client/s", "of best")

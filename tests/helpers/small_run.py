@@ -80,13 +80,8 @@ def train(run: Path, arguments: list[str], **environment: str) -> dict:
     memory, started = {}, time.monotonic()
     log = run / "log.txt"
     with peak_memory(memory), log.open("w") as output:
-        process = subprocess.run(
-            arguments,
-            env={**os.environ, **THREADS, **environment},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            timeout=60 * MINUTES,
-        )
+        own = {"env": {**os.environ, **THREADS, **environment}, "timeout": 60 * MINUTES}
+        process = subprocess.run(arguments, stdout=output, stderr=subprocess.STDOUT, **own)
     memory["seconds"] = time.monotonic() - started
     (run / "memory.json").write_text(json.dumps(memory))
     assert process.returncode == 0, log.read_text(errors="replace")[-5000:]
@@ -95,9 +90,6 @@ def train(run: Path, arguments: list[str], **environment: str) -> dict:
         for file in run.glob("metrics*.jsonl")
         for one in read_jsonl(file, "verl", cut_tail_allowed=True)
     }
-    rollouts = {
-        step: sorted((one["input"], one["output"], one["score"]) for one in read_jsonl(file, "verl"))
-        for step in range(1, STEPS + 1)
-        for file in [run / f"rollouts/{step}.jsonl"]
-    }
+    dumps = {step: read_jsonl(run / f"rollouts/{step}.jsonl", "verl") for step in range(1, STEPS + 1)}
+    rollouts = {step: sorted((one["input"], one["output"], one["score"]) for one in own) for step, own in dumps.items()}
     return {"metrics": metrics, "rollouts": rollouts, **memory}
