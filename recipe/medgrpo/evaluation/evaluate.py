@@ -109,10 +109,7 @@ def load_artifact(path: Path, options: ScoreConfig) -> reward_score.Artifact:
 
 
 def score(
-    answers: Sequence[Answer],
-    max_tokens: int,
-    artifact: reward_score.Artifact | None,
-    options: ScoreConfig = ScoreConfig(reward_tasks="all"),  # noqa: B008 (frozen)
+    answers: Sequence[Answer], max_tokens: int, artifact: reward_score.Artifact | None, options: ScoreConfig
 ) -> list[dict[str, Any]]:
     """Reward and components of each answer, in order, each with its row's identity; NaN as None.
 

@@ -7,6 +7,7 @@ object per answer.
 """
 
 import argparse
+import contextlib
 import hashlib
 import itertools
 import json
@@ -161,26 +162,19 @@ def _line(index: int, sample: int, data_source: str, output: Any) -> bytes:
 def _kept(content: bytes, meta: dict, indices: list[int], n: int) -> list[bytes]:
     """Lines of an earlier call with the same inputs that can be kept: whole rows before the first broken line."""
     head, *lines = content.split(b"\n")[:-1] or [b""]
-    try:
-        if _without_places(json.loads(head)["meta"]) != _without_places(meta):
-            return []
-    except (ValueError, KeyError, TypeError):
-        return []
-    pairs = zip(lines, itertools.product(indices, range(n)), strict=False)
-    kept = [line for line, _ in itertools.takewhile(lambda pair: _is_answer(*pair), pairs)]
+    kept = []
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        if _without_places(json.loads(head)["meta"]) == _without_places(meta):
+            for line, place in zip(lines, itertools.product(indices, range(n)), strict=False):
+                answer = json.loads(line)
+                if (answer["index"], answer["sample"]) != place:
+                    break
+                kept.append(line)
     return kept[: len(kept) // n * n]
 
 
 def _without_places(meta: dict) -> dict:
     return meta | {name: {**meta[name], "path": None} for name in ("model", "data")}
-
-
-def _is_answer(line: bytes, place: tuple[int, int]) -> bool:
-    try:
-        answer = json.loads(line)
-        return (answer["index"], answer["sample"]) == place
-    except (ValueError, KeyError, TypeError):
-        return False
 
 
 def _load_engine(model: Path, decoding: dict, template: str | None, chat_template: str | None, rows: pa.Table):

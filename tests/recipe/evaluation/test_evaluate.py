@@ -61,7 +61,8 @@ def test_an_artifact_without_a_source_is_refused(world, artifact, tmp_path):
     answers = world.write_answers(tmp_path / "a.jsonl", world.val, 0.0, keep=lambda row: row.task == "tag")
     _, read = read_answers(answers, read_rows(world.val))
     with pytest.raises(reward_score.errors.NormalizationError, match="CoPESD|tag|raw"):
-        evaluate.score(read, 48, artifact.model_copy(update={"entries": entries}))
+        part = artifact.model_copy(update={"entries": entries})
+        evaluate.score(read, 48, part, ScoreConfig(reward_tasks="all"))
 
 
 def test_summary(finished_run, artifact):
