@@ -18,6 +18,7 @@ import orjson
 from pydantic import ValidationError
 
 from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.common.cli_types import at_least
 from data_preprocess.common.errors import InputError
 from recipe.medgrpo.captions import author, review, validate
 from recipe.medgrpo.captions.request import Request, read_requests
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     writing.add_argument("--keys", **two, default=["OPENAI_API_KEY", "GEMINI_API_KEY"], help="environment variables")
     writing.add_argument("--prices", type=float, nargs=4, metavar="USD", help="per million tokens: in, out, in, out")
     writing.add_argument("--frames", type=int, default=16, help="frames that a model is shown")
-    writing.add_argument("--limit", type=int, help="requests of each file at most")
+    writing.add_argument("--limit", type=at_least(1), help="requests of each file at most")
     writing.add_argument("--concurrency", type=int, default=16, help="requests in flight to each endpoint")
     writing.add_argument("--rpm", type=int, help="requests per minute to each endpoint")
     writing.add_argument("--deadline", type=float, default=300, help="seconds for a caption, retries included")
