@@ -11,7 +11,7 @@ from rich.console import Console
 import reward_score
 from recipe.medgrpo.common.run_folder import EvalDir, read_jsonl
 from recipe.medgrpo.evaluation import evaluate
-from recipe.medgrpo.evaluation.answers import mean_and_error, read_answers, read_rows, row_means
+from recipe.medgrpo.evaluation.answers import mean_and_error, read_answers, read_rows
 from recipe.medgrpo.scoring.artifact_check import judge_provenance
 from reward_score.config import ScoreConfig
 from reward_score.judge import read_judge
@@ -23,11 +23,6 @@ def test_mean_and_standard_error():
     assert error == pytest.approx(np.std([1, 2, 3, 6], ddof=1) / 2)
     assert mean_and_error([0.4])[0] == 0.4 and math.isnan(mean_and_error([0.4])[1])
     assert math.isnan(mean_and_error([])[0])
-
-
-def test_rows_not_samples_are_the_observations():
-    means = row_means([0, 0, 1, 1], [0.0, 1.0, 1.0, 1.0])
-    assert means == {0: 0.5, 1: 1.0}
 
 
 @pytest.fixture

@@ -53,7 +53,5 @@ def test_from_images_to_matrices(test_file, model, call, tmp_path, monkeypatch, 
     with (tmp_path / "matrices/matrices.csv").open() as file:
         cells = {(r["column"], r["extraction"]): float(r["accuracy"]) for r in csv.DictReader(file)
                  if (r["axis"], r["options"]) == ("modality", "all")}  # fmt: skip
-    assert (
-        cells["CT", "strict"] == cells["CT", "lenient"] == cells["MRI", "lenient"] == 1 and cells["MRI", "strict"] == 0
-    )
-    assert len(cells) == 16
+    assert cells["CT", "strict"] == cells["CT", "lenient"] == cells["MRI", "lenient"] == 1
+    assert cells["MRI", "strict"] == 0 and len(cells) == 16
