@@ -114,8 +114,7 @@ def _validate(args: argparse.Namespace) -> int:
             for slot in pair.captions:
                 if reason := pair.reasons.get(slot):
                     dropped[reason.split(" ")[0]] += 1
-                    told = pair.told() | {"slot": slot, "reason": reason}
-                    bad.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+                    bad.write(json.dumps(pair.rejected(slot), ensure_ascii=False).encode() + b"\n")
                 else:
                     record = validate.record_with(pair, slot)
                     kept[record["data_source"], record["qa_type"]] += 1

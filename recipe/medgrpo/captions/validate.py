@@ -47,10 +47,11 @@ class Pair:
     def kept(self) -> list[str]:
         return [slot for slot in self.captions if slot not in self.reasons]
 
-    def told(self) -> dict[str, Any]:
-        """For a list of rejected captions."""
-        known = {name: self.request.record[name] for name in ("id", "qa_type")}
-        return known | {"key": self.request.key, "similarity": self.similarity, "captions": dict(self.captions)}
+    def rejected(self, slot: str) -> dict[str, Any]:
+        """Its line in the list of rejected captions."""
+        record, own = self.request.record, {"slot": slot, "reason": self.reasons[slot]}
+        names = {"id": record["id"], "key": self.request.key, "qa_type": record["qa_type"]}
+        return names | own | {"similarity": self.similarity, "captions": dict(self.captions)}
 
 
 def pair_up(requests: Iterable[Request], captions: Mapping[tuple[str, str, str], list[str]]) -> Iterator[Pair]:
