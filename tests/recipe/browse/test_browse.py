@@ -6,13 +6,11 @@ import json
 import math
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from browser import Browser
 
 from recipe.medgrpo import cli
-from recipe.medgrpo.common.run_folder import RunDir
+from recipe.medgrpo.common.run_folder import RunDir, RunDirError
 from recipe.medgrpo.evaluation.answers import read_rows
 from recipe.medgrpo.trainer.step_metrics import ScoredAnswer, write_scores
 
@@ -43,8 +41,13 @@ def write_run(root: Path, data: Path, steps: int, *, logged: bool = True, prompt
                 key, reward = f"u{step}-{place}_{i}_0", round(i / 10 + place / 1000, 4)
                 line = {"input": f"user\n{row.extra_info['question']}\nassistant\n", "output": text}
                 dump.append(line | {"gts": row.ground_truth, "score": reward, "step": step, "uid": key})
-                parts = {"raw": reward / 2, "score": reward, "parsed": float(i < 6)}
-                parts |= {"judge": math.nan, "judge_action": 4.0}
+                parts = {
+                    "raw": reward / 2,
+                    "score": reward,
+                    "parsed": float(i < 6),
+                    "judge": math.nan,
+                    "judge_action": 4.0,
+                }
                 keys.append(key)
                 scores.append(ScoredAnswer(key, row.data_source, parts, 9, 0.5, row.extra_info["index"]))
         (run.rollouts / f"{step}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in dump))
@@ -168,6 +171,9 @@ def test_without_scores_a_clip_that_is_not_certain_is_not_shown(world, tmp_path)
     steps = json.loads((run.root / "browse/steps/1.js").read_text().partition(" = ")[2].rstrip(";\n"))
     assert "frames" in steps[0] and steps[0]["answers"][7]["parsed"] is False and steps[0]["answers"][0]["parts"] == {}
     # The same again, the first row twice.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     table = pq.read_table(run.train)
     pq.write_table(pa.concat_tables([table, table.slice(rows[0].index, 1)]), run.train)
     assert cli.main(["browse", str(run.root)]) == 0
@@ -178,6 +184,7 @@ def test_without_scores_a_clip_that_is_not_certain_is_not_shown(world, tmp_path)
 def test_a_run_without_dumps_is_named(tmp_path, capsys):
     assert cli.main(["browse", str(tmp_path)]) == 2
     assert "trainer.rollout_data_dir" in capsys.readouterr().err
+    assert issubclass(RunDirError, ValueError)
 
 
 @pytest.mark.e2e

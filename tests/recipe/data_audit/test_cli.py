@@ -279,7 +279,9 @@ def test_overlap_of_images(tmp_path):
     code, shared = overlap(one, two)
     assert code == 1
     assert [(entry["kind"], entry["first"], entry["second"]) for entry in shared] == [
-        (kind, [0], [0]) for kind in ("images", "questions", "both")
+        ("images", [0], [0]),
+        ("questions", [0], [0]),
+        ("both", [0], [0]),
     ]
     assert overlap(one, two, "--max-shared", "1")[0] == 0
 

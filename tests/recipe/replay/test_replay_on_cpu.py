@@ -10,13 +10,12 @@ import pytest
 import torch
 
 from recipe.medgrpo.common.run_folder import RunDirError
-from recipe.medgrpo.evaluation import calibrate
 from recipe.medgrpo.evaluation.answers import AnswersError, read_rows
 from recipe.medgrpo.replay import command
 from recipe.medgrpo.replay.advantages import ESTIMATORS, Batch
 from recipe.medgrpo.replay.command import METHODS
 from recipe.medgrpo.replay.figures import replay
-from recipe.medgrpo.replay.read import of_rollouts
+from recipe.medgrpo.replay.read import of_file, of_rollouts
 from recipe.medgrpo.replay.wording import expectations
 from reward_score import Artifact, Provenance, RawScore, ScoreConfig
 
@@ -194,6 +193,8 @@ def answers_file(world, tmp_path):
 
 @pytest.fixture
 def artifact(world, model, call, stand_in, tmp_path):
+    from recipe.medgrpo.evaluation import calibrate
+
     stand_in(0.0)
     file = tmp_path / "normalization.json"
     assert call(calibrate, "--model", model, "--data", world.train, "--out", file) == 0
@@ -266,8 +267,10 @@ def test_rollouts_find_their_rows_again(world, tmp_path):
     assert [one.answer.row.index for one in found[::2]] == [row.index for row in chosen + chosen[:3]]
     assert {one.group for one in found[:2]} == {f"prompt-{chosen[0].index}"}
     # "garbage" and its end fill two tokens; "1.0-5.0 seconds." and its end would be three.
-    ends = [(one.answer.num_tokens, one.answer.finish_reason, one.score) for one in found[:2]]
-    assert ends == [(2, "stop", 0.0), (2, "length", 1.0)]
+    assert [(one.answer.num_tokens, one.answer.finish_reason, one.score) for one in found[:2]] == [
+        (2, "stop", 0.0),
+        (2, "length", 1.0),
+    ]
     assert len(of_rollouts(tmp_path / "rollouts", rows, len, 99, {10})) == 6
     with pytest.raises(RunDirError, match="lacks the steps 2, 3"):
         of_rollouts(tmp_path / "rollouts", rows, len, 99, {2, 3})
@@ -296,3 +299,9 @@ def test_one_question_of_two_sources_is_refused(world, tmp_path):
     assert of_rollouts(tmp_path / "rollouts", [*rows, rows[0]], len, 99)[0].answer.row == rows[0]
     with pytest.raises(AnswersError, match="rows of several sources"):
         of_rollouts(tmp_path / "rollouts", [*rows, twin], len, 99)
+
+
+def test_an_answers_file_is_one_batch(answers_file):
+    meta, found = of_file(answers_file(3))
+    assert meta["decoding"]["max_tokens"] == 256
+    assert {one.batch for one in found} == {0} and len({one.group for one in found}) == len(found) / 3
