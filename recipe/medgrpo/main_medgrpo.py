@@ -24,6 +24,7 @@ from verl.utils.device import auto_set_device
 from recipe.medgrpo import plugin
 from recipe.medgrpo.cli import complaint
 from recipe.medgrpo.common.listed import listed
+from recipe.medgrpo.common.run_folder import keep_configuration
 from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.judge import check_judge
 from recipe.medgrpo.preflight.longest_prompt import check_longest
@@ -99,6 +100,7 @@ def main(config: DictConfig) -> None:
     keep_logs_together(config)
     auto_set_device(config)
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
+    keep_configuration(config)
     run_ppo(config, task_runner_class=TaskRunnerV1)
 
 

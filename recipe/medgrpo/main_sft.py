@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from verl.trainer.sft_trainer import run_sft
 from verl.utils.device import auto_set_device
 
+from recipe.medgrpo.common.run_folder import keep_configuration
 from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.unused_keys import UNUSED_IN_SFT, refuse_unused
 
@@ -24,6 +25,7 @@ def main(config: DictConfig) -> None:
         refuse_unused(config, UNUSED_IN_SFT)
     except SetupError as error:
         raise SystemExit(f"training does not start: {error}") from None
+    keep_configuration(config)
     auto_set_device(config)
     run_sft(config)
 

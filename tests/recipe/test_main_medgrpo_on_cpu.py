@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hydra
 import pytest
 import yaml
 from configuration import composed
 
 import reward_score
+from recipe.medgrpo.common.run_folder import keep_configuration
 from recipe.medgrpo.main_medgrpo import check_plugin, fit_context, keep_logs_together
 from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.normalization import check_normalization
@@ -138,6 +140,14 @@ def test_paths_hold_in_another_working_folder(tmp_path, monkeypatch):
     assert config.data.train_files == [f"{tmp_path}/t"] and config.medgrpo.reward.artifact == f"{tmp_path}/a"
     assert config.trainer.rollout_data_dir == f"{tmp_path}/r/rollouts"
     assert config.actor_rollout_ref.model.path == "Qwen/Qwen2.5-VL-7B-Instruct"
+
+
+def test_the_configuration_is_kept_as_hydra_itself_would(tmp_path, monkeypatch):
+    options = [f"hydra.run.dir='{tmp_path}'", "hydra.output_subdir=own", "hydra/job_logging=none"]
+    monkeypatch.setattr(sys, "argv", ["program", "+a.b=1", "+c=${a.b}", "+d=${oc.env:HOME}", *options])
+    hydra.main(config_path=None, version_base=None)(keep_configuration)()
+    written = [{file.name: file.read_text() for file in (tmp_path / name).iterdir()} for name in ("own", ".hydra")]
+    assert len(written[0]) == 3 and written[0] == written[1]
 
 
 @pytest.mark.parametrize("model, warned", [("m", False), ("./x/../m", False), ("other", True)])

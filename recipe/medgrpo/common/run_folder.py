@@ -76,6 +76,19 @@ class RunDir:
         return sorted(self.rl.glob("metrics*.jsonl"))
 
 
+def keep_configuration(config: Any) -> None:
+    """Write ``.hydra`` as Hydra itself would have before a start could be refused (``hydra.output_subdir=null``)."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    hydra = HydraConfig.get()
+    files = {"config": config, "hydra": OmegaConf.create({"hydra": hydra}), "overrides": hydra.overrides.task}
+    folder = Path(hydra.runtime.output_dir, ".hydra")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        write_whole(folder / f"{name}.yaml", OmegaConf.to_yaml(content))
+
+
 def read_json(path: Path, written_by: str) -> Any:
     """Read a JSON file; ``written_by`` names the command that makes it, for the error message."""
     try:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A key of verl's configuration is either read by what this recipe runs, or refused with a sentence."""
 
+import os
 import re
 import subprocess
 import sys
@@ -128,7 +129,11 @@ def test_keys_that_depend_on_others():
 )  # fmt: skip
 def test_the_start_ends_with_the_sentence(command, sentence, tmp_path):
     module, *arguments = command
+    former = tmp_path / ".hydra/config.yaml"
+    former.parent.mkdir()
+    former.write_text("that of the checkpoint")
     call = [sys.executable, "-m", f"recipe.{module}", *arguments, f"hydra.run.dir='{tmp_path}'"]
     done = subprocess.run(call, capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 1 and f"training does not start: {sentence}" in done.stderr, done.stderr[-3000:]
     assert "Traceback" not in done.stderr
+    assert former.read_text() == "that of the checkpoint" and os.listdir(former.parent) == [former.name]
