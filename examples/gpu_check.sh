@@ -66,7 +66,7 @@ stage --name data --after world -- \
   python3 -m data_preprocess.medvidbench --json "$RUN/world/medvidbench_synthetic.json" \
   --frames-root "$RUN/world/frames" --out "$RUN/data" --min-pixels 31360
 
-stage --name model --after data -- \
+stage --name model --after data --output "$RUN/model" -- \
   medgrpo tiny-model --out "$RUN/model" --data "$RUN/data/train.parquet" "${MODEL_ARGS[@]}"
 
 stage --name sft --after model --metrics "$RUN/sft" --total "$SFT_STEPS" -- \

@@ -47,3 +47,9 @@ def check_outputs(
             raise OutputError(
                 f"{output} exists, and is not known for this command's own: give another name, or move it away"
             )
+
+
+def check_new_folder(path: Path) -> None:
+    """Raise `OutputError` unless ``path`` is free for a folder that is written as a whole."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise OutputError(f"{path} exists and is not empty: name a new folder, or remove that one")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from data_preprocess.common.atomic_file import whole_file
+from recipe.medgrpo.common.outputs import check_new_folder
 from recipe.medgrpo.model_inputs.prompt_templates import TEMPLATES
 
 #: Family -> prefix of its classes in transformers.
@@ -154,7 +156,7 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write; must be new or empty")
     parser.add_argument("--data", type=Path, required=True, help="Parquet whose texts train the tokenizer")
     parser.add_argument("--family", choices=list(FAMILIES), default="qwen2_5_vl")
     parser.add_argument("--vocab-size", type=int, default=1024, help="tokens before the special ones")
@@ -170,6 +172,9 @@ def run(args: argparse.Namespace) -> int:
     if args.hidden_size % 128:
         raise SystemExit(f"--hidden-size {args.hidden_size}: use a multiple of 128 (heads of 64, two per key head)")
     options = {name: getattr(args, name) for name in ("vocab_size", "hidden_size", "layers", "seed", "family", "like")}
-    parameters, vocab = build(args.out, args.data, **options)
+    check_new_folder(args.out)
+    args.out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(args.out.absolute()) as folder:
+        parameters, vocab = build(folder, args.data, **options)
     print(f"{args.out}: {args.family} with {parameters / 1e6:.2f} M parameters, {vocab} tokens")
     return 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from data_preprocess.common.atomic_file import whole_file
+from recipe.medgrpo.common.outputs import check_new_folder
 from recipe.medgrpo.common.run_folder import RunDir
 from recipe.medgrpo.export import card, checkpoint, settings
 from recipe.medgrpo.export.checkpoint import ExportError
@@ -36,8 +37,7 @@ def _which(text: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     run_dir = RunDir(args.run_dir)
-    if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
-        raise ExportError(f"{args.out} exists and is not empty: name a new folder, or remove that one")
+    check_new_folder(args.out)
     found = checkpoint.find(run_dir, args.stage, args.checkpoint)
     config = OmegaConf.load(run_dir.config) if run_dir.config.is_file() else OmegaConf.create()
     media = settings.media_settings(args.data or run_dir.training_rows(config))
