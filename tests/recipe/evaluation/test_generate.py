@@ -61,6 +61,19 @@ def test_a_killed_call_goes_on(whole, engine, tmp_path):
     assert len(engine.asked) == 96 and not (tmp_path / "out.part").exists()
 
 
+def test_a_second_call_on_a_file_that_is_being_written_is_refused(whole, tmp_path, monkeypatch):
+    content, run = whole
+    load = generate._load_engine
+
+    def meanwhile(*inputs):
+        with pytest.raises(AnswersError, match="out is being written by another command"):
+            run("out")
+        return load(*inputs)
+
+    monkeypatch.setattr(generate, "_load_engine", meanwhile)
+    assert run("out").read_bytes() == content
+
+
 @pytest.mark.parametrize("cut", ["line", "character", "row", "meta", "nothing", "all"])
 def test_a_cut_file_goes_on(whole, engine, tmp_path, cut):
     content, run = whole
