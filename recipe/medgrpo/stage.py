@@ -3,9 +3,8 @@
 """Run one stage of a pipeline: its output into a log, its progress on the screen, nothing twice.
 
 A stage that has ended is not run again unless its command, or a stage before it, has changed; then its old output is
-removed first, if it was the stage's own. One that was interrupted is started again and resumes by its own means (verl's
-checkpoints), once nothing of the interrupted start runs any more. Paths within the run folder count as relative to it,
-so that a folder that was moved or copied is still the same run.
+removed first, if it was the stage's own. One that was interrupted resumes by its own means (verl's checkpoints). Paths
+within the run folder count as relative to it: a folder that was moved or copied is still the same run.
 """
 
 import argparse
@@ -62,10 +61,7 @@ def latest(metrics: Path | None) -> tuple[int, str]:
 
 
 def execute(command: list[str], log: Path, label: str, metrics: Path | None, total: int | None, held: int) -> int:
-    """Run ``command`` with its output in ``log``; returns its exit status.
-
-    ``held`` is a lock file that the command inherits, and that names it.
-    """
+    """Run ``command`` with its output in ``log``; it inherits, and is named in, the lock file ``held``."""
     columns = [TextColumn("{task.description}"), BarColumn(bar_width=16), MofNCompleteColumn(), TimeElapsedColumn()]
     if total is None:
         del columns[1:3]
@@ -111,9 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, nargs="*", default=[], help="what the command writes; removed before a changed one runs"
     )
     parser.add_argument(
-        "--rooted",
-        action="store_true",
-        help="its output names places in the run directory: again if that has moved",
+        "--rooted", action="store_true", help="its output names places in the run directory: again if that has moved"
     )
     parser.add_argument("--costly", type=Path, help="a changed command is refused once this folder holds a checkpoint")
     parser.add_argument(
@@ -145,13 +139,11 @@ def _record(root: Path, name: str | None) -> dict[str, Any]:
     """What is known of a stage; without a record, or with a broken one, nothing, and an output is somebody else's."""
     file = RunDir(root).stage_record(name)
     nothing = {"key": None, "done": False, "seconds": 0.0, "outputs": []}
-    if name is None or not file.exists():
-        return nothing
-    try:
+    with contextlib.suppress(RunDirError):
         record = read_json(file, "this command")
-    except RunDirError:
-        return nothing
-    return record if isinstance(record, dict) and record.keys() >= nothing.keys() else nothing
+        if isinstance(record, dict) and record.keys() >= nothing.keys():
+            return record
+    return nothing
 
 
 def _relative(text: str, root: Path) -> str:

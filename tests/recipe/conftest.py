@@ -5,9 +5,9 @@
 import json
 import logging
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -63,8 +63,7 @@ def respond(row, error: float, rng: np.random.Generator) -> str:
     return row.ground_truth if off < 1.5 else LABELS[0]
 
 
-@dataclass
-class World:
+class World(NamedTuple):
     """Rows on disk and the means to make answers to them."""
 
     train: Path
@@ -78,16 +77,8 @@ class World:
             for sample in range(n):
                 text = respond(row, error + HARDNESS[row.source], rng)
                 if keep is None or keep(row):
-                    lines.append(
-                        {
-                            "index": row.index,
-                            "sample": sample,
-                            "data_source": row.data_source,
-                            "response": text,
-                            "num_tokens": len(text) // 3,
-                            "finish_reason": "stop",
-                        }
-                    )
+                    line = {"index": row.index, "sample": sample, "data_source": row.data_source, "response": text}
+                    lines.append(line | {"num_tokens": len(text) // 3, "finish_reason": "stop"})
         out.parent.mkdir(parents=True, exist_ok=True)
         meta = {"model": {"path": "M"}, "data": {"path": str(data)}, "decoding": {"n": n, "temperature": 0.0}}
         lines.insert(0, {"meta": meta | {"answers": len(lines)}})
@@ -105,14 +96,12 @@ class World:
 
 def _frames(folder: Path, rng: np.random.Generator) -> list[str]:
     folder.mkdir(parents=True)
-    paths = []
-    for i in range(FRAMES):
+    paths = [str(folder / f"{i}.jpg") for i in range(FRAMES)]
+    for i, path in enumerate(paths):
         image = Image.new("RGB", SIZE, (120, 60 + 4 * i, 60))
-        ImageDraw.Draw(image).ellipse(
-            [10 + 8 * i, 20, 40 + 8 * i, 60], fill=tuple(int(c) for c in rng.integers(0, 255, 3))
-        )
-        paths.append(str(folder / f"{i}.jpg"))
-        image.save(paths[-1])
+        colour = tuple(int(c) for c in rng.integers(0, 255, 3))
+        ImageDraw.Draw(image).ellipse([10 + 8 * i, 20, 40 + 8 * i, 60], fill=colour)
+        image.save(path)
     return paths
 
 
@@ -224,12 +213,9 @@ def call():
 
 def _log(path: Path, steps: dict[int, dict], cut: bool = False) -> None:
     """verl's file log, written as verl 0.9.1 writes it; ``cut`` leaves the last line half written."""
-    lines = [
-        orjson.dumps({"step": step, "data": data}, option=orjson.OPT_SERIALIZE_NUMPY) for step, data in steps.items()
-    ]
-    if cut:
-        lines.append(b'{"step": 99, "da')
-    path.write_bytes(b"\n".join(lines) + (b"" if cut else b"\n"))
+    records = ({"step": step, "data": data} for step, data in steps.items())
+    lines = [orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n" for record in records]
+    path.write_bytes(b"".join(lines) + (b'{"step": 99, "da' if cut else b""))
 
 
 def training_log(step: int) -> dict:

@@ -3,12 +3,14 @@
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from console import medgrpo
 from packaging.requirements import Requirement
 
 from recipe.medgrpo import cli
@@ -17,12 +19,8 @@ from recipe.medgrpo.evaluation.answers import AnswersError
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def _run(*argv: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "recipe.medgrpo.cli", *argv], capture_output=True, text=True)
-
-
 def test_help_lists_every_command():
-    done = _run("--help")
+    done = medgrpo("--help")
     assert done.returncode == 0
     assert all(name in done.stdout for name in cli.COMMANDS)
 
@@ -45,7 +43,7 @@ def test_every_command_follows_the_convention(name, capsys):
 
 def test_an_option_may_be_called_like_what_the_dispatcher_keeps(tmp_path):
     """``--run`` of `medgrpo matrices` is the user's; through the console script, which has its own parser."""
-    done = _run("matrices", "--run", "CT", "--out", str(tmp_path))
+    done = medgrpo("matrices", "--run", "CT", "--out", str(tmp_path), check=False)
     assert done.returncode == 2
     assert done.stderr == "medgrpo matrices: --run CT: expected NAME=FOLDER, say CT=eval/ct\n"
 
@@ -105,12 +103,6 @@ def test_an_installation_without_extras_is_told_what_is_missing(argv, status, sa
     )
 
 
-def test_a_reader_that_has_seen_enough_is_no_error():
-    call = f"{sys.executable} -m recipe.medgrpo.cli doctor --folder / | head -n 1"
-    done = subprocess.run(["bash", "-c", call], capture_output=True, text=True)
-    assert done.returncode == 0 and done.stderr == ""
-
-
 @pytest.mark.parametrize(
     "argv, said",
     [
@@ -122,15 +114,15 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     ],
 )
 def test_what_the_user_can_fix_is_one_message(argv, said):
-    done = _run(*argv)
+    done = medgrpo(*argv, check=False)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.startswith(f"medgrpo {argv[0]}: ") and said in done.stderr
 
 
 def test_help_tells_defaults_that_say_something():
-    done = _run("generate", "--help")
+    done = medgrpo("generate", "--help")
     assert "(default: 256)" in done.stdout.replace("\n", "") and "None)" not in done.stdout
-    version = _run("--version")
+    version = medgrpo("--version")
     assert version.stdout.split() == ["verl-medgrpo", importlib.metadata.version("verl-medgrpo")]
 
 
@@ -147,20 +139,6 @@ def test_foreign_errors_keep_their_traceback(monkeypatch):
     monkeypatch.setattr("recipe.medgrpo.report.page.write_report", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(["report", "x"])
-
-
-def test_errors_of_all_three_packages_are_own():
-    from data_preprocess.common.errors import InputError
-    from reward_score.errors import NormalizationError
-
-    assert cli.is_own_error(InputError("x")) and cli.is_own_error(NormalizationError("x"))
-    assert not cli.is_own_error(ValueError("x"))
-
-
-def test_unknown_command_is_a_usage_error(capsys):
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(["frobnicate"])
-    assert stopped.value.code == 2 and "invalid choice" in capsys.readouterr().err
 
 
 # ---- score and submit ----------------------------------------------------------------------------------------------
@@ -190,30 +168,34 @@ def items_file(world, tmp_path):
     return path
 
 
+@pytest.fixture
+def main(items_file, capsys):
+    """``main(command, *argv)`` on that test file -> exit status, standard output, standard error."""
+
+    def call(command, *argv):
+        status = cli.main([command, "--ground-truth", str(items_file), *map(str, argv)])
+        return status, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def evaluation(finished_run):
+    return finished_run.evaluation("sft")
+
+
 @pytest.mark.usefixtures("light_encoder")
 @pytest.mark.parametrize("kind", ["answers", "results"])
-def test_submit_then_score_gives_the_metrics_of_evaluate(kind, finished_run, items_file, tmp_path, capsys):
-    evaluation = finished_run.evaluation("sft")
-    source = {"answers": evaluation.answers, "results": evaluation.results}[kind]
+def test_submit_then_score_gives_the_metrics_of_evaluate(kind, evaluation, main, tmp_path):
     submission, metrics = tmp_path / "submission.json", tmp_path / "metrics.json"
-    argv = ["submit", f"--{kind}", str(source), "--ground-truth", str(items_file), "--out", str(submission)]
-    assert cli.main(argv) == 0
-    assert "full test set has 6245" in capsys.readouterr().out
+    status, out, _ = main("submit", f"--{kind}", getattr(evaluation, kind), "--out", submission)
+    assert status == 0 and "full test set has 6245" in out
     rows = json.loads(submission.read_text())
     assert len(rows) == 96 and set(rows[0]) == {"id", "qa_type", "prediction"}
-    argv = ["score", "--predictions", str(submission), "--ground-truth", str(items_file), "--json", str(metrics)]
-    assert cli.main(argv) == 0
-    assert "TAG_mIoU@0.3" in capsys.readouterr().out
+    status, out, _ = main("score", "--predictions", submission, "--json", metrics)
+    assert status == 0 and "TAG_mIoU@0.3" in out
     assert json.loads(metrics.read_text()) == pytest.approx(json.loads(evaluation.summary.read_text())["leaderboard"])
-
-
-@pytest.mark.usefixtures("light_encoder")
-def test_score_with_a_judge(finished_run, items_file, tmp_path):
-    submission, metrics = tmp_path / "submission.json", tmp_path / "metrics.json"
-    results = str(finished_run.evaluation("sft").results)
-    assert cli.main(["submit", "--results", results, "--ground-truth", str(items_file), "--out", str(submission)]) == 0
-    argv = ["score", "--predictions", str(submission), "--ground-truth", str(items_file), "judge=lexical"]
-    assert cli.main([*argv, "--json", str(metrics)]) == 0
+    assert main("score", "--predictions", submission, "judge=lexical", "--json", metrics)[0] == 0
     assert 1 <= json.loads(metrics.read_text())["VS_lexical"] <= 5
 
 
@@ -223,16 +205,13 @@ def test_score_with_a_judge(finished_run, items_file, tmp_path):
         (lambda items: items[:-1], "which .*test.json does not have"),
         (lambda items: [*items, items[0]], "1 of 97 records .*first: 96"),
         (lambda items: [{**items[0], "qa_type": "stg"}, *items[1:]], r"answers record 0 \(tal\)"),
+        (lambda items: [None], "record 0 is NoneType"),
     ],
 )
-def test_submit_refuses_another_test_file(finished_run, items_file, tmp_path, capsys, change, message):
-    import re
-
+def test_submit_refuses_another_test_file(evaluation, items_file, main, tmp_path, change, message):
     items_file.write_text(json.dumps(change(json.loads(items_file.read_text()))))
-    results, out = str(finished_run.evaluation("sft").results), tmp_path / "s.json"
-    assert cli.main(["submit", "--results", results, "--ground-truth", str(items_file), "--out", str(out)]) == 2
-    assert re.search(message, capsys.readouterr().err)
-    assert not out.exists()
+    status, _, err = main("submit", "--results", evaluation.results, "--out", tmp_path / "s.json")
+    assert status == 2 and re.search(message, err) and not (tmp_path / "s.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -243,59 +222,41 @@ def test_submit_refuses_another_test_file(finished_run, items_file, tmp_path, ca
         (lambda line: line.update(response=None), "row 0: .*NoneType"),
     ],
 )
-def test_submit_names_the_line_that_it_cannot_use(finished_run, items_file, tmp_path, capsys, change, message):
-    import re
-
-    lines = [json.loads(line) for line in finished_run.evaluation("sft").results.read_text().splitlines()]
+def test_submit_names_the_line_that_it_cannot_use(evaluation, main, tmp_path, change, message):
+    lines = [json.loads(line) for line in evaluation.results.read_text().splitlines()]
     change(lines[0])
     results = tmp_path / "results.jsonl"
     results.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    argv = ["submit", "--results", str(results), "--ground-truth", str(items_file), "--out", str(tmp_path / "s.json")]
-    assert cli.main(argv) == 2
-    assert re.search(message, capsys.readouterr().err)
+    status, _, err = main("submit", "--results", results, "--out", tmp_path / "s.json")
+    assert status == 2 and re.search(message, err)
 
 
-def test_submit_refuses_a_test_file_of_other_things(finished_run, tmp_path, capsys):
-    items = tmp_path / "test.json"
-    items.write_text("[null]")
-    results = str(finished_run.evaluation("sft").results)
-    assert cli.main(["submit", "--results", results, "--ground-truth", str(items), "--out", str(tmp_path / "s")]) == 2
-    assert "record 0 is NoneType" in capsys.readouterr().err
-
-
-def test_submit_checks_an_existing_file(finished_run, items_file, tmp_path, capsys):
-    results, out = str(finished_run.evaluation("sft").results), tmp_path / "s.json"
-    truth = ["--ground-truth", str(items_file)]
-    assert cli.main(["submit", "--results", results, *truth, "--out", str(out)]) == 0
+def test_submit_checks_an_existing_file(evaluation, main, tmp_path):
+    results, out = evaluation.results, tmp_path / "s.json"
+    assert main("submit", "--results", results, "--out", out)[0] == 0
     written = out.read_bytes()
-    capsys.readouterr()
-    assert cli.main(["submit", "--check", str(out), *truth]) == 0
-    assert "full test set has 6245" in capsys.readouterr().out and out.read_bytes() == written
+    status, printed, _ = main("submit", "--check", out)
+    assert status == 0 and "full test set has 6245" in printed and out.read_bytes() == written
     out.write_text(json.dumps(json.loads(written)[::-1]))
-    assert cli.main(["submit", "--check", str(out), *truth]) == 2
-    assert "order must be that of the test file" in capsys.readouterr().err
-    for argv in (["--check", str(out), "--out", str(out)], ["--results", results]):
-        assert cli.main(["submit", *argv, *truth]) == 2
-        assert "give --out" in capsys.readouterr().err
+    refused = {
+        ("--check", out): "order must be that of the test file",
+        ("--check", out, "--out", out): "give --out",
+        ("--results", results): "give --out",
+        ("--results", results, results, "--out", tmp_path / "t.json"): "a second answer to record 0",
+    }
+    for argv, message in refused.items():
+        status, _, err = main("submit", *argv)
+        assert status == 2 and message in err
 
 
 @pytest.mark.usefixtures("light_encoder")
 @pytest.mark.parametrize("form", ["submission", "results"])
-def test_score_warns_of_other_qa_types_and_names_a_file_that_it_cannot_write(items_file, tmp_path, capsys, form):
+def test_score_warns_of_other_qa_types_and_names_a_file_that_it_cannot_write(items_file, main, tmp_path, form):
     items = json.loads(items_file.read_text())
     rows = [{"id": item["id"], "qa_type": item["qa_type"], "prediction": ""} for item in items]
     rows[3]["qa_type"] = rows[5]["qa_type"] = "cvs_assessment"
     predictions = tmp_path / "p.json"
     predictions.write_text(json.dumps(rows if form == "submission" else {str(i): row for i, row in enumerate(rows)}))
-    argv = ["score", "--predictions", str(predictions), "--ground-truth", str(items_file)]
-    assert cli.main([*argv, "--json", str(predictions / "metrics.json")]) == 2
-    captured = capsys.readouterr()
-    assert "2 predictions name another qa_type" in captured.out and "first: item 3" in captured.out
-    assert captured.err == f"medgrpo score: {predictions}: File exists\n"
-
-
-def test_submit_refuses_two_answers_to_one_record(finished_run, items_file, tmp_path, capsys):
-    results, out = str(finished_run.evaluation("sft").results), tmp_path / "s.json"
-    argv = ["submit", "--results", results, results, "--ground-truth", str(items_file), "--out", str(out)]
-    assert cli.main(argv) == 2
-    assert "a second answer to record 0" in capsys.readouterr().err
+    status, out, err = main("score", "--predictions", predictions, "--json", predictions / "metrics.json")
+    assert status == 2 and "2 predictions name another qa_type" in out and "first: item 3" in out
+    assert err == f"medgrpo score: {predictions}: File exists\n"

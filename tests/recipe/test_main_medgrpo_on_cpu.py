@@ -14,7 +14,7 @@ from configuration import composed
 
 import reward_score
 from recipe.medgrpo.common.run_folder import keep_configuration
-from recipe.medgrpo.main_medgrpo import check_plugin, fit_context, keep_logs_together
+from recipe.medgrpo.main_medgrpo import fit_context, keep_logs_together
 from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.normalization import check_normalization
 from recipe.medgrpo.scoring.artifact_check import weights_fingerprint
@@ -58,10 +58,9 @@ def test_gpu_script_dry_run_names_the_file_of_the_configuration(tmp_path):
 
 def artifact_of(pairs, path, shift=0.0, **more):
     values = [shift + 0.01 * step for step in range(40)]
-    observed = {}
-    for source, task in pairs:
-        for component in ("similarity", "judge") if task in ("vs", "rc") else ("raw",):
-            observed[source, task, component] = values
+    observed = {
+        (source, task, component): values for source, task in pairs for component in reward_score.TASKS[task].COMPONENTS
+    }
     provenance = reward_score.Provenance(model="m", split="train", decoding="greedy", **more)
     return reward_score.Artifact.from_observations(observed, provenance).save(path)
 
@@ -94,10 +93,6 @@ def prepared(drawn, tmp_path):
     ), pairs
 
 
-def test_the_plugin_is_installed():
-    check_plugin()
-
-
 def test_vllm_has_room_for_the_longest_prompt_and_answer(prepared):
     config, _ = prepared
     config.data.max_response_length = 2048
@@ -106,13 +101,6 @@ def test_vllm_has_room_for_the_longest_prompt_and_answer(prepared):
     config.actor_rollout_ref.rollout.max_model_len = 9000
     fit_context(config)
     assert config.actor_rollout_ref.rollout.max_model_len == 9000
-
-
-def test_artifact_is_kept_next_to_the_checkpoints(prepared, tmp_path):
-    config, _ = prepared
-    check_normalization(config)
-    kept = reward_score.Artifact.load(tmp_path / "run/normalization.json")
-    assert kept.hash == reward_score.Artifact.load(config.medgrpo.reward.artifact).hash
 
 
 def test_logs_lie_next_to_the_checkpoints(prepared, tmp_path, monkeypatch):
@@ -188,6 +176,8 @@ def test_a_missing_pair_is_named_before_the_first_step(prepared, tmp_path):
 def test_a_resumed_run_refuses_another_normalization(prepared, tmp_path):
     config, pairs = prepared
     check_normalization(config)
+    kept = reward_score.Artifact.load(tmp_path / "run/normalization.json")
+    assert kept.hash == reward_score.Artifact.load(config.medgrpo.reward.artifact).hash
     (tmp_path / "run/global_step_3").mkdir()
     (tmp_path / "run/latest_checkpointed_iteration.txt").write_text("3")
     check_normalization(config)

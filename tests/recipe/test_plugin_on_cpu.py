@@ -53,6 +53,10 @@ def test_stock_verl_has_no_cpu_platform():
 
 
 def test_stock_verl_has_no_cpu_engine():
+    import verl.workers.engine.fsdp.transformer_impl as implementation
+    from verl.workers.engine import EngineRegistry
+
+    assert EngineRegistry.get_engine_cls("language_model", "fsdp2") is implementation.FSDPEngineWithLMHead
     result = stock(
         "from verl.workers.engine import EngineRegistry as E\n"
         "import verl.workers.engine.fsdp.transformer_impl\n"
@@ -86,13 +90,6 @@ def test_a_reference_model_needs_no_pinned_memory(tmp_path):
         assert "RuntimeError" in stock(code, "pin").stderr, (
             "pinning works without a GPU: offload_without_pinning can go"
         )
-
-
-def test_engine_is_registered_for_cpu():
-    import verl.workers.engine.fsdp.transformer_impl as implementation
-    from verl.workers.engine import EngineRegistry
-
-    assert EngineRegistry.get_engine_cls("language_model", "fsdp2") is implementation.FSDPEngineWithLMHead
 
 
 def test_version_of_vllm():

@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
+
+import psutil
 
 #: Environment variable by which all descendants of a stage's command are known, whatever process group they are in.
 MARK = "MEDGRPO_STAGE"
@@ -35,47 +36,25 @@ def mark_of(root: Path, name: str) -> str:
 
 
 def signal_all(mark: str, number: int) -> dict[int, str]:
-    """Send a signal, or 0 for none, to the living processes of this user that were started with ``MARK=mark`` in their
-    environment; not to this process, nor to those that started it.
+    """Send a signal (0: none) to this user's processes with ``MARK=mark``, except this one and its parents.
 
     Returns:
         Process numbers and commands.
     """
-    wanted, above, reached = f"{MARK}={mark}".encode(), set(_ancestors()), {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        # It may have ended, or belong to another user.
-        with contextlib.suppress(OSError):
-            pid = int(folder.name)
-            # Opened before the rest is read: should the number be given to another process, the signal reaches nobody.
-            handle = os.pidfd_open(pid)
-            try:
-                own = folder.stat().st_uid == os.getuid() and pid not in above
-                if own and wanted in (folder / "environ").read_bytes().split(b"\0"):
-                    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    signal.pidfd_send_signal(handle, number)
-                    reached[pid] = command.strip()[:60]
-            finally:
-                os.close(handle)
+    spared, reached = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}, {}
+    for process in psutil.process_iter(["cmdline", "environ", "uids"]):
+        found = process.info
+        if process.pid in spared or (found["environ"] or {}).get(MARK) != mark or found["uids"].real != os.getuid():
+            continue
+        # It may have ended; should its number be another process's by now, psutil sends nothing.
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(number)
+            reached[process.pid] = " ".join(found["cmdline"] or [])[:60]
     return reached
 
 
-def _ancestors() -> Iterator[int]:
-    pid = os.getpid()
-    while pid > 0:
-        yield pid
-        try:
-            # The name in brackets may hold spaces; the parent is the second field after it.
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            return
-
-
 def end_all(mark: str, grace: float = 10.0) -> dict[int, str]:
-    """SIGTERM to the processes that `signal_all` finds, and SIGKILL to those that live on after ``grace`` seconds.
-
-    Returns:
-        Numbers and commands of those that were found at first.
-    """
+    """SIGTERM to what `signal_all` finds, SIGKILL after ``grace`` seconds; returns what was found at first."""
     limit, found = time.monotonic() + grace, signal_all(mark, signal.SIGTERM)
     while found and signal_all(mark, 0 if time.monotonic() < limit else signal.SIGKILL):
         time.sleep(0.2)

@@ -11,8 +11,7 @@ from rich.table import Table
 def compact_table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
     """An empty table with columns aligned ``left`` (names), then ``right`` (numbers); cells never wrap."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=0)
-    for name in left:
-        table.add_column(name, no_wrap=True)
-    for name in right:
-        table.add_column(name, no_wrap=True, justify="right")
+    for names, justify in ((left, "left"), (right, "right")):
+        for name in names:
+            table.add_column(name, no_wrap=True, justify=justify)
     return table

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each clip is decoded once and processed once per prompt, whoever asks and however often.
 
-verl 0.9.1 decodes the media of a prompt for each of its n samples and runs the model's processor three times on every
-one of them. Here the decoded clip (uint8, at its final size) is kept in a process-wide cache with a memory bound, and
-what the processor makes of it is kept with it. Two askers at one time share one decoding.
+verl 0.9.1 decodes a prompt's media for each of its n samples and runs the model's processor three times on each. Here
+the decoded clip (uint8, at its final size), and what the processor makes of it, stay in a cache with a memory bound.
 """
 
 from __future__ import annotations
@@ -39,12 +38,8 @@ SPEC += ("video_start", "video_end")
 
 @dataclass(frozen=True)
 class MediaOptions:
-    """``data.media``.
-
-    Args:
-        memory_gb: bound of the cache in each process that decodes (GiB). 0 keeps nothing.
-        disk: folder of decoded clips that outlives the run, or None.
-        deadline_s: seconds that decoding one video file, or one picture, may take.
+    """``data.media`` (docs/time.md): GiB of the cache in each process (0 keeps nothing), a folder of decoded clips that
+    outlives the run, and the seconds that decoding one video file, or one picture, may take.
     """
 
     memory_gb: float = 2.0
@@ -62,14 +57,14 @@ class _Entry:
 
     key: str
     value: Image.Image | tuple[torch.Tensor, dict]
-    nbytes: int
+    cache: MediaCache
     features: dict = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    cache: MediaCache | None = None
 
-    @property
-    def pixels(self) -> Image.Image | torch.Tensor:
-        return self.value[0] if isinstance(self.value, tuple) else self.value
+    def __post_init__(self) -> None:
+        self.pixels = self.value[0] if isinstance(self.value, tuple) else self.value
+        clip = isinstance(self.value, tuple)
+        self.nbytes = self.pixels.nbytes if clip else self.pixels.width * self.pixels.height * 3
 
 
 # id of the pixels that a cache holds -> entry. The entry keeps the pixels alive, so an id here is never reused.
@@ -81,7 +76,7 @@ class MediaCache:
 
     def __init__(self, options: MediaOptions):
         self.options = options
-        self.stats = {"hits": 0, "decoded": 0, "from_disk": 0, "evicted": 0}
+        self.stats = {"decoded": 0, "evicted": 0}
         self.nbytes = 0
         self._bound = int(options.memory_gb * 2**30)
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
@@ -92,9 +87,10 @@ class MediaCache:
         self._frames = ThreadPoolExecutor(workers, thread_name_prefix="frames")
 
     def submit(self, item: Mapping, patch_size: int) -> Future:
-        """Future of the decoded ``item``, a content part ``{"type": "video" | "image", ...}`` of a message.
+        """Future of a content part ``{"type": "video" | "image", ...}`` of a message. All askers share it: do not
+        write.
 
-        The result is a PIL image, or uint8 frames (T, 3, H, W) with their metadata; all askers share it: do not write.
+        It is a PIL image, or uint8 frames (T, 3, H, W) and their metadata.
         """
         item, done = {key: value for key, value in item.items() if value is not None}, Future()
         try:
@@ -106,13 +102,10 @@ class MediaCache:
             if key in self._entries:
                 self._entries.move_to_end(key)
                 done.set_result(self._entries[key].value)
-            elif key in self._in_flight:
-                done = self._in_flight[key]
-            else:
+                return done
+            if key not in self._in_flight:
                 self._in_flight[key] = self._clips.submit(self._load, key, item, patch_size)
-                return self._in_flight[key]
-            self.stats["hits"] += 1
-            return done
+            return self._in_flight[key]
 
     def _load(self, key: str, item: Mapping, patch_size: int):
         try:
@@ -123,7 +116,7 @@ class MediaCache:
                 if self.options.disk and isinstance(value, tuple):
                     self._to_disk(key, value)
             with self._lock:
-                self._keep(_Entry(key, value, _nbytes(value), cache=self))
+                self._keep(_Entry(key, value, cache=self))
             return value
         finally:
             with self._lock:
@@ -181,15 +174,13 @@ class MediaCache:
         # Whole numbers from 0 to 255, which qwen_vl_utils hands out as float32.
         return frames.to(torch.uint8), metadata
 
-    def _read(self, path: str) -> Image.Image:
-        return read_frame(path, self.options.deadline_s)
-
     def _read_frames(self, paths: list[str]) -> list[Image.Image]:
         if not len(paths):
             raise FrameError("a clip without frames")
         # A path may stand several times in a list; it is read once.
         distinct = list(dict.fromkeys(paths))
-        pictures = dict(zip(distinct, self._frames.map(self._read, distinct), strict=True))
+        read = functools.partial(read_frame, deadline_s=self.options.deadline_s)
+        pictures = dict(zip(distinct, self._frames.map(read, distinct), strict=True))
         size = pictures[paths[0]].size
         for path, picture in pictures.items():
             if picture.size != size:
@@ -212,7 +203,6 @@ class MediaCache:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             logger.warning("%s is no decoded clip (%s); made anew", self._file(key), error)
             return None
-        self.stats["from_disk"] += 1
         return frames, {"fps": fps, "frames_indices": list(range(len(frames))), "total_num_frames": total}
 
     def _to_disk(self, key: str, value: tuple[torch.Tensor, dict]) -> None:
@@ -272,10 +262,6 @@ def _name(media) -> str:
     return media if isinstance(media, str) else f"clip of {media[0]}" if isinstance(media, list) else repr(media)
 
 
-def _nbytes(value) -> int:
-    return value[0].nbytes if isinstance(value, tuple) else value.width * value.height * 3
-
-
 @functools.lru_cache
 def _cache(options: MediaOptions, process: int) -> MediaCache:
     return MediaCache(options)
@@ -300,11 +286,7 @@ def split(items: list[dict], values: list) -> tuple[list | None, list | None]:
 
 
 def share_features(call, kind: str):
-    """Wrap ``__call__`` of transformers' image or video processors: media of a :class:`MediaCache` go through once.
-
-    Args:
-        kind: "images" or "videos". Anything that no cache holds is handed on untouched.
-    """
+    """Wrap ``__call__`` of transformers' "images" or "videos" processors: what a cache holds goes through once."""
 
     @functools.wraps(call)
     def __call__(self, *args, **kwargs):

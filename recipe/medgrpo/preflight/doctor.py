@@ -21,11 +21,11 @@ from rich.text import Text
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 GIB = 2**30
-#: What a run takes at least (GiB): the CPU run's processes held about 14 at their peak; checkpoints and decoded clips.
-MEMORY_GB, DISK_GB, SHARED_MEMORY_GB = 16, 10, 1
+#: GiB of memory, disk and shared memory that a run takes at least: the CPU run's processes held about 14 at their peak.
+LEAST = (16, 10, 1)
 #: The same for a 7B model on eight GPUs. Not measured: the pixels of a batch in TransferQueue and in what SFT's loaders
 #: pass on; two checkpoints each of SFT and RL, 14 bytes per parameter.
-GPU_MEMORY_GB, GPU_DISK_GB, GPU_SHARED_MEMORY_GB = 256, 430, 64
+GPU_LEAST = (256, 430, 64)
 #: The oldest NVIDIA driver that runs CUDA 13, which requirements/gpu.txt brings.
 DRIVER = 580
 
@@ -199,9 +199,7 @@ def available_memory() -> int:
 def room(folder: Path, gpu: bool = False) -> list[Finding]:
     """Free memory, disk and shared memory, against what a run on a GPU or on a CPU takes."""
     disk, shared = shutil.disk_usage(folder).free, Path("/dev/shm")
-    memory_gb, disk_gb, shared_gb = (
-        (GPU_MEMORY_GB, GPU_DISK_GB, GPU_SHARED_MEMORY_GB) if gpu else (MEMORY_GB, DISK_GB, SHARED_MEMORY_GB)
-    )
+    memory_gb, disk_gb, shared_gb = GPU_LEAST if gpu else LEAST
     found = [
         _room("memory", available_memory(), memory_gb, "end other programs, or use a larger machine"),
         _room(f"disk at {folder}", disk, disk_gb, "free some, or set RUN to another disk"),

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Qwen2-VL on single images: the tiny model is a real one, and trainer, transformers and vLLM agree on its prompts."""
 
-import json
 import shutil
 
 import pyarrow.parquet as pq
@@ -42,11 +41,6 @@ def processor(qwen2_vl):
     return hf_processor(str(qwen2_vl))
 
 
-def test_it_is_the_real_class(qwen2_vl):
-    config = json.loads((qwen2_vl / "config.json").read_text())
-    assert config["architectures"] == ["Qwen2VLForConditionalGeneration"] and config["model_type"] == "qwen2_vl"
-
-
 def test_positions_are_transformers_own(qwen2_vl, processor, rows_file):
     from transformers import AutoModelForImageTextToText
 
@@ -81,59 +75,55 @@ def test_a_base_model_starts_with_the_presets_turn_format(qwen2_vl, rows_file, t
     assert "agree on 8 rows" in positions.run_in_process(request)
 
 
-def options(**more):
-    return OmegaConf.create({"tasks": ["mcq"], "balance": None, "train_files": "train", "template": None, **more})
+@pytest.fixture
+def read(rows_file, processor):
+    """``read(train, **options)``: the rows as RL reads them, of a configuration whose training file this is."""
+
+    def call(train=rows_file, **more):
+        own = {"tasks": ["mcq"], "balance": None, "template": None, "image_key": "images", "max_prompt_length": 1024}
+        config = OmegaConf.create(own | {"filter_overlong_prompts": False, "train_files": str(train)} | more)
+        return dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor)
+
+    return call
 
 
 def text_of(message):
     return "".join(part["text"] for part in message["content"] if part["type"] == "text")
 
 
-def test_training_and_validation_have_their_own_wording(rows_file, processor):
-    both = {"template": "medr1_think", "val_template": "medr1_eval_think", "max_prompt_length": 1024}
-    config = options(**both, filter_overlong_prompts=True, image_key="images")
-    for train, words in ((str(rows_file), "Your task: 1. Think"), ("other", "(A, B, C, D,...) inside")):
-        config.train_files = train
-        rows = dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor)
+def test_training_and_validation_have_their_own_wording(rows_file, read):
+    both = {"template": "medr1_think", "val_template": "medr1_eval_think", "filter_overlong_prompts": True}
+    for train, words in ((rows_file, "Your task: 1. Think"), ("other", "(A, B, C, D,...) inside")):
+        rows = read(train, **both)
         assert len(rows) == pq.read_table(rows_file).num_rows
         [message] = rows[0]["raw_prompt"]
         assert words in text_of(message) and message["content"][0]["type"] == "image"
         assert ("Your task" in text_of(message)) == (train != "other")
 
 
-def test_prompts_that_grow_too_long_by_their_wording_are_left_out(rows_file, processor):
+def test_prompts_that_grow_too_long_by_their_wording_are_left_out(rows_file, processor, read):
     rows = pq.read_table(rows_file).to_pylist()
     built = [(encode.with_media(row["prompt"], row), row["extra_info"]["num_tokens"]) for row in rows]
     longest = max(prompt_length.prompt_length(messages, media, processor) for messages, media in built)
 
-    def kept(template):
-        config = options(template=template, max_prompt_length=longest, filter_overlong_prompts=True, image_key="images")
-        config.train_files = str(rows_file)
-        return len(dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor))
-
-    assert kept(None) == len(rows) > kept("medr1_think")
+    limits = {"max_prompt_length": longest, "filter_overlong_prompts": True}
+    assert len(read(**limits)) == len(rows) > len(read(template="medr1_think", **limits))
 
 
-def test_one_modality_is_trained_and_all_are_tested(rows_file, processor):
+def test_one_modality_is_trained_and_all_are_tested(rows_file, read):
     total = pq.read_table(rows_file).num_rows
-    for train, expected in ((str(rows_file), total // 8), ("other", total)):
-        config = options(train_files=train, only={"modality": ["CT"], "question_type": None}, image_key="images")
-        config.filter_overlong_prompts = False
-        rows = dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor)
-        assert len(rows) == expected
-    config = options(train_files=str(rows_file), only={"modality": ["PET"]}, image_key="images")
+    for train, expected in ((rows_file, total // 8), ("other", total)):
+        assert len(read(train, only={"modality": ["CT"], "question_type": None})) == expected
     with pytest.raises(ValueError, match="data.only.modality"):
-        dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor)
+        read(only={"modality": ["PET"]})
 
 
-def test_a_question_type_is_trained_alone_by_rl_and_sft(rows_file, processor):
+def test_a_question_type_is_trained_alone_by_rl_and_sft(rows_file, processor, read):
     whole = pq.read_table(rows_file).to_pylist()
     only = {"modality": None, "question_type": ["Lesion Grading"]}
     expected = [row for row in whole if row["extra_info"]["question_type"] == "Lesion Grading"]
     assert 0 < len(expected) < len(whole)
-    config = options(train_files=str(rows_file), only=only, image_key="images", filter_overlong_prompts=False)
-    rows = dataset.MedGRPODataset(str(rows_file), processor.tokenizer, config, processor)
-    assert [row["extra_info"] for row in rows.dataframe] == [row["extra_info"] for row in expected]
+    assert [row["extra_info"] for row in read(only=only).dataframe] == [row["extra_info"] for row in expected]
     for train, chosen in ((str(rows_file), expected), ("other", whole)):
         config = OmegaConf.create({"max_length": 1024, "truncation": "error", "only": only, "train_files": train})
         learned = dataset.MedGRPOSFTDataset(str(rows_file), processor.tokenizer, config, processor)
