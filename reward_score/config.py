@@ -15,7 +15,6 @@ from reward_score.tasks.registry import TASKS, add_task
 from reward_score.tasks.tag import TagRaw
 from reward_score.tasks.vqa_reward import Share, VQAOptions
 
-FormatOrder = Literal["after", "before", "added"]
 PAPER_TASKS = ("tag", "stg", "vs", "rc")
 
 
@@ -73,7 +72,7 @@ class ScoreConfig(BaseModel):
     judge_norm: Literal["logistic", "linear"] = "logistic"
     extra_tasks: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     reward_tasks: Annotated[tuple[str, ...], BeforeValidator(_task_names), Field(validate_default=True)] = PAPER_TASKS
-    format_order: FormatOrder = "after"
+    format_order: Literal["after", "before", "added"] = "after"
     format_fallback: Share = 0.5
     tag_raw: TagRaw = "union"
     overlong_buffer: Share = 0.1

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from reward_score.config import FormatOrder, ScoreConfig
+from reward_score.config import ScoreConfig
 from reward_score.judge import DIMENSIONS
 from reward_score.normalization.artifact import Key
 from reward_score.normalization.normalizer import Normalizer
@@ -74,21 +74,15 @@ def finish(raw: RawScore, config: ScoreConfig, normalizer: Normalizer) -> dict[s
     result["raw"], result["normalized"] = _mix(plain, config.caption_mix), _mix(normal, config.caption_mix)
     result["rule"] = plain.get("raw", math.nan)
     result["format"], result["parsed"] = raw.format, float(raw.format > 0)
-    result["score"] = _with_format(raw.format, result["normalized"], config.format_order)
+    after = raw.format * result["normalized"] if raw.format > 0 else 0.0
+    scores = {"after": after, "before": result["normalized"], "added": result["normalized"] + raw.format}
+    result["score"] = scores[config.format_order]
     for name in ("similarity", "judge"):
         if name in plain:
             result[name], result[f"{name}_normalized"] = plain[name], normal[name]
     for name, grade in raw.dimensions.items():
         result[f"judge_{name}"] = grade
     return result
-
-
-def _with_format(factor: float, normalized: float, order: FormatOrder) -> float:
-    if order == "before":
-        return normalized
-    if order == "added":
-        return normalized + factor
-    return factor * normalized if factor > 0 else 0.0
 
 
 def _normalize(value: float, raw: RawScore, component: str, config: ScoreConfig, normalizer: Normalizer) -> float:

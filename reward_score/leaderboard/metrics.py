@@ -17,14 +17,7 @@ from typing import Any
 from reward_score.errors import BadGroundTruth, JudgeUnavailable
 from reward_score.ground_truth import read_fps
 from reward_score.judge import DIMENSIONS, Judge, Verdict
-from reward_score.leaderboard.submission import (
-    Record,
-    id_mismatches,
-    merge,
-    predictions_of,
-    qa_type_mismatches,
-    read_json,
-)
+from reward_score.leaderboard.submission import Record, merge, mismatches, predictions_of, read_json
 from reward_score.sample import CaptionPair, make_sample
 from reward_score.similarity import Encoder, SentenceEncoder
 from reward_score.tasks import dvc, nap, stg, tag
@@ -101,8 +94,7 @@ def score_files(
             _score_extra(task, records, result)
     except BadGroundTruth as error:
         raise BadGroundTruth(f"{ground_truth_path}: {error}") from None
-    result.mismatched = qa_type_mismatches(content, ground_truth)
-    result.misplaced = id_mismatches(content, ground_truth)
+    result.mismatched, result.misplaced = mismatches(content, ground_truth)
     return result
 
 

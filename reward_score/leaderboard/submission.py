@@ -160,20 +160,17 @@ def predictions_of(content: Any, name: str = "predictions") -> list[str]:
     return texts
 
 
-def qa_type_mismatches(content: Any, ground_truth: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Positions where the predictions name another qa_type than the ground truth."""
-    pairs = zip(_rows(content, "predictions"), ground_truth, strict=False)
-    return [i for i, (row, item) in enumerate(pairs) if row.get("qa_type", item.get("qa_type")) != item.get("qa_type")]
-
-
-def id_mismatches(content: Any, ground_truth: Sequence[Mapping[str, Any]]) -> dict[int, tuple[str, str]]:
-    """Position to the predictions' id and the record's, where they differ and both have one."""
-    found = {}
+def mismatches(content: Any, ground_truth: Sequence[Mapping[str, Any]]) -> tuple[list[int], dict[int, tuple[str, str]]]:
+    """Positions where the predictions name another qa_type than the ground truth; and those of another id, with the
+    predictions' and the record's, where both have one."""
+    qa_types, ids = [], {}
     for i, (row, item) in enumerate(zip(_rows(content, "predictions"), ground_truth, strict=False)):
+        if row.get("qa_type", item.get("qa_type")) != item.get("qa_type"):
+            qa_types.append(i)
         said, known = row.get("id"), _ids(_Item.read(item, f"record {i}"))
         if said not in (None, "") and known and str(said) not in known:
-            found[i] = str(said), known[0]
-    return found
+            ids[i] = str(said), known[0]
+    return qa_types, ids
 
 
 def require_records(content: Any, name: str = "the ground truth") -> list[dict[str, Any]]:

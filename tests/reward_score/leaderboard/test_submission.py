@@ -9,8 +9,8 @@ from reward_score.json_file import write_json
 from reward_score.leaderboard.submission import (
     check_submission,
     merge,
+    mismatches,
     predictions_of,
-    qa_type_mismatches,
     read_json,
     require_records,
     sample_id,
@@ -124,7 +124,7 @@ def test_a_results_file_must_have_every_index(keys, missing):
 def test_results_are_taken_by_index_whatever_their_order():
     content = {str(i): {"answer": str(i), "qa_type": "stg" if i == 10 else "tal"} for i in reversed(range(12))}
     assert predictions_of(content) == [str(i) for i in range(12)]
-    assert qa_type_mismatches(content, [{"qa_type": "tal"}] * 12) == [10]
+    assert mismatches(content, [{"qa_type": "tal"}] * 12) == ([10], {})
 
 
 @pytest.mark.parametrize(
