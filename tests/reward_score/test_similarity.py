@@ -28,14 +28,9 @@ class Counting(SentenceEncoder):
 
 
 def test_values(encoder):
-    pairs = [
-        CaptionPair(REFERENCE, REFERENCE),
-        CaptionPair("a grasper is dissecting the cystic duct", REFERENCE),
-        CaptionPair("tool grasps tissue", REFERENCE),
-        CaptionPair("the stock market fell on Monday", REFERENCE),
-        CaptionPair("\ud800 broken", REFERENCE),
-    ]
-    same, near, far, foreign, broken = encoder.similarity(pairs)
+    near, far = "a grasper is dissecting the cystic duct", "tool grasps tissue"
+    texts = (REFERENCE, near, far, "the stock market fell on Monday", "\ud800 broken")
+    same, near, far, foreign, broken = encoder.similarity([CaptionPair(text, REFERENCE) for text in texts])
     assert same == 1
     assert 0.9 < near < 1 and far < near and foreign < 0.2
     assert 0 <= broken <= 1

@@ -103,13 +103,10 @@ def test_references_that_cannot_be_read(score):
         score("dvc", TEXT, TEXT, [{"start": None, "end": 2, "caption": "a"}])
 
 
-def test_metric_leaves_unparsable_records_out():
+def test_metric_leaves_out_unparsable_records_and_times_that_overflow():
     assert dvc.metric("nothing", EVENTS, 1.0)["f1"] is None
     assert dvc.metric(TEXT, [{"start": 0, "end": 1}], 1.0)["f1"] is None
     assert dvc.metric(TEXT, EVENTS, 1.0)["f1"] == 1
-
-
-def test_metric_drops_times_that_overflow():
     assert dvc.metric("9" * 400 + "-5 seconds: a", EVENTS, 1.0)["f1"] is None
     # Finite seconds, but not as frames.
     assert dvc.metric("8.6-" + "9" * 308 + " seconds: cut.", EVENTS, 2.0)["f1"] is None
