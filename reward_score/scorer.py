@@ -126,12 +126,6 @@ class Scorer:
         replies = [question.ask() for question in self._questions(ratings)]
         return list(map(self._raw_score, samples, ratings, *replies))
 
-    async def araw(self, samples: Sequence[Sample]) -> list[RawScore]:
-        """`raw` for callers with an event loop, which stays free: encoder and judge work at the same time."""
-        ratings = [self._rate(sample) for sample in samples]
-        replies = await asyncio.gather(*(question.ask_async() for question in self._questions(ratings)))
-        return list(map(self._raw_score, samples, ratings, *replies))
-
     def _rate(self, sample: Sample) -> Rating:
         options = {"tag": (self.config.tag_raw,)} | dict.fromkeys(VQA_TASKS, (self.config.vqa,))
         try:
@@ -192,17 +186,17 @@ class Scorer:
 
     def score(self, samples: Sequence[Sample]) -> list[dict[str, float]]:
         """Rewards of a batch: `raw`, then `finish`. Raises TaskWithoutReward if a row's task is not in reward_tasks."""
-        self._require_rewards(samples)
+        for sample in samples:
+            self._require_reward(sample.task, sample.row)
         return self.finish(self.raw(samples))
 
     async def ascore(self, samples: Sequence[Sample]) -> list[dict[str, float]]:
-        """`score` for callers with an event loop."""
-        self._require_rewards(samples)
-        return self.finish(await self.araw(samples))
-
-    def _require_rewards(self, samples: Sequence[Sample]) -> None:
+        """`score` for callers with an event loop, which stays free: encoder and judge work at the same time."""
         for sample in samples:
             self._require_reward(sample.task, sample.row)
+        ratings = [self._rate(sample) for sample in samples]
+        replies = await asyncio.gather(*(question.ask_async() for question in self._questions(ratings)))
+        return self.finish(list(map(self._raw_score, samples, ratings, *replies)))
 
 
 @lru_cache(maxsize=16)

@@ -106,8 +106,12 @@ def test_threads_that_come_first_together_start_one_loop(monkeypatch):
 class Recorder(Coordinator):
     """Lets everything go and keeps what it was asked."""
 
+    def __init__(self, config):
+        super().__init__(config)
+        self.asked = []
+
     async def acquire(self, tokens, wait, retry=False):
-        self.__dict__.setdefault("asked", []).append((wait, retry))
+        self.asked.append((wait, retry))
         return 0
 
 
