@@ -42,7 +42,7 @@ class ScoreConfig(BaseModel):
     """Options of `Scorer` and `compute_score`.
 
     Args:
-        normalization: see `reward_score.normalization.normalizer`; the paper's is ``logistic``.
+        normalization: see docs/rewards.md; the paper's is ``logistic``.
         artifact: path of the file with the percentiles, or an `Artifact`; needed unless normalization is ``none``.
         k: slope of the normalization at the median.
         caption_mix: weight of similarity in caption rewards, the judge has the rest; at 1 no judge is called, at 0 no

@@ -13,20 +13,14 @@ Grade = Annotated[float, Field(ge=1, le=5, allow_inf_nan=False)]
 
 
 class Verdict(BaseModel):
-    """How close a caption is to its reference, 1 (entirely different) to 5 (equivalent) in each dimension.
-
-    Args:
-        terminology: medical terminology precision.
-        identification: instruments and anatomy named rightly.
-        specificity: specific rather than vague.
-        context: clinical and procedural context.
-        action: actions and states described accurately.
-    """
+    """How close a caption is to its reference, 1 (entirely different) to 5 (equivalent) in each dimension."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     terminology: Grade
+    #: Of instruments and anatomy.
     identification: Grade
+    #: Specific rather than vague.
     specificity: Grade
     context: Grade
     action: Grade

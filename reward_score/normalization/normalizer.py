@@ -4,20 +4,8 @@
 
 MedGRPO: ``r(x) = 1 / (1 + exp(-k (x - p50) / IQR))`` with k = 3 and IQR = p75 - p25 of the SFT model's scores on the
 pair. A pair's median becomes 0.5, so that an easy data set pays no more than a hard one. The other methods exist to
-test that claim on the same rewards:
-
-| method   | value                                                                                            |
-| -------- | ------------------------------------------------------------------------------------------------ |
-| none     | x                                                                                                |
-| logistic | the paper's                                                                                      |
-| linear   | the logistic's tangent at the median, 0.5 + k/4 (x - p50) / IQR, clipped to [0, 1]               |
-| shift    | level alone: 0.5 + (x - p50)                                                                     |
-| scale    | spread alone: k/4 x / IQR, the slope that the logistic has at the median                         |
-| zscore   | 0.5 + (x - mean) / (6 std), clipped: three standard deviations to either side                    |
-| ema      | as zscore, with running mean and std that follow the policy (decay 0.99 per `observe`)           |
-| rank     | share of the SFT model's scores below x, ties counted half                                       |
-
-``shift`` and ``scale`` are controls: affine and never clipped, and a shifted value can be negative.
+test that claim on the same rewards, and are explained in docs/rewards.md. All but the controls ``shift`` and ``scale``
+map to [0, 1]: a negative value would make an unparsable answer, which is 0, the better one.
 """
 
 import math
@@ -43,7 +31,7 @@ class Normalizer:
 
     Args:
         artifact: percentiles; needed by every method but ``none``.
-        method: see the module's table.
+        method: one of METHODS; see docs/rewards.md.
         k: slope of ``logistic``, ``linear`` and ``scale`` at the median, per IQR.
 
     Raises:
