@@ -137,3 +137,14 @@ def runs_of(labelled: Iterable[tuple[int, str]], frames: Frames, close: int = 0)
         else:
             runs.append([number, number, label])
     return [Run(frames.second(first), frames.second(last), label) for first, last, label in runs]
+
+
+def merged(runs: Sequence[Run]) -> list[Run]:
+    """Sorted runs, of which those of one label that touch or overlap became one."""
+    found: list[Run] = []
+    for run in runs:
+        if found and found[-1].label == run.label and run.start <= found[-1].end:
+            found[-1] = found[-1]._replace(end=max(run.end, found[-1].end))
+        else:
+            found.append(run)
+    return found

@@ -31,13 +31,13 @@ class Size(NamedTuple):
     width: int
 
 
-def probe(path: Path, note: Callable[[str], None]) -> Size | None:
-    """Size of a video; None, and a note, where it cannot be decoded."""
+def probe(path: Path, note: Callable[[str], None]) -> Size:
+    """Size of a video; nothing but zeros, and a note, where it cannot be decoded."""
     try:
         found = _child(path, {})
     except FrameError as error:
         note(f"left out: {error}")
-        return None
+        return Size(0.0, 0, 0)
     return Size(found["seconds"], found["height"], found["width"])
 
 

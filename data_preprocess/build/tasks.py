@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from data_preprocess.build.annotated import AnnotatedVideo, Box, Run, Source
+from data_preprocess.build.annotated import AnnotatedVideo, Box, Run, Source, merged
 from data_preprocess.build.clips import Clip, beginning_at, ending_at, stretches, windows, within
 
 #: Boxes of one STG answer at most, their distance in frames, and frames of the shortest region to be described.
@@ -69,12 +69,8 @@ def _actions(video: AnnotatedVideo, clip: Clip, seed: int) -> Iterator[Draft]:
     """TAG: when is each action that occurs? Not asked where the clip is one action from end to end."""
     inside = _inside(video.runs, clip)
     for label in dict.fromkeys(run.label for run in inside if run.label != video.background):
-        spans: list[dict[str, float]] = []
-        for start, end, _ in sorted(run for run in inside if run.label == label):
-            if spans and start <= spans[-1]["end"]:
-                spans[-1]["end"] = max(end, spans[-1]["end"])
-            else:
-                spans.append({"start": start, "end": end})
+        found = merged(sorted(run for run in inside if run.label == label))
+        spans = [{"start": run.start, "end": run.end} for run in found]
         if spans == [{"start": 0.0, "end": round(clip.end - clip.start, 1)}]:
             continue
         labels = list(video.labels)

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from data_preprocess.common.errors import Duplicate, RecordError
+from data_preprocess.common.errors import Duplicate, RecordError, record_id
 from data_preprocess.common.json_stream import Entry, check_characters, parse
 from data_preprocess.media.frames import OFFICIAL_PREFIX, FrameStore
 from data_preprocess.media.token_count import PATCH, fit_clip, pixel_budget
@@ -145,8 +145,7 @@ def build(options: Options, entries: Sequence[Entry], first: int, fates: Sequenc
         except (RecordError, RecursionError) as error:
             if isinstance(error, RecursionError):
                 error = RecordError("record", "has brackets within brackets, hundreds deep", "Fix the record")
-            name = raw.get("id") if isinstance(raw, dict) else None
-            built.left_out.append((number, str(name) if isinstance(name, str | int) else "", error))
+            built.left_out.append((number, record_id(raw, "id"), error))
             continue
         split = splits[fate]
         rows[split].append(_row(record, number, split, clip, options))

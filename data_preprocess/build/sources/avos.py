@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source
+from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source, merged
 from data_preprocess.build.extract import probe
 from data_preprocess.build.published import (
     corners,
@@ -49,7 +49,7 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
                for path in top.iterdir()}  # fmt: skip
     files = {path.stem: path for path in find(root, "*.mp4")}
     for video in sorted(segments):
-        runs = _merged(sorted(segments[video]))
+        runs = merged(sorted(segments[video]))
         pictures = numbered_pictures(folders[video]) if video in folders else {}
         if pictures:
             numbers = sorted(pictures)
@@ -58,8 +58,7 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
             height, width = FrameStore("/").size(next(iter(pictures.values())))
         elif video in files:
             frames = Frames(range(int(max(run.end for run in runs) * RATE) + 1), RATE, video=files[video])
-            size = None if settings.skip_frames else probe(files[video], settings.note)
-            height, width = (size.height, size.width) if size else (0, 0)
+            height, width = (0, 0) if settings.skip_frames else probe(files[video], settings.note)[1:]
         else:
             settings.note("AVOS videos without frames or file")
             continue
@@ -71,20 +70,9 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
             runs,
             LABELS,
             "background",
-            [(run.start, run.end) for run in _merged([run._replace(label="") for run in runs])],
+            [(run.start, run.end) for run in merged([run._replace(label="") for run in runs])],
             boxes,
         )
-
-
-def _merged(runs: list[Run]) -> list[Run]:
-    """Adjacent segments of one label as one run."""
-    merged: list[Run] = []
-    for run in runs:
-        if merged and merged[-1].label == run.label and run.start <= merged[-1].end:
-            merged[-1] = merged[-1]._replace(end=max(run.end, merged[-1].end))
-        else:
-            merged.append(run)
-    return merged
 
 
 def _labelled_frames(root: Path) -> dict[str, list[tuple[int, str, list[float]]]]:

@@ -39,7 +39,8 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
                 if view not in files:
                     settings.note("JIGSAWS views without a video")
                     continue
-                seconds = gestures[-1].end if settings.skip_frames and gestures else _seconds(files[view], settings)
+                unopened = settings.skip_frames and gestures
+                seconds = gestures[-1].end if unopened else probe(files[view], settings.note).seconds
                 if seconds:
                     truth = {"skill_level": level, "skill_scores": rated}
                     yield AnnotatedVideo(
@@ -50,11 +51,6 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
                         # Eight surgeons: one must not be seen on both sides.
                         split_group=f"JIGSAWS/{subject[0]}",
                     )
-
-
-def _seconds(path: Path, settings: Settings) -> float:
-    size = probe(path, settings.note)
-    return size.seconds if size else 0.0
 
 
 def _gestures(path: Path | None) -> list[Run]:
