@@ -28,7 +28,20 @@ def small_world(tmp_path_factory) -> Path:
     return out
 
 
-class Workbench:
+class Output:
+    """What a command wrote to the folder ``out``."""
+
+    out: Path
+
+    def rows(self, split: str | None = None) -> list[dict]:
+        files = [self.out / f"{name}.parquet" for name in ((split,) if split else ("train", "val", "test"))]
+        return [row for file in files if file.exists() for row in pq.read_table(file).to_pylist()]
+
+    def failures(self) -> list[dict]:
+        return [json.loads(line) for line in (self.out / "failed.jsonl").read_text().splitlines()]
+
+
+class Workbench(Output):
     """Hand-made records on frames of 64 x 48 pixels, and the command to convert them."""
 
     def __init__(self, root: Path):
@@ -82,7 +95,7 @@ def bench(tmp_path) -> Workbench:
     return Workbench(tmp_path)
 
 
-class Folder:
+class Folder(Output):
     """Published files of a set of images, made up, and the command to convert them."""
 
     def __init__(self, root: Path):
@@ -103,14 +116,6 @@ class Folder:
 
     def run(self, module, *options) -> int:
         return module.main(["--root", str(self.root), "--out", str(self.out), *map(str, options)])
-
-    def rows(self, split: str | None = None) -> list[dict]:
-        names = (split,) if split else ("train", "val", "test")
-        files = [self.out / f"{name}.parquet" for name in names]
-        return [row for file in files if file.exists() for row in pq.read_table(file).to_pylist()]
-
-    def failures(self) -> list[dict]:
-        return [json.loads(line) for line in (self.out / "failed.jsonl").read_text().splitlines()]
 
     @staticmethod
     def picture(seed: int) -> bytes:

@@ -106,16 +106,19 @@ def test_tasks(small_world, tmp_path, capsys):
 
 def test_pixel_limits_reach_row_and_count(bench):
     assert bench.run([bench.record()], "--min-pixels", "784", "--max-pixels", "3136") == 0
-    (each,) = read(bench.out / "train.parquet")
+    (each,) = bench.rows("train")
     assert (each["videos"][0]["min_pixels"], each["videos"][0]["max_pixels"]) == (784, 3136)
     assert each["extra_info"]["num_tokens"] == video_size(3, 48, 64, min_pixels=784, max_pixels=3136).num_tokens
 
 
-def test_questions_only(bench):
+def test_questions_only(bench, capsys):
     question = bench.record(conversations=bench.record()["conversations"][:1], struc_info=None)
     assert bench.run([question, question]) == 1
+    assert (
+        "conversations: hold no answer. For a file of questions alone use --questions-only" in capsys.readouterr().err
+    )
     assert bench.run([question, question], "--questions-only") == 0
-    each, twin = read(bench.out / "test.parquet")
+    each, twin = bench.rows("test")
     assert each["messages"] == each["prompt"] == twin["prompt"]
     assert each["reward_model"]["ground_truth"] == each["extra_info"]["struc_info"] == ""
     assert each["extra_info"]["split"] == "test"
@@ -124,7 +127,7 @@ def test_questions_only(bench):
 def test_unknown_qa_types_are_kept_and_reported(bench, capsys):
     assert bench.run([bench.record(qa_type="tool_counting")]) == 0
     assert "1 records: of the unknown qa_type 'tool_counting'" in capsys.readouterr().out
-    assert read(bench.out / "train.parquet")[0]["data_source"] == "medvidbench/AVOS/tool_counting"
+    assert bench.rows("train")[0]["data_source"] == "medvidbench/AVOS/tool_counting"
 
 
 def test_duplicates_are_left_out_and_reported(bench, capsys):
@@ -132,8 +135,7 @@ def test_duplicates_are_left_out_and_reported(bench, capsys):
     shown = capsys.readouterr()
     assert "data.json, record 2 (a&&0&&2&&1.0), record: repeats an earlier one" in shown.err
     assert "0 failed, 1 duplicates" in shown.out
-    (line,) = (bench.out / "failed.jsonl").read_text().splitlines()
-    assert json.loads(line)["kind"] == "duplicate"
+    assert [failure["kind"] for failure in bench.failures()] == ["duplicate"]
 
 
 def test_what_a_repetition_is(bench):
@@ -155,9 +157,8 @@ def test_what_a_repetition_is(bench):
     ]
     text = json.dumps(records[:2])[:-1] + "," + json.dumps(records[2:], indent=1)[1:]
     assert bench.run(text, "--val-ratio", "0") == 0
-    failures = map(json.loads, (bench.out / "failed.jsonl").read_text().splitlines())
-    assert [(failure["record"], failure["kind"]) for failure in failures] == [(n, "duplicate") for n in (1, 2, 3)]
-    assert len(read(bench.out / "train.parquet")) == len(records) - 3
+    assert [(each["record"], each["kind"]) for each in bench.failures()] == [(n, "duplicate") for n in (1, 2, 3)]
+    assert len(bench.rows("train")) == len(records) - 3
 
 
 def test_half_a_character(bench, capsys):
@@ -166,9 +167,8 @@ def test_half_a_character(bench, capsys):
     whole = [{"from": "human", "value": "When? \U0001f600"}, {"from": "gpt", "value": "now"}]
     records = [bench.record(conversations=whole), bench.record(conversations=conversation), bench.record(id="\ud83d")]
     assert bench.run(records, "--max-failed", "2", "--val-ratio", "0") == 0
-    assert len(read(bench.out / "train.parquet")) == 1
-    failures = [json.loads(line) for line in (bench.out / "failed.jsonl").read_text().splitlines()]
-    assert [failure["field"] for failure in failures] == ["conversations[1].value", "id"]
+    assert len(bench.rows("train")) == 1
+    assert [failure["field"] for failure in bench.failures()] == ["conversations[1].value", "id"]
     assert "holds half a character" in capsys.readouterr().err
 
 
@@ -185,7 +185,7 @@ def test_failures_are_listed_and_stop_the_command(bench, capsys):
     shown = capsys.readouterr().err
     assert 'data.json, record 1 (b&&0&&2&&1.0), metadata.fps: is "0". Give the sampled' in shown
     assert "1 records failed, 0 are allowed" in shown
-    failure = json.loads((bench.out / "failed.jsonl").read_text())
+    (failure,) = bench.failures()
     assert (failure["record"], failure["field"], failure["kind"]) == (1, "metadata.fps", "failed")
     assert (bench.out / "train.parquet").read_bytes() == before
     assert sorted(path.name for path in bench.out.iterdir()) == ["failed.jsonl", "train.parquet", "val.parquet"]
@@ -194,8 +194,8 @@ def test_failures_are_listed_and_stop_the_command(bench, capsys):
 def test_max_failed(bench):
     bad = bench.record("b", video=[])
     assert bench.run([bench.record(), bad, "no record"], "--max-failed", "2") == 0
-    assert len(read(bench.out / "train.parquet") + read(bench.out / "val.parquet")) == 1
-    assert len((bench.out / "failed.jsonl").read_text().splitlines()) == 2
+    assert len(bench.rows()) == 1
+    assert len(bench.failures()) == 2
     assert bench.run([bench.record()]) == 0
     assert not (bench.out / "failed.jsonl").exists()
 
@@ -212,10 +212,7 @@ def test_long_lists_are_cut_in_the_terminal(bench, capsys):
     ("text", "message"),
     [
         ("", "data.json does not begin with [: a JSON array of records is expected"),
-        ('{"train": []}', "data.json does not begin with ["),
         ('[{"id": "a", "video": ["/root/da', "data.json, record 0: the file is cut off"),
-        ('[{"id": "a"},', "data.json, record 1: the file is cut off"),
-        ('[{"video": ["a.jpg"]', "data.json, record 0: the file is cut off"),
         ("[]", "data.json holds an empty array"),
     ],
 )
@@ -288,7 +285,7 @@ def test_a_box_to_be_found_without_area(bench, capsys):
         {"from": "human", "value": "Where?"}, {"from": "gpt", "value": "1.0 seconds: [5, 5, 20, 20]"}])  # fmt: skip
     assert bench.run([record, bench.record("b")]) == 0
     assert "note: 1 records: a box to be found has no area" in capsys.readouterr().out
-    assert len(read(bench.out / "train.parquet") + read(bench.out / "val.parquet")) == 2
+    assert len(bench.rows()) == 2
     assert bench.run([bench.region_record(start_frame_bbox=[5, 5, 5, 20])]) == 1
     assert "RC_info: [5, 5, 5, 20] has no area" in capsys.readouterr().err
 
@@ -303,7 +300,7 @@ def test_a_region_caption_of_the_test_file_without_region(bench, capsys, info):
     assert "RC_info" in capsys.readouterr().err
     assert bench.run([bench.region_record(), record], "--questions-only") == 0
     assert "note: 1 records: a region caption without RC_info" in capsys.readouterr().out
-    drawn = [["frames_rc" in frame for frame in row["videos"][0]["video"]] for row in read(bench.out / "test.parquet")]
+    drawn = [["frames_rc" in frame for frame in row["videos"][0]["video"]] for row in bench.rows("test")]
     assert drawn == [[False, True, False], [False, False, False]]
 
 
@@ -326,7 +323,7 @@ def test_a_repeated_frame_gets_its_box_once(bench):
     record = bench.region_record()
     record["video"] = [record["video"][1], *record["video"]]
     assert bench.run([record]) == 0
-    frames = read(bench.out / "train.parquet")[0]["videos"][0]["video"]
+    frames = bench.rows("train")[0]["videos"][0]["video"]
     assert ["frames_rc" in frame for frame in frames] == [True, False, False, False]
 
 

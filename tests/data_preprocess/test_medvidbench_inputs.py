@@ -6,14 +6,9 @@ import gzip
 import json
 import os
 
-import pyarrow.parquet as pq
 import pytest
 
 from data_preprocess.media.frames import FrameStore
-
-
-def rows(bench):
-    return pq.read_table(bench.out / "train.parquet").to_pylist()
 
 
 def said(question="When is the cutting?", answer="0.0-1.0 seconds."):
@@ -36,13 +31,13 @@ def lines(records, end="\n"):
 def test_what_hangs_on_paths_is_cut_off_and_told(bench, capsys, spoil, region):
     record = bench.region_record() if region else bench.record()
     assert bench.run([record], "--val-ratio", "0") == 0
-    (plain,) = rows(bench)
+    (plain,) = bench.rows("train")
     record["video"] = spoil(record["video"])
     if region:
         record["RC_info"]["start_frame"] = record["video"][1]
     capsys.readouterr()
     assert bench.run([record], "--val-ratio", "0") == 0
-    assert rows(bench) == [plain]
+    assert bench.rows("train") == [plain]
     assert "1 records: file:// or a line break was cut off the paths of frames" in capsys.readouterr().out
 
 
@@ -51,7 +46,7 @@ def test_a_line_break_at_the_end_of_a_video_id(bench):
     metadata = [{"fps": "1.0", "video_id": name} for name in ("a", "a\n", " a")]
     records = [bench.record(id=str(n), metadata=each, conversations=said(f"{n}?")) for n, each in enumerate(metadata)]
     assert bench.run(records, "--val-ratio", "0") == 0
-    assert [row["extra_info"]["video_id"] for row in rows(bench)] == ["a", "a", "a"]
+    assert [row["extra_info"]["video_id"] for row in bench.rows("train")] == ["a", "a", "a"]
 
 
 def test_a_pipe_in_the_place_of_the_file(bench, capsys):
@@ -85,7 +80,7 @@ def test_normalized_boxes(bench, capsys, box, options):
     answered = bench.record(qa_type="stg", struc_info=None, conversations=said("Where?", f"1.0 seconds: {box}"))
     found = bench.record(qa_type="stg", struc_info=[{"bbox_dict": {"1.0": box}}])
     assert bench.run([answered, found, bench.region_record(start_frame_bbox=box)], *options) == 1
-    fields = [json.loads(line)["field"] for line in (bench.out / "failed.jsonl").read_text().splitlines()]
+    fields = [failure["field"] for failure in bench.failures()]
     assert fields == ["conversations", 'struc_info.bbox_dict["1.0"]', "RC_info.start_frame_bbox"]
     assert "shares of the frame, not pixels. Multiply it by the frame's width" in capsys.readouterr().err
 
@@ -115,10 +110,10 @@ def test_files_of_another_kind_are_named(bench, capsys, content, message):
 def test_json_lines(bench, start, end):
     records = [bench.record(), bench.record("b"), bench.region_record()]
     assert bench.run(records, "--val-ratio", "0") == 0
-    expected = rows(bench)
+    expected = bench.rows("train")
     bench.json = bench.json.with_suffix(".jsonl")
-    assert bench.run(start + lines(records, end), "--val-ratio", "0") == 0 and rows(bench) == expected
-    assert bench.run(lines(records[:1]), "--val-ratio", "0") == 0 and rows(bench) == expected[:1]
+    assert bench.run(start + lines(records, end), "--val-ratio", "0") == 0 and bench.rows("train") == expected
+    assert bench.run(lines(records[:1]), "--val-ratio", "0") == 0 and bench.rows("train") == expected[:1]
 
 
 def test_a_bad_line_of_json_lines(bench, capsys):
@@ -146,9 +141,9 @@ def test_an_unknown_qa_type_suggests_the_nearest(bench, capsys, name, guess):
 def test_tasks_of_your_own_and_misspelt_ones(bench, capsys):
     records = [bench.record(), bench.record("b", qa_type="Tool counting")]
     assert bench.run(records, "--val-ratio", "0", "--tasks", "tool_counting") == 0
-    assert [row["ability"] for row in rows(bench)] == ["tool_counting"]
+    assert [row["ability"] for row in bench.rows("train")] == ["tool_counting"]
     assert bench.run(records, "--val-ratio", "0", "--tasks", "tal") == 0
-    assert [row["ability"] for row in rows(bench)] == ["tag"]
+    assert [row["ability"] for row in bench.rows("train")] == ["tag"]
     assert bench.run(records, "--tasks", "tag", "tol_counting") == 1
     assert "--tasks tol_counting (did you mean 'tool_counting'?): no record of" in capsys.readouterr().err
 
@@ -159,17 +154,17 @@ def test_equal_errors_are_told_once(bench, capsys):
     shown = [line for line in capsys.readouterr().err.splitlines() if line.startswith(("failed: ", "error: "))]
     assert len(shown) == 3 and shown[0].endswith("unpack the frames again (24 more like it)")
     assert "record 26" in shown[1] and "26 records failed" in shown[2]
-    assert len((bench.out / "failed.jsonl").read_text().splitlines()) == 26
+    assert len(bench.failures()) == 26
 
 
 def test_the_id_0(bench):
     assert bench.run([bench.record(id=0), bench.record("b", id=1)], "--val-ratio", "0") == 0
-    assert [row["extra_info"]["id"] for row in rows(bench)] == ["0", "1"]
+    assert [row["extra_info"]["id"] for row in bench.rows("train")] == ["0", "1"]
     assert bench.run([bench.record(id=0, video=[])]) == 1
-    assert json.loads((bench.out / "failed.jsonl").read_text())["id"] == "0"
+    assert bench.failures()[0]["id"] == "0"
 
 
 def test_a_source_with_a_sign_that_separates_names(bench, capsys):
     assert bench.run([bench.record(data_source="A|B/C")], "--val-ratio", "0") == 0
     assert "source 'A_B_C' is none of MedVidBench's" in capsys.readouterr().out
-    assert rows(bench)[0]["data_source"] == "medvidbench/A_B_C/tag"
+    assert bench.rows("train")[0]["data_source"] == "medvidbench/A_B_C/tag"

@@ -22,10 +22,6 @@ from data_preprocess.video.one_shot_prompt import EXAMPLES, system_message
 REPOSITORY = Path(__file__).parents[2]
 
 
-def read(bench, split="train"):
-    return pq.read_table(bench.out / f"{split}.parquet").to_pylist()
-
-
 def many(bench, count=40, **changes):
     """Records that differ in their question."""
     answer = bench.record()["conversations"][1]
@@ -40,10 +36,10 @@ def test_shared_work_gives_the_same_rows(bench, monkeypatch, capsys):
     records = [*many(bench), many(bench)[0], bench.record(video=[], id="bad")]
     monkeypatch.setattr(json_stream.scan, "__defaults__", (2048,))
     assert bench.run(records, "--max-failed", "1", "--workers", "1") == 0
-    alone, failed = {s: read(bench, s) for s in ("train", "val")}, (bench.out / "failed.jsonl").read_text()
+    alone, failed = {s: bench.rows(s) for s in ("train", "val")}, (bench.out / "failed.jsonl").read_text()
     monkeypatch.setattr(medvidbench, "_SHARED_FROM", 0)
     assert bench.run(records, "--max-failed", "1", "--workers", "2") == 0
-    assert {s: read(bench, s) for s in ("train", "val")} == alone
+    assert {s: bench.rows(s) for s in ("train", "val")} == alone
     assert (bench.out / "failed.jsonl").read_text() == failed
     assert "1 failed, 1 duplicates" in capsys.readouterr().out
     assert pq.ParquetFile(bench.out / "train.parquet").metadata.num_row_groups > 1
@@ -61,18 +57,18 @@ def test_an_error_in_the_shared_work_names_its_record(bench, monkeypatch, capsys
 def test_per_pair(bench, capsys):
     records = many(bench, 40, qa_type="tal") + many(bench, 3, qa_type="next_action", struc_info=None)
     assert bench.run(records, "--per-pair", "5", "--val-ratio", "0") == 0
-    rows = read(bench)
+    rows = bench.rows("train")
     assert Counter(row["ability"] for row in rows) == {"tag": 5, "nap": 3}
     assert "note: 35 records: not chosen for the balanced subset" in capsys.readouterr().out
     assert bench.run(records, "--per-pair", "9", "--val-ratio", "0") == 0
-    assert {row["extra_info"]["index"] for row in rows} < {row["extra_info"]["index"] for row in read(bench)}
+    assert {row["extra_info"]["index"] for row in rows} < {row["extra_info"]["index"] for row in bench.rows("train")}
     assert bench.run(records, "--per-pair", "1", "--val-ratio", "0.5", "--tasks", "tag") == 0
-    assert len(read(bench)) == 1 and len(read(bench, "val")) == 20
+    assert len(bench.rows("train")) == 1 and len(bench.rows("val")) == 20
 
 
 def test_one_shot(bench):
     assert bench.run([bench.record(), bench.record("b")], "--one-shot", "--val-ratio", "0") == 0
-    for row in read(bench):
+    for row in bench.rows("train"):
         system, user = row["prompt"]
         assert (system["role"], user["role"]) == ("system", "user")
         assert EXAMPLES["tag"][1] in system["content"] and "<video>" not in system["content"]
@@ -93,12 +89,12 @@ def test_unopened_frames(bench, capsys):
     records = [bench.record("b"), bench.region_record()]
     assert bench.run(records, "--skip-frames", "--val-ratio", "0") == 0
     assert "note: 2 records: no frame was opened" in capsys.readouterr().out
-    before = read(bench)
+    before = bench.rows("train")
     assert [row["extra_info"]["num_tokens"] for row in before] == [None, None]
     assert not (bench.out / "frames_rc").exists()
     assert bench.run(records, "--val-ratio", "0") == 0
-    assert [row["videos"] for row in read(bench)] == [row["videos"] for row in before]
-    assert all(Path(frame).exists() for row in read(bench) for frame in row["videos"][0]["video"])
+    assert [row["videos"] for row in bench.rows("train")] == [row["videos"] for row in before]
+    assert all(Path(frame).exists() for row in bench.rows("train") for frame in row["videos"][0]["video"])
 
 
 def test_oddities_are_kept_and_counted(bench, capsys):
@@ -113,7 +109,7 @@ def test_oddities_are_kept_and_counted(bench, capsys):
     assert "note: 1 records: a frame is listed more than once" in shown
     assert "note: 1 records: frames at irregular distances" in shown
     assert "note: 1 records: source 'Charite' is none of MedVidBench's" in shown
-    assert len(read(bench)) == 3
+    assert len(bench.rows("train")) == 3
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no limit of file size here")
@@ -151,6 +147,6 @@ def test_a_folder_of_frames_that_may_not_be_read(bench, monkeypatch, capsys):
     shown = capsys.readouterr().err
     assert "AVOS/b/0.jpg" in shown and "Permission denied" in shown
     assert bench.run([bench.record(), bench.record("b")], "--max-failed", "1") == 0
-    [failure] = map(json.loads, (bench.out / "failed.jsonl").read_text().splitlines())
+    [failure] = bench.failures()
     assert failure["kind"] == "failed" and "AVOS/b/0.jpg" in failure["reason"]
-    assert {row["extra_info"]["video_id"] for row in read(bench) + read(bench, "val")} == {"a"}
+    assert {row["extra_info"]["video_id"] for row in bench.rows()} == {"a"}

@@ -39,7 +39,7 @@ def test_no_record_ends_the_command(small_world, bench, options):
     (bench.root / "frames").rename(bench.root / "unused")
     (bench.root / "frames").symlink_to(small_world / "frames")
     assert bench.run(dump([*spoilt, *VALUES[:2]]), "--max-failed", "10000", *options) == 0
-    failures = [json.loads(line) for line in (bench.out / "failed.jsonl").read_text().splitlines()]
+    failures = bench.failures()
     assert len({failure["record"] for failure in failures if failure["kind"] == "failed"}) > 1000
     assert all(failure["field"] and failure["reason"] and failure["remedy"] for failure in failures)
 
@@ -63,8 +63,7 @@ def test_what_no_hash_can_take(bench, capsys, changes, field, reason, as_bytes):
     if as_bytes:
         bench.json.write_bytes(text.encode().replace(rb"\ud83d", b"\xed\xa0\xbd"))
         assert bench.convert() == 1
-    (line,) = (bench.out / "failed.jsonl").read_text().splitlines()
-    failure = json.loads(line)
+    (failure,) = bench.failures()
     assert (failure["record"], failure["field"]) == (1, field) and reason in failure["reason"]
     assert f"data.json, record 1 (b&&0&&2&&1.0), {field}: {reason}" in capsys.readouterr().err or field == "record"
 

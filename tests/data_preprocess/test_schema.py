@@ -40,12 +40,6 @@ def test_row_contents():
     assert list(built["extra_info"]) == [field.name for field in ROW_SCHEMA.field("extra_info").type]
 
 
-def test_without_an_answer_there_is_nothing_to_imitate():
-    built = row(answer="")
-    assert built["messages"] == built["prompt"]
-    assert built["reward_model"]["ground_truth"] == ""
-
-
 def test_writer_streams_row_groups(tmp_path):
     path = tmp_path / "rows.parquet"
     with RowWriter(path, rows_per_group=2) as writer:

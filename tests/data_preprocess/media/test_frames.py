@@ -29,10 +29,7 @@ def pool():
 )
 def test_resolve(path, expected):
     assert FrameStore("/frames").resolve(path) == expected
-
-
-def test_resolve_other_prefix():
-    assert FrameStore("/frames", "/home/me/").resolve("/home/me/v/1.jpg") == "/frames/v/1.jpg"
+    assert FrameStore("/frames", "/home/me/").resolve(path.replace("/root/data/", "/home/me/")) == expected
 
 
 def test_size_opens_one_file_of_a_folder(frames, monkeypatch):
@@ -71,6 +68,11 @@ def folder(path):
     path.mkdir()
 
 
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
 OPENING = r"1\.jpg cannot be opened as a picture \(.+\)"
 
 
@@ -84,6 +86,7 @@ OPENING = r"1\.jpg cannot be opened as a picture \(.+\)"
         (short_header, r"1\.jpg (cannot be opened as a picture|is broken) \(.+\)"),
         (broken_exif, r"1\.jpg is broken \(.+\)"),
         (unknown_format, OPENING),
+        (pipe, r"1\.jpg cannot be opened as a picture .it is no regular file"),
     ],
 )
 def test_whatever_pillow_raises_is_told_with_the_file(frames, tmp_path, pool, damage, message):
@@ -120,13 +123,6 @@ def test_a_lack_of_memory_is_not_the_pictures_fault(frames, monkeypatch):
     monkeypatch.setattr(Image, "open", full)
     with pytest.raises(MemoryError):
         read_frame(frames[0])
-
-
-def test_a_pipe_in_the_place_of_a_frame(tmp_path, pool):
-    os.mkfifo(tmp_path / "a.jpg")
-    for read in (read_frame, FrameStore("/").size, lambda path: FrameStore("/").verify([path], pool)):
-        with pytest.raises(FrameError, match="a.jpg cannot be opened as a picture .it is no regular file"):
-            read(str(tmp_path / "a.jpg"))
 
 
 def test_a_picture_that_takes_too_long(tmp_path):

@@ -117,16 +117,12 @@ def test_tokens_grow_with_pairs_of_frames(frames, height, width):
         ((2, 0, 100), "has no area"),
         ((2, 10, 3000), "more elongated"),
         ((2, 20, 3000), "loses a side"),
+        ((2, 100, 100, 800, 700), "min_pixels 800 is above max_pixels 700"),
     ],
 )
 def test_impossible_clips(arguments, message):
     with pytest.raises(ValueError, match=message):
-        video_size(*arguments)
-
-
-def test_contradicting_limits():
-    with pytest.raises(ValueError, match="min_pixels 800 is above max_pixels 700"):
-        video_size(2, 100, 100, min_pixels=800, max_pixels=700)
+        video_size(*arguments[:3], **dict(zip(("min_pixels", "max_pixels"), arguments[3:], strict=False)))
 
 
 SIDES = st.integers(28, 700)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_preprocess.schema import TASKS
 from data_preprocess.synthetic import clips
 from data_preprocess.synthetic.scene import render, sample_scene
 from data_preprocess.synthetic.world import FRAME_HEIGHT, FRAME_WIDTH, GRID, SOURCES, VOCABULARY
@@ -68,17 +69,12 @@ def test_the_smallest_world_holds_every_source_task_and_qa_type(tmp_path):
 
 def test_sources_and_tasks():
     assert {source.name for source in SOURCES} == set(NAMES) == set(VOCABULARY)
-    assert {task for source in SOURCES for task in source.records} == {
-        *("tag", "stg", "vs", "rc", "dvc", "nap", "sa", "cvs")
-    }
+    assert {task for source in SOURCES for task in source.records} == set(TASKS)
     assert {fps for source in SOURCES for fps in source.fps} == {0.5, 1.0, 2.0, 3.0}
 
 
 def test_default_size_and_weights():
-    counts = {
-        task: sum(60 * source.records.get(task, 0) for source in SOURCES)
-        for task in FORMATS.keys() | {"vs", "rc", "nap"}
-    }
+    counts = {task: sum(60 * source.records.get(task, 0) for source in SOURCES) for task in TASKS}
     total = sum(counts.values())
     assert 800 <= total <= 1000
     assert 0.7 <= sum(counts[task] for task in ("tag", "stg", "vs", "rc")) / total <= 0.8

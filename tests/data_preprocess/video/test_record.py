@@ -100,13 +100,6 @@ def test_region(bench):
     assert parse_record(bench.region_record()).region == ("/root/data/AVOS/a/1.jpg", BOX)
 
 
-def test_questions_only(bench):
-    questions = bench.record(conversations=turns(("human", "<video>\nQ?")), struc_info=None)
-    assert parse_record(questions, questions_only=True).answer == ""
-    with pytest.raises(RecordError, match="hold no answer.*--questions-only"):
-        parse_record(questions)
-
-
 @pytest.mark.parametrize(
     ("changes", "field", "reason"),
     [

@@ -67,16 +67,21 @@ def test_line_width_at_benchmark_sizes():
     assert region_line(1080, 1920, **LIMITS) == 20
 
 
+@pytest.mark.parametrize(
+    ("box", "size", "placed"),
+    [((10, 20, 40, 45), (90, 50), (10, 20, 40, 45)), ((-0.5, 0, 80.9, 60.4), (60, 80), (0, 0, 80, 60))],
+    ids=["an upright portrait frame", "rounding at the border"],
+)
+def test_where_a_box_lies(box, size, placed):
+    assert place_region(box, *size) == placed
+
+
 def test_box_of_a_turned_portrait_frame_is_turned_back():
     """The benchmark's code turns portrait frames by 270 degrees; its boxes then are in the turned picture."""
     turned = (60, 5, 85, 45)
     frame = Image.new("L", (50, 90))
     frame.paste(255, place_region(turned, height=90, width=50))
     assert frame.rotate(270, expand=True).getbbox() == turned
-
-
-def test_box_of_an_upright_portrait_frame_is_kept():
-    assert place_region((10, 20, 40, 45), height=90, width=50) == (10, 20, 40, 45)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +102,3 @@ def test_a_box_without_area_has_a_place_but_nothing_in_it(frames, tmp_path):
     assert place_region([10, 10, 10, 20], 60, 80) == (10, 10, 10, 20)
     with pytest.raises(ValueError, match=r"\[10, 10, 10, 20\] has no area"):
         draw_region(frames[0], [10, 10, 10, 20], tmp_path / "rc", **LIMITS)
-
-
-def test_rounding_at_the_border_is_forgiven():
-    assert place_region([-0.5, 0, 80.9, 60.4], 60, 80) == (0, 0, 80, 60)
