@@ -74,7 +74,7 @@ def test_differences_and_alarms_that_a_reader_should_know_of(three):
     assert all(note in html for note in notes) and any("B (1)" in note for note in notes)
     assert any("decoded differently" in note for note in notes)
     table = html[html.index("What was run") :]
-    assert table.index(">seed<") < table.index(">prompts per step<"), "what differs comes first"
+    assert table.index(">seed<") < table.index(">model<"), "what differs comes first"
     assert ">7</td>" in table and ">8</td>" in table
 
 
