@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_jsonl
+from recipe.medgrpo.common.run_folder import ROLLOUT_KEYS, RunDir, RunDirError, read_jsonl
 from reward_score.sample import split_data_source
 from reward_score.tasks import dvc, stg, tag
 
@@ -93,10 +93,10 @@ def read(run: RunDir, prompts: Prompts, standardized: bool | None) -> Iterator[G
         raise RunDirError(f"{run.rollouts} holds no answers: train with trainer.rollout_data_dir (RUN/rl/rollouts)")
     for step, file in dumps:
         logged = run.scores / file.name
-        lines = read_jsonl(logged, WRITER, cut_tail_allowed=True) if logged.is_file() else []
+        lines = read_jsonl(logged, WRITER, keys=["uid"], cut_tail_allowed=True) if logged.is_file() else []
         scores = {line["uid"]: line for line in lines}
         groups: dict[str, list[dict]] = defaultdict(list)
-        for line in read_jsonl(file, WRITER, cut_tail_allowed=True):
+        for line in read_jsonl(file, WRITER, keys=ROLLOUT_KEYS, cut_tail_allowed=True):
             groups[line["uid"].rsplit("_", 2)[0]].append(line)
         for lines in groups.values():
             first = lines[0]

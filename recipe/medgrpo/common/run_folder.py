@@ -22,11 +22,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from data_preprocess.common.atomic_file import write_whole
+
+#: What every line of RUN/rl/rollouts has.
+ROLLOUT_KEYS = ("input", "output", "gts", "score", "uid")
 
 
 class RunDirError(ValueError):
@@ -111,8 +114,10 @@ def write_jsonl(path: Path, lines: Iterable[dict[str, Any]]) -> None:
     write_whole(path, "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines))
 
 
-def read_jsonl(path: Path, written_by: str, *, cut_tail_allowed: bool = False) -> list[dict[str, Any]]:
-    """Read one JSON object per line.
+def read_jsonl(
+    path: Path, written_by: str, *, keys: Sequence[str] = (), cut_tail_allowed: bool = False
+) -> list[dict[str, Any]]:
+    """Read one JSON object per line; each must have the ``keys``.
 
     ``cut_tail_allowed``: a broken last line, which a killed writer leaves behind, is left out (right for a log whose
     next part repeats the step) instead of refused (right where a lost line would bias a mean).
@@ -136,5 +141,7 @@ def read_jsonl(path: Path, written_by: str, *, cut_tail_allowed: bool = False) -
             raise RunDirError(f"{path}, line {number}: not JSON ({error}); run {written_by} again") from None
         if not isinstance(record, dict):
             raise RunDirError(f"{path}, line {number}: expected a JSON object, found {type(record).__name__}")
+        if missing := [key for key in keys if key not in record]:
+            raise RunDirError(f"{path}, line {number}: lacks {', '.join(missing)}; it is written by {written_by}")
         records.append(record)
     return records

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recipe.medgrpo.common.run_folder import RunDirError, read_jsonl
+from recipe.medgrpo.common.run_folder import ROLLOUT_KEYS, RunDirError, read_jsonl
 from recipe.medgrpo.evaluation.answers import Answer, AnswersError, Row, read_answers, read_rows
 
 WRITER = "a run with trainer.rollout_data_dir"
@@ -55,7 +55,7 @@ def of_rollouts(
         raise RunDirError(f"{folder} holds no <step>.jsonl: these are written by {WRITER}")
     find, found = _finder(rows), []
     for step in chosen:
-        for number, line in enumerate(read_jsonl(files[step], WRITER), start=1):
+        for number, line in enumerate(read_jsonl(files[step], WRITER, keys=ROLLOUT_KEYS), start=1):
             row = find(line["input"], line["gts"], f"{files[step]}, line {number}")
             tokens = count_tokens(line["output"]) + 1
             reason = "length" if tokens > max_tokens else "stop"

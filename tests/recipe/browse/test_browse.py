@@ -185,6 +185,10 @@ def test_a_run_without_dumps_is_named(tmp_path, capsys):
     assert cli.main(["browse", str(tmp_path)]) == 2
     assert "trainer.rollout_data_dir" in capsys.readouterr().err
     assert issubclass(RunDirError, ValueError)
+    (tmp_path / "rl/rollouts").mkdir(parents=True)
+    (tmp_path / "rl/rollouts/1.jsonl").write_text('{"input": "When?"}\n')
+    assert cli.main(["browse", str(tmp_path)]) == 2
+    assert "1.jsonl, line 1: lacks output, gts, score, uid" in capsys.readouterr().err
 
 
 @pytest.mark.e2e

@@ -292,6 +292,13 @@ def test_rollouts_of_other_data_are_refused(world, tmp_path, change, message):
         of_rollouts(tmp_path / "rollouts", rows, len, 99)
 
 
+def test_rollouts_of_something_else_are_refused(world, tmp_path):
+    (tmp_path / "rollouts").mkdir()
+    (tmp_path / "rollouts/1.jsonl").write_text('{"input": "When?", "output": "", "gts": "", "uid": "p_0_0"}\n')
+    with pytest.raises(RunDirError, match="1.jsonl, line 1: lacks score; it is written by"):
+        of_rollouts(tmp_path / "rollouts", read_rows(world.train), len, 99)
+
+
 def test_one_question_of_two_sources_is_refused(world, tmp_path):
     rows = read_rows(world.train)
     twin = rows[0]._replace(data_source="medvidbench/Twin/tag", source="Twin")
