@@ -3,10 +3,12 @@
 """Subcommands through the console script, one after the other as docs/evaluate.md prints them.
 
 Only vLLM is replaced: its answers are on disk. The shell is a notebook's, whose backend of matplotlib is not installed.
+Commands that import torch are run in test_console_on_cpu.py.
 """
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,12 +20,9 @@ import pytest
 from console import MEDGRPO, medgrpo
 
 from recipe.medgrpo import cli
-from recipe.medgrpo.common.run_folder import RunDir
+from recipe.medgrpo.common.run_folder import RunDir, write_jsonl
 from recipe.medgrpo.evaluation import generate
 from recipe.medgrpo.evaluation.answers import read_rows
-
-#: Run by the tests of their own rooms.
-ELSEWHERE = {"browse", "captions", "estimate", "export", "replay", "tiny-model", "train"}
 
 
 @pytest.fixture(scope="module")
@@ -129,14 +128,58 @@ def test_commands_on_files_of_others(truth, run, tmp_path):
     assert "judge=lexical" in medgrpo("judge", "probe", "judge=lexical").stdout
 
 
+@pytest.fixture(scope="module")
+def trained(finished, tmp_path_factory) -> RunDir:
+    """A copy of the run with what RL leaves: the answers of a step, and a checkpoint."""
+    run = RunDir(tmp_path_factory.mktemp("trained") / "a run")
+    shutil.copytree(finished[0].root, run.root)
+    answers = [(row, f"{row.index}_{sample}_0", float(sample)) for row in read_rows(run.train)[:2] for sample in (0, 1)]
+    given = {"output": "1.0-5.0 seconds.", "step": 1}
+    dump = [
+        given | {"input": row.extra_info["question"], "gts": row.ground_truth, "score": score, "uid": uid}
+        for row, uid, score in answers
+    ]
+    scores = [
+        {"uid": uid, "index": row.index, "data_source": row.data_source, "score": score} for row, uid, score in answers
+    ]
+    write_jsonl(run.rollouts / "1.jsonl", dump)
+    write_jsonl(run.scores / "1.jsonl", scores)
+    model = run.rl / "global_step_1/actor/huggingface"
+    shutil.copytree(run.root / "model", model)
+    (model / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl", "vision_config": {"patch_size": 14}}))
+    return run
+
+
+def test_commands_on_what_rl_leaves(trained, tmp_path):
+    assert "4 answers of 1 steps" in medgrpo("browse", trained.root).stdout
+    assert (trained.root / "browse/index.html").stat().st_size
+    card = "--base", "Qwen/Qwen2.5-VL-7B-Instruct", "--license", "apache-2.0", "--max-tokens", 96
+    assert "rl step 1" in medgrpo("export", trained.root, "--out", tmp_path / "my_model", *card).stdout
+    assert "Qwen/Qwen2.5-VL-7B-Instruct" in (tmp_path / "my_model/README.md").read_text()
+
+
+def test_captions_say_what_they_will_cost(tmp_path):
+    video = [str(tmp_path / f"{number}.jpg") for number in range(30)]
+    record = {"id": "VID01", "qa_type": "video_summary", "data_source": "CholecT50", "video": video, "struc_info": []}
+    record |= {"metadata": {"fps": "1.0", "video_id": "VID01"}, "conversations": [{"from": "human", "value": "What?"}]}
+    record |= {"evidence": {"lines": ["0.0-12.0 s: hook"], "events": [], "boxes": {}}}
+    (tmp_path / "EgoSurgery_captions.jsonl").write_text(json.dumps(record) + "\n")
+    files = tmp_path / "EgoSurgery_captions.jsonl", "--captions", tmp_path / "captions.jsonl"
+    models = "--models", "gpt-4.1", "gemini-2.5-flash", "--urls", "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1"
+    keys = {"OPENAI_API_KEY": "sk-first", "GEMINI_API_KEY": "sk-second"}
+    said = medgrpo("captions", "write", *files, *models, "--dry-run", **keys).stdout
+    assert "gpt-4.1" in said and "gemini-2.5-flash" in said and not (tmp_path / "captions.jsonl").exists()
+
+
 def test_the_doctor():
     done = medgrpo("doctor", check=False)
     assert done.returncode in (0, 1) and "verl" in done.stdout and "Traceback" not in done.stdout + done.stderr
 
 
 def test_every_command_was_run():
-    text = Path(__file__).read_text()
-    assert {name for name in cli.COMMANDS if f'medgrpo("{name}"' not in text} <= ELSEWHERE
+    """Here or in the tests that import torch: whoever adds a command adds its run."""
+    files = Path(__file__), Path(__file__).with_name("test_console_on_cpu.py")
+    assert {name for file in files for name in re.findall(r'medgrpo\("([\w-]+)"', file.read_text())} == {*cli.COMMANDS}
 
 
 @pytest.mark.parametrize(
