@@ -28,6 +28,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
 PAGES = [*DOCS, REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "recipe/medgrpo/README.md"]
 WRITE_A_REWARD = REPOSITORY / "docs/write_a_reward.md"
+RELIABILITY = REPOSITORY / "docs/reliability.md"
 CONFIG = REPOSITORY / "recipe/medgrpo/config"
 OWN = ("data_preprocess", "recipe")
 
@@ -204,6 +205,25 @@ def test_a_wrong_command_is_found(command, wrong):
 def test_files_that_are_named_exist(page):
     named = {path for path in PATH.findall(page.read_text(encoding="utf-8")) if not READERS_OWN.search(path)}
     assert [path for path in sorted(named) if not (REPOSITORY / path).exists()] == []
+
+
+@functools.cache
+def tests_of_this_repository() -> set[str]:
+    """Names of all test functions."""
+    files = (REPOSITORY / "tests").rglob("test_*.py")
+    return {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.M)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_tests_that_are_named_exist(page):
+    named = set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")))
+    assert named - tests_of_this_repository() == set()
+
+
+def test_every_fault_of_the_page_on_reliability_has_a_test():
+    lines = [line for line in RELIABILITY.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    faults = [line for line in lines if not line.startswith(("| fault ", "| --- "))]
+    assert len(faults) > 40 and [line for line in faults if "`test_" not in line] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in DOCS], ids=name_of)
