@@ -88,7 +88,7 @@ def core(tmp_path_factory) -> dict[str, str]:
         (["doctor"], 1, "missing"),
         (["train", "data.train_files=t"], 2, "hydra, which is not installed: install what training needs"),
         (["judge", "probe"], 2, "is not installed"),
-        (["generate", "--model", "M", "--data", "D", "--out", "O"], 2, "verl, which is not installed"),
+        (["generate", "--model", "M", "--data", "D", "--out", "O"], 2, "install what training needs"),
     ],
     ids=lambda value: value[0] if isinstance(value, list | tuple) else None,
 )
