@@ -125,8 +125,8 @@ def rate(sample: Sample, fallback: float) -> Rating:
     Format is 1 in the official form with one proper box for each reference time and no other; where the reference's
     box has no area, any or none. It is `fallback` if there is any proper box, otherwise 0.
 
-    Raw is the IoU summed over the reference's times, divided by the number of times in the reference, of entries at
-    other times and of entries at a time that has one already.
+    Raw is the IoU summed over the reference's times, divided by a count. Counted are the reference's times, entries at
+    other times, and entries at a time that has one already.
 
     Example:
         >>> from reward_score import make_sample

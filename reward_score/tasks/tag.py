@@ -7,8 +7,8 @@ Answer: ``22.0-78.0, 89.0-94.0 seconds.``, in seconds from the clip's first fram
 Reward: IoU of the *union* of the answered intervals with the union of the reference intervals, so that every second
 too many, missed or claimed twice counts; in the leaderboard neither surplus nor missed spans cost anything.
 
-With ``tag_raw=matched``, like in the authors' development code, each answered span in turn takes the free reference of
-highest IoU, and the sum of IoUs is divided by the number of spans in answer or reference, whichever is higher.
+``tag_raw=matched`` is the rule of the authors' development code. Each answered span in turn takes the free reference of
+highest IoU. The sum of IoUs is divided by the number of spans in answer or reference, whichever is higher.
 """
 
 import re

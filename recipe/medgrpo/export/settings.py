@@ -52,8 +52,10 @@ def media_settings(parquet: Path) -> dict[str, Any]:
 
 
 def write_processor(folder: Path, media: Mapping[str, Any]) -> None:
-    """Limits of the training's rows instead of stock ones, so that a frame at its final size stays as it is, and a raw
-    one gets the size that training would have given it."""
+    """Limits of the training's rows instead of stock ones: a frame at its final size stays as it is.
+
+    A raw frame gets the size that training would have given it.
+    """
     for file in (folder / name for name in PROCESSOR_FILES):
         if not file.is_file():
             continue

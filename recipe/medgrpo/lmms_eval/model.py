@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """lmms-eval's model ``medgrpo``: a folder of `medgrpo export`, asked by the program that lies in it.
 
-lmms-eval's own Qwen2.5-VL class takes every list of frames for two a second, whatever their rate is, resizes them by
-limits of its own, and leaves the times to transformers, whose rule is not that of training (docs/use_the_model.md).
+lmms-eval's own Qwen2.5-VL class takes every list of frames for two a second, whatever their rate is, and resizes them
+by limits of its own. It leaves the times to transformers, whose rule is not that of training (docs/use_the_model.md).
 """
 
 from __future__ import annotations

@@ -38,8 +38,12 @@ SPEC += ("video_start", "video_end")
 
 @dataclass(frozen=True)
 class MediaOptions:
-    """``data.media`` (docs/time.md): GiB of the cache in each process (0 keeps nothing), a folder of decoded clips that
-    outlives the run, and the seconds that decoding one video file, or one picture, may take.
+    """``data.media`` (docs/time.md).
+
+    Args:
+        memory_gb: GiB of the cache in each process; 0 keeps nothing.
+        disk: folder of decoded clips that outlives the run, or None.
+        deadline_s: seconds that decoding one video file, or one picture, may take.
     """
 
     memory_gb: float = 2.0

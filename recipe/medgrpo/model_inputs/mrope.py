@@ -3,7 +3,7 @@
 """One rule for the 3-axis rotary positions (M-RoPE) of a video prompt, used by SFT, training and rollout alike.
 
 It is vLLM's (``get_mrope_input_positions``): the temporal position of grid step ``t`` is ``int(t * second_per_grid_ts *
-tokens_per_second)`` past the end of the preceding text, and text resumes one past the largest position of the video.
+tokens_per_second)`` past the end of the preceding text. Text resumes one past the largest position of the video.
 Qwen2-VL has no time step. Qwen3-VL writes the times as text between the steps of a clip, so each step is a picture of
 its own. test_mrope.py shows what verl 0.9.1 and transformers 5.9.0 compute instead.
 """

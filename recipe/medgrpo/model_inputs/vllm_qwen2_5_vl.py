@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Qwen2.5-VL for vLLM 0.24 to 0.26 with the true fps of each clip; registered through ``vllm.general_plugins``.
 
-vLLM's own processor drops the metadata that comes with a video, so the Hugging Face processor assumes 24 fps and all
+vLLM's own processor drops the metadata that comes with a video. So the Hugging Face processor assumes 24 fps, and all
 frames of a clip end up at one temporal position. This subclass keeps the metadata, as vLLM's Qwen3-VL does.
 """
 

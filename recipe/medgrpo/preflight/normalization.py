@@ -18,10 +18,9 @@ from recipe.medgrpo.scoring.training_options import resolved
 
 
 def check_normalization(config: DictConfig) -> None:
-    """Raise unless the artifact covers all pairs of the data, was measured on the model that the training starts from,
-    and is the one that a resumed run was started with.
+    """Raise unless the artifact covers all pairs of the data and was measured on the model that training starts from.
 
-    The artifact is copied next to the checkpoints.
+    A resumed run needs the artifact that it was started with, which is copied next to the checkpoints.
     """
     reward = resolved(config.medgrpo.reward)
     scorer = reward_score.get_scorer(reward)

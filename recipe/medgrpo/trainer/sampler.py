@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The recipe's replay buffer for verl's hook ``trainer.v1.sampler.custom_sampler`` (synchronous V1 trainer).
 
-In addition to what verl's does, it takes groups with too few scored answers out of a batch, logs every step's rewards
-per (source, task), lets running normalization follow the policy, and stops a run that has collapsed.
+In addition to what verl's does, it takes groups with too few scored answers out of a batch and logs every step's
+rewards per (source, task). It lets running normalization follow the policy, and stops a run that has collapsed.
 """
 
 import logging
