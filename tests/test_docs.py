@@ -208,7 +208,7 @@ def test_files_that_are_named_exist(page):
 
 
 @functools.cache
-def tests_of_this_repository() -> set[str]:
+def known_tests() -> set[str]:
     """Names of all test functions."""
     files = (REPOSITORY / "tests").rglob("test_*.py")
     return {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.M)}
@@ -217,7 +217,7 @@ def tests_of_this_repository() -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_tests_that_are_named_exist(page):
     named = set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")))
-    assert named - tests_of_this_repository() == set()
+    assert named - known_tests() == set()
 
 
 def test_every_fault_of_the_page_on_reliability_has_a_test():

@@ -8,6 +8,8 @@ import sys
 import tempfile
 from typing import Any
 
+from recipe.medgrpo.common.configuration import composed
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", choices=["medgrpo", "sft"], default="medgrpo", help="whose configuration it is")
@@ -16,13 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from hydra import compose, initialize_config_module
     from hydra.errors import HydraException
     from omegaconf import OmegaConf, open_dict
 
     try:
-        with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-            config = compose(args.config, args.overrides, return_hydra_config=True)
+        config = composed(args.config, args.overrides, return_hydra_config=True)
     except HydraException as error:
         print(f"the overrides make no configuration: {error}", file=sys.stderr)
         return 1

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The recipe's configurations, composed in this process."""
 
-from hydra import compose, initialize_config_module
+from recipe.medgrpo.common import configuration
 
 
 def composed(*overrides: str, name: str = "medgrpo"):
     """The configuration ``medgrpo`` or ``sft`` with these overrides."""
-    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-        return compose(name, list(overrides))
+    return configuration.composed(name, overrides)

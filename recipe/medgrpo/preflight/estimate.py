@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from data_preprocess.common.cli_types import positive
+from recipe.medgrpo.common.configuration import composed
 from recipe.medgrpo.preflight.doctor import GIB, nvidia_smi
 from recipe.medgrpo.preflight.errors import SetupError
-from recipe.medgrpo.preflight.parallel import check_parallel
+from recipe.medgrpo.preflight.parallel import check_parallel, check_sft_parallel
 from recipe.medgrpo.scoring.training_options import read_extra_tasks
 
 #: GiB of CUDA's contexts, NCCL's buffers and what sleeping vLLM leaves: assumed until a run on GPUs tells.
@@ -151,12 +152,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from hydra import compose, initialize_config_module
-
-    with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-        config = compose("sft" if args.sft_steps else "medgrpo", args.overrides)
+    config = composed("sft" if args.sft_steps else "medgrpo", args.overrides)
     if not args.sft_steps:
         return _estimate(config, args)
+    check_sft_parallel(config)
     from recipe.medgrpo.preflight.longest_prompt import check_lengths, load_processor
 
     steps = sft_steps(config)

@@ -2,25 +2,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether heads, GPUs and the batch can be split as configured: verl and vLLM find out only once their workers run."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
+from huggingface_hub import hf_hub_download
 from omegaconf import DictConfig
 
 from recipe.medgrpo.preflight.errors import SetupError, usable
 
+#: Name and size of what is to be split, and whether so many parts fit it.
+Whole = tuple[str, int, Callable[[int, int], bool]]
+
 
 def heads(path: str) -> dict[str, int]:
     """What a model's heads are called in messages, and how many there are: attention, key and value, vision tower."""
-    from transformers import AutoConfig
-
     with usable(path):
-        config = AutoConfig.from_pretrained(path)
-        text, vision = config.get_text_config(), config.vision_config
-    return {
-        "attention heads": text.num_attention_heads,
-        "key heads": text.num_key_value_heads,
-        "heads of the vision tower": vision.num_heads,
-    }
+        local = Path(path, "config.json") if Path(path).is_dir() else hf_hub_download(path, "config.json")
+        text = json.loads(Path(local).read_text(encoding="utf-8"))
+        vision, text = text.get("vision_config", {}), text.get("text_config", text)
+        if not (text.keys() >= {"num_attention_heads", "num_key_value_heads"} and "num_heads" in vision):
+            # What a file leaves out has a default, which transformers knows after some seconds of imports.
+            from transformers import AutoConfig
+
+            config = AutoConfig.from_pretrained(path)
+            text, vision = config.get_text_config().to_dict(), config.vision_config.to_dict()
+        return {
+            "attention heads": text["num_attention_heads"],
+            "key heads": text["num_key_value_heads"],
+            "heads of the vision tower": vision["num_heads"],
+        }
 
 
 def _divides(parts: int, whole: int) -> bool:
@@ -32,7 +43,7 @@ def _shares(parts: int, whole: int) -> bool:
     return whole % parts == 0 or parts % whole == 0
 
 
-def _check(option: str, parts: int, gpus: int, wholes: list[tuple[str, int, Callable[[int, int], bool]]]) -> None:
+def _check(option: str, parts: int, gpus: int, wholes: list[Whole]) -> None:
     failed = [f"{whole} {name}" for name, whole, fits in wholes if not fits(parts, whole)]
     if failed:
         works = [n for n in range(1, gpus + 1) if all(fits(n, whole) for _, whole, fits in wholes)]
@@ -41,17 +52,32 @@ def _check(option: str, parts: int, gpus: int, wholes: list[tuple[str, int, Call
         )
 
 
+def _wholes(gpus: int, path: str) -> list[Whole]:
+    fits = {"GPUs": _divides, "attention heads": _divides, "key heads": _shares, "heads of the vision tower": _divides}
+    return [(name, whole, fits[name]) for name, whole in {"GPUs": gpus, **heads(path)}.items()]
+
+
+def _check_sequence(sequence: int, gpus: int, wholes: list[Whole], model: DictConfig) -> None:
+    if sequence > 1 and not model.use_remove_padding:
+        raise SetupError(f"SP={sequence} needs training without padding (flash-attn): set SP=1, or not ATTN=sdpa")
+    # verl's sequence parallelism leaves the vision tower whole.
+    _check("SP (ulysses_sequence_parallel_size)", sequence, gpus, wholes[:-1])
+
+
+def check_sft_parallel(config: DictConfig) -> None:
+    """Compare sequence parallelism of a composed ``sft`` configuration with its model and the GPUs."""
+    gpus = config.trainer.n_gpus_per_node * config.trainer.nnodes
+    wholes = _wholes(gpus, config.model.path)
+    _check_sequence(config.engine.ulysses_sequence_parallel_size, gpus, wholes, config.model)
+
+
 def check_parallel(config: DictConfig, path: str) -> None:
     """Compare sequence parallelism, tensor parallelism and the batch with the model at ``path`` and the GPUs."""
     actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
     gpus = config.trainer.n_gpus_per_node * config.trainer.nnodes
     sequence, tensor = actor.fsdp_config.ulysses_sequence_parallel_size, rollout.tensor_model_parallel_size
-    if sequence > 1 and not config.actor_rollout_ref.model.use_remove_padding:
-        raise SetupError(f"SP={sequence} needs training without padding (flash-attn): set SP=1, or not ATTN=sdpa")
-    fits = {"GPUs": _divides, "attention heads": _divides, "key heads": _shares, "heads of the vision tower": _divides}
-    wholes = [(name, whole, fits[name]) for name, whole in {"GPUs": gpus, **heads(path)}.items()]
-    # verl's sequence parallelism leaves the vision tower whole.
-    _check("SP (ulysses_sequence_parallel_size)", sequence, gpus, wholes[:-1])
+    wholes = _wholes(gpus, path)
+    _check_sequence(sequence, gpus, wholes, config.actor_rollout_ref.model)
     _check("TP (rollout.tensor_model_parallel_size)", tensor, gpus, wholes)
     answers, ranks = actor.ppo_mini_batch_size * rollout.n, gpus // sequence
     if answers % ranks:

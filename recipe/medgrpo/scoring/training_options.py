@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from recipe.medgrpo.common.configuration import composed
 from reward_score.config import ScoreConfig
 from reward_score.errors import BadOption
 from reward_score.judge import JudgeConfig, read_judge
@@ -31,13 +32,10 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def composed_reward(overrides: Sequence[str]) -> Iterator[DictConfig]:
     """``medgrpo.reward`` of the training with these overrides, for a block that resolves it, otherwise BadOption."""
-    from hydra import compose, initialize_config_module
     from hydra.errors import HydraException
 
     try:
-        with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-            config = compose("medgrpo", list(overrides))
-        yield config.medgrpo.reward
+        yield composed("medgrpo", overrides).medgrpo.reward
     except (HydraException, OmegaConfBaseException) as error:
         # It quotes values, and then lists the packages that it searched.
         text = str(error).split("\nConfig search path")[0]

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from recipe.medgrpo.preflight.errors import SetupError
-from recipe.medgrpo.preflight.parallel import check_parallel
+from recipe.medgrpo.preflight.parallel import check_parallel, check_sft_parallel
 
 
 @pytest.fixture(params=["nested", "flat"])
@@ -34,6 +34,13 @@ def check(model, composed):
     return lambda **options: check_parallel(
         composed("medgrpo", *(f"{KEYS[name]}={value}" for name, value in options.items())), model
     )
+
+
+def test_sft_is_checked_too(model, composed):
+    key = "engine.ulysses_sequence_parallel_size"
+    check_sft_parallel(composed("sft", f"model.path='{model}'", f"{key}=4", "trainer.n_gpus_per_node=8"))
+    with pytest.raises(SetupError, match="SP .*: 8 does not fit 28 attention heads; these work: 1, 2, 4$"):
+        check_sft_parallel(composed("sft", f"model.path='{model}'", f"{key}=8", "trainer.n_gpus_per_node=8"))
 
 
 def test_what_divides_is_accepted(check):
