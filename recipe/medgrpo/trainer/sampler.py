@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 
+import ray
 import transfer_queue as tq
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -47,6 +48,10 @@ MAX_FILTERED = 10
 
 class SamplerError(RuntimeError):
     """The options under ``trainer.v1.sampler.sampler_kwargs`` make no sense, or a step has nothing to train on."""
+
+
+class WorkerLost(RuntimeError):
+    """Training was stopped because a process that answers prompts has ended; the message names it."""
 
 
 class SamplerOptions(BaseModel):
@@ -113,6 +118,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         self.judge = judge_limiter.start(options.reward)
         self.lost_media = lost_media.start()
         self._replaced = self._filtered = self._unreadable = 0
+        self._workers: set[str] = set()
         self._selected: list[str] = []
         self._data_sources: dict[str, str] = {}
 
@@ -125,6 +131,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
 
         Raises:
             MediaLost: frames, a picture or a video can no longer be read.
+            WorkerLost: one of verl's agent loop workers has ended, which verl would wait for without end.
             SamplerError: no group of the step is left.
             JudgeAborted, CollapseError: the judge, or the policy, has failed for so long that the run stops; the latter
                 also where ``algorithm.filter_groups`` finds no batch of prompts that give a gradient.
@@ -134,7 +141,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
             if partition_id == "val":
                 return super().sample(global_steps, partition_id, batch_size)
             return self._sample_training(global_steps, partition_id, batch_size)
-        except (lost_media.MediaLost, SamplerError, CollapseError, judge_limiter.JudgeAborted) as error:
+        except (lost_media.MediaLost, WorkerLost, SamplerError, CollapseError, judge_limiter.JudgeAborted) as error:
             logger.error("the run stops: %s", error, extra={"step": global_steps})
             raise
 
@@ -169,6 +176,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         """verl's choice of the prompts to replace, with an end: a judge that is gone fails the replacements too, and a
         policy that has collapsed answers them all alike."""
         self._stop_without_media(global_steps)
+        self._stop_without_workers(global_steps)
         reasons = super()._terminal_eviction_reasons(global_steps, partition_id)
         batch_size, filter_groups = self.options.train_batch_size, self.options.filter_groups
         self._replaced += len(reasons[2])
@@ -203,6 +211,16 @@ class MedGRPOReplayBuffer(ReplayBuffer):
             "It could be read, or was there, when the run was checked: bring it back and start again to go on from the "
             "last checkpoint, or tolerate such losses (medgrpo.alarm.lost_media, a share of a step's answers)"
         )
+
+    def _stop_without_workers(self, step: int) -> None:
+        # verl gives prompts to these actors and asks nobody whether they live.
+        alive = {name for name in ray.util.list_named_actors() if name.startswith("agent_loop_worker_")}
+        if gone := sorted(self._workers - alive):
+            raise WorkerLost(
+                f"step {step}: {', '.join(gone)} ended while prompts were being answered. Ray's messages in the log "
+                "say why; often the machine's memory was full. Start again to go on from the last checkpoint"
+            )
+        self._workers |= alive
 
     def _materialize_batch(self, partition_id: str, selected_prompt_uids: list[str], *args) -> KVBatchMeta:
         self._selected = selected_prompt_uids

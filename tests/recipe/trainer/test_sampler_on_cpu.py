@@ -31,7 +31,7 @@ from recipe.medgrpo.trainer.ema_normalizer import (
     RunningNormalizer,
 )
 from recipe.medgrpo.trainer.lost_media import MediaLost
-from recipe.medgrpo.trainer.sampler import MedGRPOReplayBuffer, SamplerError
+from recipe.medgrpo.trainer.sampler import MedGRPOReplayBuffer, SamplerError, WorkerLost
 from recipe.medgrpo.trainer.step_metrics import CollapseError, ScoredAnswer
 from reward_score.errors import NormalizationError
 
@@ -190,6 +190,29 @@ def test_frames_that_vanish_stop_the_run_at_once(queue, plain, tmp_path, capfd):
     [alarm] = alarms(tmp_path)
     assert (alarm["level"], alarm["step"]) == ("error", 1) and str(frames[1]) in alarm["message"]
     assert "the run stops" in capfd.readouterr().err
+
+
+@ray.remote(num_cpus=0)
+class Worker:
+    """Has the name that verl gives to an agent loop worker."""
+
+    def lives(self):
+        return True
+
+
+def test_a_worker_that_is_killed_stops_the_run_at_once(queue, plain, tmp_path):
+    worker = Worker.options(name="agent_loop_worker_0_5f2a").remote()
+    assert ray.get(worker.lives.remote())
+    sampler = build(plain)
+    put("a", [0.1, 0.2], "failure")
+    batch, _ = sampler.sample(1, "train", 1)
+    tq.kv_clear(keys=batch.keys, partition_id="train")
+    ray.kill(worker)
+    # It had this prompt, and nobody will ever answer it.
+    put("b", [], "running")
+    with pytest.raises(WorkerLost, match="step 2: agent_loop_worker_0_5f2a ended .* the last checkpoint"):
+        sampler.sample(2, "train", 1)
+    assert [alarm["level"] for alarm in alarms(tmp_path)] == ["error"]
 
 
 def test_lost_media_within_the_tolerance_are_counted(queue, plain, tmp_path):
