@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from recipe.medgrpo.common.outputs import begins_with, check_outputs
-from recipe.medgrpo.common.run_folder import write_json
+from recipe.medgrpo.common.outputs import check_outputs
+from recipe.medgrpo.common.run_folder import RunDirError, read_json, write_json
 from recipe.medgrpo.common.tables import compact_table
 from reward_score.errors import BadOption
 from reward_score.judge import Judge, JudgeConfig, make_judge
@@ -39,8 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.json:
-        is_metrics = begins_with(rb'\{\s*("[A-Z]+_[^"]+": -?\d|\})')
-        check_outputs(args.json, is_metrics, inputs=[args.predictions, args.ground_truth])
+        check_outputs(args.json, _is_metrics, inputs=[args.predictions, args.ground_truth])
     own = [one for one in args.overrides if one.lstrip("+").partition("=")[0] == EXTRA]
     extra_tasks = tuple(name for one in own for name in re.findall(r"[\w.]+", one.partition("=")[2]))
     judge = _judge([one for one in args.overrides if one not in own])
@@ -67,6 +66,14 @@ def _judge(overrides: Sequence[str]) -> Judge | None:
     )
 
 
+def _is_metrics(path: Path) -> bool:
+    try:
+        content = read_json(path, "this command")
+    except RunDirError:
+        return False
+    return isinstance(content, dict) and all(isinstance(value, float | int) for value in content.values())
+
+
 def warn(console: Console, text: object) -> None:
     """``text`` may hold what looks like markup."""
     console.print("[yellow]warning:[/yellow] ", end="")
@@ -82,12 +89,12 @@ def print_result(result: LeaderboardResult, console: Console) -> None:
     console.print(table)
     order = "are both files in the same order?"
     if result.mismatched:
-        told = f"name another qa_type than their record (first: item {result.mismatched[0]})"
-        warn(console, f"{len(result.mismatched)} predictions {told}; {order}")
+        what = f"name another qa_type than their record (first: item {result.mismatched[0]})"
+        warn(console, f"{len(result.mismatched)} predictions {what}; {order}")
     if result.misplaced:
         index, (said, known) = next(iter(result.misplaced.items()))
-        told = f"name another id than their record (first: item {index} has {said}, its record {known})"
-        warn(console, f"{len(result.misplaced)} predictions {told}; {order} Predictions count by position, not by id.")
+        what = f"name another id than their record (first: item {index} has {said}, its record {known})"
+        warn(console, f"{len(result.misplaced)} predictions {what}; {order} Predictions count by position, not by id.")
     for task, count in result.unjudged.items():
         console.print(f"{task.upper()}: the judge gave no verdict on {count} captions, left out of its metric")
     if result.ignored:
