@@ -5,6 +5,8 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from huggingface_hub import hf_hub_download
 from omegaconf import DictConfig
@@ -18,20 +20,25 @@ Whole = tuple[str, int, Callable[[int, int], bool]]
 def heads(path: str) -> dict[str, int]:
     """What a model's heads are called in messages, and how many there are: attention, key and value, vision tower."""
     with usable(path):
-        local = Path(path, "config.json") if Path(path).is_dir() else hf_hub_download(path, "config.json")
-        text = json.loads(Path(local).read_text(encoding="utf-8"))
-        vision, text = text.get("vision_config", {}), text.get("text_config", text)
-        if not (text.keys() >= {"num_attention_heads", "num_key_value_heads"} and "num_heads" in vision):
+        file = Path(path, "config.json") if Path(path).is_dir() else hf_hub_download(path, "config.json")
+        content = Path(file).read_text(encoding="utf-8")
+        written = json.loads(content, object_hook=lambda values: SimpleNamespace(**values))
+        try:
+            return _heads(getattr(written, "text_config", written), written.vision_config)
+        except AttributeError:
             # What a file leaves out has a default, which transformers knows after some seconds of imports.
             from transformers import AutoConfig
 
             config = AutoConfig.from_pretrained(path)
-            text, vision = config.get_text_config().to_dict(), config.vision_config.to_dict()
-        return {
-            "attention heads": text["num_attention_heads"],
-            "key heads": text["num_key_value_heads"],
-            "heads of the vision tower": vision["num_heads"],
-        }
+            return _heads(config.get_text_config(), config.vision_config)
+
+
+def _heads(text: Any, vision: Any) -> dict[str, int]:
+    return {
+        "attention heads": text.num_attention_heads,
+        "key heads": text.num_key_value_heads,
+        "heads of the vision tower": vision.num_heads,
+    }
 
 
 def _divides(parts: int, whole: int) -> bool:
