@@ -105,9 +105,10 @@ def notes(
             "(trainer.v1.sampler.custom_sampler)."
         )
     if lost := run_data.lost_steps(metrics):
+        steps = f"{'steps' if len(lost) > 1 else 'step'} {', '.join(map(str, lost))}"
         found.append(
-            f"The figures of steps {', '.join(map(str, lost))} are missing: verl writes them after the checkpoint, and "
-            "the trainer was stopped in between. The steps were trained; only the curves lack them."
+            f"The figures of {steps} are missing: verl writes them after the checkpoint, and the trainer was stopped "
+            "in between. The steps were trained; only the curves lack them."
         )
     return found
 
