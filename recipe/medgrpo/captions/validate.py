@@ -126,9 +126,9 @@ def record_with(pair: Pair, slot: str) -> dict[str, Any]:
     answer = captions[0]
     if pair.request.task == "dvc":
         events = [(*event, text) for event, text in zip(pair.request.events, captions, strict=True)]
-        told = [{"start": start, "end": end, "caption": text} for start, end, _, text in events]
+        spans = [{"start": start, "end": end, "caption": text} for start, end, _, text in events]
         answer = "\n".join(f"{start}-{end} seconds: {label.lower()}: {text}" for start, end, label, text in events)
-        record["struc_info"] = [{"dc_segments": told}] if record["data_source"] == "NurViD" else [told]
+        record["struc_info"] = [{"dc_segments": spans}] if record["data_source"] == "NurViD" else [spans]
     record["qa_type"] = f"{record['qa_type']}_{slot}"
     record["conversations"] = [*record["conversations"], {"from": "gpt", "value": answer}]
     return record

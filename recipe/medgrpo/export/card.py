@@ -59,8 +59,8 @@ def write(folder: Path, known: Mapping[str, Any], media: Mapping[str, Any], max_
     """README.md (the card), medgrpo.json, mrope.py and the programs, in the folder of the model."""
     model = read_json(folder / "config.json", "the checkpoint's stage")
     settings = {"media": media, "max_tokens": max_tokens, "patch_size": model["vision_config"]["patch_size"]}
-    told = {name: known[name] for name in ("stage", "step", "preset", "normalization", "versions")}
-    write_json(folder / "medgrpo.json", settings | told)
+    of_run = {name: known[name] for name in ("stage", "step", "preset", "normalization", "versions")}
+    write_json(folder / "medgrpo.json", settings | of_run)
     for file in (POSITIONS, *(TEMPLATES / name for name in PROGRAMS)):
         shutil.copyfile(file, folder / file.name)
     spaces = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}

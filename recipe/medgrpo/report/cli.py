@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
         for warned in warnings:
             console.print(f"\n[bold yellow]warning: {warned.title}[/bold yellow]", soft_wrap=True)
             more = [f"and {len(warned.lines) - SHOWN} more, see the page"] if len(warned.lines) > SHOWN else []
-            told = [*warned.lines[:SHOWN], *more, *warned.paragraphs]
-            console.print("\n".join(told), soft_wrap=True, markup=False)
+            text = [*warned.lines[:SHOWN], *more, *warned.paragraphs]
+            console.print("\n".join(text), soft_wrap=True, markup=False)
     size = out.stat().st_size / 1e6
     console.print(f"\n{out} ({size:.1f} MB), {out.with_suffix('.json').name}", soft_wrap=True, markup=False)
     return 0
