@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import math
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -208,10 +209,13 @@ def test_a_worker_that_is_killed_stops_the_run_at_once(queue, plain, tmp_path):
     batch, _ = sampler.sample(1, "train", 1)
     tq.kv_clear(keys=batch.keys, partition_id="train")
     ray.kill(worker)
-    # It had this prompt, and nobody will ever answer it.
+    # It had this prompt, and nobody will ever answer it; without an end the test would wait as verl does.
     put("b", [], "running")
+    end = threading.Timer(60, put, ("b", [0.1, 0.2], "failure"))
+    end.start()
     with pytest.raises(WorkerLost, match="step 2: agent_loop_worker_0_5f2a ended .* the last checkpoint"):
         sampler.sample(2, "train", 1)
+    end.cancel()
     assert [alarm["level"] for alarm in alarms(tmp_path)] == ["error"]
 
 
