@@ -36,6 +36,13 @@ def check(model, composed):
     )
 
 
+@pytest.mark.parametrize("model_type", ["qwen2", "llava"])
+def test_a_model_without_the_heads_of_a_qwen_is_refused(composed, tmp_path, model_type):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+    with pytest.raises(SetupError, match="no usable config.json of a vision-language model"):
+        check_parallel(composed("medgrpo"), str(tmp_path))
+
+
 def test_sft_is_checked_too(model, composed):
     key = "engine.ulysses_sequence_parallel_size"
     check_sft_parallel(composed("sft", f"model.path='{model}'", f"{key}=4", "trainer.n_gpus_per_node=8"))
