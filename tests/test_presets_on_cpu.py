@@ -185,9 +185,9 @@ def check_ends(folder, model):
 @presets(PAPERS)
 def test_two_steps_on_images(name, imaging, supervised, cluster, tmp_path):
     data, start = imaging
-    template = preset(name, start, ("t", "v"), tmp_path).data.template
-    _, model = supervised(template)
-    config = preset(name, model, (data / "train.parquet", data / "test.parquet"), tmp_path, *RECORDED)
+    config = preset(name, start, (data / "train.parquet", data / "test.parquet"), tmp_path, *RECORDED)
+    _, model = supervised(config.data.template)
+    config.actor_rollout_ref.model.path = str(model)
     metrics, answers = train(config, cluster)
     check(metrics, answers, config)
     check_ends(tmp_path, model)
