@@ -107,11 +107,11 @@ def _tag(scene: Scene, author: str, rng: np.random.Generator) -> Dialogue:
 
 def _stg(scene: Scene, author: str, rng: np.random.Generator) -> Dialogue:
     tool = scene.tools[0]
-    stride = int(rng.integers(2, 4))
+    stride = int(rng.integers(scene.source.stride[0], scene.source.stride[1] + 1))
     count = int(rng.integers(2, min(4, (scene.num_frames - 1) // stride + 1) + 1))
     # The end of the interval may lie off the grid, and is then no timestamp of the answer.
     room = scene.num_frames - 1 - (count - 1) * stride
-    start = int(rng.integers(room + 1))
+    start = int(rng.integers(room + 1)) if rng.random() < scene.source.late else 0
     end = start + (count - 1) * stride + int(rng.integers(min(room - start, stride - 1) + 1))
     a, b, every = scene.seconds(start), scene.seconds(end), scene.seconds(stride)
     boxes = {str(scene.seconds(f)): list(tool.boxes[f]) for f in range(start, start + count * stride, stride)}

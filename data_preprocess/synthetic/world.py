@@ -30,6 +30,8 @@ class Source:
         twice: probability that the action happens a second time, where the clip has room.
         rival: probability that the other tool acts too.
         records: task -> questions per clip (times ``clips_per_source`` gives the number of records).
+        stride: fewest and most frames from one box that is asked for to the next.
+        late: probability that they begin anywhere in the clip instead of at its first frame.
     """
 
     name: str
@@ -44,17 +46,19 @@ class Source:
     twice: float
     rival: float
     records: dict[str, float]
+    stride: tuple[int, int] = (2, 3)
+    late: float = 1.0
 
 
 # Easy to hard. This is the table to tune.
 # fmt: off
 SOURCES = (
     Source("CoPESD",        (8, 8),   (1.0,),          1.00,  2, 0, (56, 72), 8,  (4, 6), 0.0, 0.0,
-           dict(tag=0.9, stg=0.9, vs=0.5, nap=0.25)),
+           dict(tag=0.9, stg=0.9, vs=0.5, nap=0.25), (2, 2), 0.0),
     Source("CholecTrack20", (8, 8),   (1.0, 0.5),      0.95,  3, 0, (40, 56), 8,  (3, 5), 0.2, 0.2,
-           dict(stg=0.8, vs=0.5, rc=0.8)),
+           dict(stg=0.8, vs=0.5, rc=0.8), (2, 2), 0.0),
     Source("AVOS",          (8, 8),   (1.0, 2.0),      0.90,  4, 1, (32, 48), 8,  (3, 4), 0.3, 0.2,
-           dict(tag=0.8, stg=0.8, nap=0.25)),
+           dict(tag=0.8, stg=0.8, nap=0.25), (2, 2), 0.5),
     Source("CholecT50",     (8, 10),  (1.0, 0.5),      0.85,  5, 1, (32, 40), 8,  (2, 4), 0.4, 0.3,
            dict(tag=0.8, vs=0.5, dvc=0.5, nap=0.25)),
     Source("EgoSurgery",    (8, 10),  (0.5,),          0.55, 10, 3, (24, 32), 16, (2, 4), 0.3, 0.4,
