@@ -6,8 +6,11 @@ and checks.
 
 import os
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 from recipe.medgrpo import PLUGIN
 
@@ -79,10 +82,37 @@ def fit_context(config: DictConfig) -> None:
         rollout.max_model_len = data.max_prompt_length + data.max_response_length
 
 
+@contextmanager
+def refusing() -> Iterator[None]:
+    """What the user can fix ends the start with one sentence."""
+    try:
+        yield
+    except Exception as error:
+        message = complaint(error)
+        if os.environ.get("MEDGRPO_TRACEBACK") == "1" or message is None:
+            raise
+        raise SystemExit(f"training does not start: {message}") from None
+
+
+class Starting:
+    """verl's task runner, which imports what it needs while ``ready`` waits for the last check of the start."""
+
+    def __init__(self, runner: Any, ready: Callable[[], None]) -> None:
+        self.runner, self.ready = runner, ready
+
+    def options(self, **options: Any) -> "Starting":
+        return Starting(self.runner.options(**options), self.ready)
+
+    def remote(self) -> Any:
+        started = self.runner.remote()
+        self.ready()
+        return started
+
+
 @hydra.main(config_path="config", config_name="medgrpo", version_base=None)
 def main(config: DictConfig) -> None:
     """Check everything that can be checked before the first step, then train."""
-    try:
+    with refusing():
         check_plugin()
         refuse_unused(config, UNUSED)
         fit_context(config)
@@ -90,18 +120,19 @@ def main(config: DictConfig) -> None:
         read_extra_tasks(config)
         check_normalization(config)
         check_judge(config)
-        check_longest(config)
-        check_before_training(config)
-    except Exception as error:
-        message = complaint(error)
-        if os.environ.get("MEDGRPO_TRACEBACK") == "1" or message is None:
-            raise
-        raise SystemExit(f"training does not start: {message}") from None
-    keep_logs_together(config)
-    auto_set_device(config)
-    validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
-    keep_configuration(config)
-    run_ppo(config, task_runner_class=TaskRunnerV1)
+    with check_before_training(config) as positions:
+        with refusing():
+            check_longest(config)
+        keep_logs_together(config)
+        auto_set_device(config)
+        validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
+
+        def ready() -> None:
+            with refusing():
+                print(positions())
+            keep_configuration(config)
+
+        run_ppo(config, task_runner_class=Starting(TaskRunnerV1, ready))
 
 
 if __name__ == "__main__":

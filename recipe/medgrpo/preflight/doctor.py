@@ -220,10 +220,11 @@ def _room(name: str, free: int, least: float, advice: str) -> Finding:
 def positions(model: str, files: list[str]) -> Finding:
     """Whether trainer and vLLM place the tokens of real rows alike."""
     from recipe.medgrpo.preflight.errors import SetupError
-    from recipe.medgrpo.preflight.positions import run_in_process
+    from recipe.medgrpo.preflight.positions import in_background
 
     try:
-        return Finding("positions", run_in_process({"model": model, "files": files}).removeprefix("positions: "), OK)
+        with in_background({"model": model, "files": files}) as found:
+            return Finding("positions", found().removeprefix("positions: "), OK)
     except SetupError as error:
         return Finding("positions", "differ, or could not be compared", ERROR, str(error))
 

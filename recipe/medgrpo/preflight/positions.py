@@ -9,11 +9,14 @@ processor and position rule. Runs in a process of its own, because importing vLL
 from __future__ import annotations
 
 import bisect
+import functools
 import itertools
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import SimpleNamespace
 
 import pyarrow.parquet as pq
@@ -129,25 +132,38 @@ class Checker:
         return len(ours.ids)
 
 
-def check_before_training(config) -> None:
-    """Raise :class:`SetupError` unless trainer and rollout agree on a row of every source of the training data."""
+def check_before_training(config) -> AbstractContextManager[Callable[[], str]]:
+    """Start to compare a row of every source of the training data: see :func:`in_background`."""
     model, data = config.actor_rollout_ref.model, config.data
     request = {"model": model.path, "chat_template": model.custom_chat_template, "files": listed(data.train_files)}
     request |= {"tasks": list(data.tasks), "media": {**data.media, "memory_gb": 0.5}}
-    print(run_in_process(request))
+    return in_background(request)
 
 
-def run_in_process(request: dict) -> str:
-    """What the check prints, made by :func:`main`; SetupError where the two ways differ, or it could not be made."""
+@contextmanager
+def in_background(request: dict) -> Iterator[Callable[[], str]]:
+    """Run :func:`main` in a process of its own, which ends with the block at the latest.
+
+    Yields a function that waits for its line. It raises SetupError where the two ways differ, or where they could not
+    be compared.
+    """
     command = [sys.executable, "-m", "recipe.medgrpo.preflight.positions", json.dumps(request)]
-    found = subprocess.run(command, capture_output=True, text=True)
-    last = (found.stdout.strip().splitlines() or [""])[-1]
-    if found.returncode == DIFFERENT:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield functools.partial(_found, process)
+        finally:
+            process.kill()
+
+
+def _found(process: subprocess.Popen) -> str:
+    printed, errors = process.communicate()
+    last = (printed.strip().splitlines() or [""])[-1]
+    if process.returncode == DIFFERENT:
         raise SetupError(last)
-    if found.returncode:
+    if process.returncode:
         if os.environ.get("MEDGRPO_TRACEBACK") == "1":
-            print(found.stderr, file=sys.stderr)
-        reason = (found.stderr.strip().splitlines() or [f"exit status {found.returncode}"])[-1]
+            print(errors, file=sys.stderr)
+        reason = (errors.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
         raise SetupError(f"the check of positions could not be made (MEDGRPO_TRACEBACK=1 shows all): {reason}")
     return last
 

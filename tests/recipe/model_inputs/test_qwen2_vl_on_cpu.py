@@ -58,21 +58,17 @@ def test_positions_are_transformers_own(qwen2_vl, processor, rows_file):
 
 
 def test_trainer_and_vllm_see_the_same_prompt(qwen2_vl, rows_file):
-    said = positions.run_in_process({"model": str(qwen2_vl), "files": [str(rows_file)], "tasks": ["mcq"]})
-    assert "agree on 8 rows" in said
+    with positions.in_background({"model": str(qwen2_vl), "files": [str(rows_file)], "tasks": ["mcq"]}) as found:
+        assert "agree on 8 rows" in found()
 
 
-def test_a_base_model_starts_with_the_presets_turn_format(qwen2_vl, rows_file, tmp_path, monkeypatch):
+def test_a_base_model_starts_with_the_presets_turn_format(qwen2_vl, rows_file, tmp_path):
     base = shutil.copytree(qwen2_vl, tmp_path / "base")
     (base / "chat_template.jinja").unlink()
     files = [f"data.train_files='{rows_file}'", "data.val_files=v", f"actor_rollout_ref.model.path='{base}'"]
     config = composed("preset=zhu_grpo_scratch", *files)
-    requests = []
-    monkeypatch.setattr(positions, "run_in_process", lambda request: requests.append(request))
-    positions.check_before_training(config)
-    monkeypatch.undo()
-    [request] = requests
-    assert "agree on 8 rows" in positions.run_in_process(request)
+    with positions.check_before_training(config) as found:
+        assert "agree on 8 rows" in found()
 
 
 @pytest.fixture

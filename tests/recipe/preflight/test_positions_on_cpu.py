@@ -70,5 +70,6 @@ def test_another_prompt_is_found(checker, file, monkeypatch):
 
 
 def test_a_failure_of_the_check_is_no_pass(tmp_path):
-    with pytest.raises(SetupError, match=r"(?s)could not be compared:.*none\.parquet"):
-        positions.run_in_process({"model": "m", "files": [str(tmp_path / "none.parquet")]})
+    with positions.in_background({"model": "m", "files": [str(tmp_path / "none.parquet")]}) as found:
+        with pytest.raises(SetupError, match=r"(?s)could not be compared:.*none\.parquet"):
+            found()
