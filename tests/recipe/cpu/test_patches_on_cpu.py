@@ -12,6 +12,7 @@ import sys
 
 import pytest
 import torch
+from configuration import composed
 
 from recipe.medgrpo.cpu import patches
 
@@ -73,3 +74,18 @@ def test_stock_verl_and_transformers_need_flash_attention():
     environment = {**os.environ, "VERL_USE_EXTERNAL_PLUGINS": "none", "VERL_PLATFORM": ""}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert result.stdout.strip().endswith("False False"), f"the stand-ins can go: {result.stdout} {result.stderr}"
+
+
+def test_vllms_worker_is_in_its_engines_process(tiny_model, monkeypatch):
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
+    patches.answer_for_vllm_cpu()
+    from vllm.engine.arg_utils import EngineArgs
+    from vllm.v1.executor.abstract import Executor
+
+    def chosen(backend: str) -> str:
+        arguments = EngineArgs(model=str(tiny_model), dtype="float32", distributed_executor_backend=backend)
+        return Executor.get_class(arguments.create_engine_config()).__name__
+
+    ours = composed("platform=cpu", "data.train_files=t", "data.val_files=v", "actor_rollout_ref.model.path=m")
+    assert chosen(ours.actor_rollout_ref.rollout.engine_kwargs.vllm.distributed_executor_backend) == "UniProcExecutor"
+    assert chosen("uni") == "MultiprocExecutor", "the short name can be used again"
