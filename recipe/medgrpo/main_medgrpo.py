@@ -37,6 +37,9 @@ from recipe.medgrpo.preflight.positions import check_before_training
 from recipe.medgrpo.preflight.unused_keys import UNUSED, refuse_unused
 from recipe.medgrpo.scoring.training_options import read_extra_tasks
 
+#: The folder that `recipe` is in.
+HOME = Path(__file__).parents[2]
+
 
 def check_plugin() -> None:
     """Raise if verl's workers would run without the plugin: verl itself logs a plugin that fails only at DEBUG."""
@@ -45,10 +48,11 @@ def check_plugin() -> None:
 
 
 def _absolute(value):
-    """Paths that exist as absolute ones, in a list too; a model's name on the hub stays."""
+    """Paths that exist, here or where `recipe` is, as absolute ones, in a list too; a model's name on the hub stays."""
     if isinstance(value, ListConfig):
         return [_absolute(one) for one in value]
-    return os.path.abspath(value) if value is not None and os.path.exists(value) else value
+    places = [os.path.abspath(os.path.join(root, value)) for root in (".", HOME) if value is not None]
+    return next(filter(os.path.exists, places), value)
 
 
 def keep_logs_together(config: DictConfig) -> None:
@@ -58,7 +62,7 @@ def keep_logs_together(config: DictConfig) -> None:
     Paths become absolute, because the trainer of an existing Ray cluster has another working folder.
     """
     inputs = ("data.train_files", "data.val_files", "actor_rollout_ref.model.path", "medgrpo.reward.artifact")
-    for key in (*inputs, "trainer.resume_from_path"):
+    for key in (*inputs, "trainer.resume_from_path", "actor_rollout_ref.rollout.router_config_path"):
         OmegaConf.update(config, key, _absolute(OmegaConf.select(config, key)))
     config.trainer.default_local_dir = os.path.abspath(config.trainer.default_local_dir)
     config.trainer.logger = list(dict.fromkeys([*listed(config.trainer.logger), "file"]))

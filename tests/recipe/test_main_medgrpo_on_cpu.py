@@ -128,6 +128,8 @@ def test_paths_hold_in_another_working_folder(tmp_path, monkeypatch):
     assert config.data.train_files == [f"{tmp_path}/t"] and config.medgrpo.reward.artifact == f"{tmp_path}/a"
     assert config.trainer.rollout_data_dir == f"{tmp_path}/r/rollouts"
     assert config.actor_rollout_ref.model.path == "Qwen/Qwen2.5-VL-7B-Instruct"
+    # Next to the package, not in the working folder.
+    assert Path(config.actor_rollout_ref.rollout.router_config_path) == REPOSITORY / "recipe/medgrpo/config/router.yaml"
 
 
 def test_the_configuration_is_kept_as_hydra_itself_would(tmp_path, monkeypatch):
