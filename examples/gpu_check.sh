@@ -79,7 +79,8 @@ stage --name sft --after model --metrics "$RUN/sft" --total "$SFT_STEPS" -- \
 SFT=$RUN/sft/global_step_$SFT_STEPS/huggingface
 
 stage --name calibrate --after sft -- \
-  medgrpo calibrate --model "$SFT" --data "$RUN/data/train.parquet" --out "$RUN/normalization.json" --max-tokens 128
+  medgrpo calibrate --model "$SFT" --data "$RUN/data/train.parquet" --out "$RUN/normalization.json" --max-tokens 128 \
+  --engines "$N_GPUS"
 
 # The learning rate is high so that weights which do not reach vLLM show in the next step's probabilities.
 stage --name rl --after calibrate --metrics "$RUN/rl" --total "$RL_STEPS" -- \
@@ -94,4 +95,4 @@ stage --name rl --after calibrate --metrics "$RUN/rl" --total "$RL_STEPS" -- \
 
 stage --name evaluate --after rl -- \
   medgrpo evaluate --name rl --model "$RUN/rl/global_step_$RL_STEPS/actor/huggingface" --out "$RUN/eval/rl" \
-  --data "$RUN/data/val.parquet" --normalization "$RUN/normalization.json" --max-tokens 128
+  --data "$RUN/data/val.parquet" --normalization "$RUN/normalization.json" --max-tokens 128 --engines "$N_GPUS"

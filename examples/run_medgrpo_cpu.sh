@@ -23,7 +23,7 @@ refuse_variables OUT="the folder is RUN" STEPS="it is RL_STEPS" EPOCHS="it is SF
   JUDGE="$as_argument judge=..." JUDGE_MODEL="$as_argument medgrpo.reward.judge.model=..." \
   LR="$as_argument actor_rollout_ref.actor.optim.lr=..." BATCH="$as_argument data.train_batch_size=..." \
   STAGES="all stages are run, and skipped when done" NORMALIZATION="it calibrates itself" SFT_ARGS="$big" LORA="$big" \
-  ATTN="$big" SP="$big" TP="$big" OFFLOAD="$big" STRATEGY="$big" N_GPUS="$big" NNODES="$big" TEST_JSON="$big" LAST="$big"
+  ATTN="$big" SP="$big" TP="$big" OFFLOAD="$big" STRATEGY="$big" N_GPUS="$big" NNODES="$big" TEST_JSON="$big" LAST="$big" VAL_PER_PAIR="$big"
 cd "$REPOSITORY"
 RL=$RUN/rl/global_step_$RL_STEPS/actor/huggingface
 stage() { python -m recipe.medgrpo.stage --run "$RUN" ${ACCEPT_CHANGE:+--accept} "$@"; }

@@ -24,7 +24,9 @@ NORMALIZATION=${NORMALIZATION:-$RUN/normalization.json}   # written by the stage
 PRESET=${PRESET:-medgrpo}                         # paper; medgrpo_all_tasks | medgrpo_no_norm: recipe/medgrpo/config/preset
 JUDGE=${JUDGE:-openai}                            # paper; openai (OPENAI_API_KEY, OPENAI_BASE_URL) | local | lexical: docs/judge.md
 JUDGE_MODEL=${JUDGE_MODEL:-gpt-4.1}               # paper; of JUDGE=openai
-# Per node, for the trainer. JUDGE=local needs GPUs in addition to these: of 8 give the trainer 6 or 4, which divide the batch.
+VAL_PER_PAIR=${VAL_PER_PAIR:-250}                 # rows of each source and task that are evaluated; val.parquet may have 80,000
+# Per node, for the trainer; calibration and evaluation take those of one node.
+# JUDGE=local needs GPUs in addition to these: of 8 give the trainer 6 or 4, which divide the batch.
 N_GPUS=${N_GPUS:-8}
 NNODES=${NNODES:-1}                               # more than one: RL on an existing Ray cluster, RAY_ADDRESS
 EPOCHS=${EPOCHS:-3}                               # of SFT; paper
@@ -177,7 +179,7 @@ after() {
 }
 
 # What SFT refuses from its user.
-RL_ALONE=(LAST LORA LR JUDGE JUDGE_MODEL MODEL NORMALIZATION PRESET RUN SFT_ARGS STAGES STEPS TEST_JSON TP)
+RL_ALONE=(LAST LORA LR JUDGE JUDGE_MODEL MODEL NORMALIZATION PRESET RUN SFT_ARGS STAGES STEPS TEST_JSON TP VAL_PER_PAIR)
 if wanted sft; then
   stage --name sft --costly "$RUN/sft" --metrics "$RUN/sft" -- \
     env "${RL_ALONE[@]/#/--unset=}" DATA="$DATA" BASE="$BASE" OUT="$RUN/sft" \
@@ -188,13 +190,13 @@ if wanted calibrate; then
   stage --name calibrate $(after sft "$MODEL" "$RUN/sft/latest") \
     --output "$NORMALIZATION" "${NORMALIZATION%.json}.answers.jsonl" -- \
     medgrpo calibrate --model "$MODEL" --data "$DATA/train.parquet" --out "$NORMALIZATION" --max-tokens "$TOKENS" \
-    "${SCORING[@]}"
+    --engines "$N_GPUS" "${SCORING[@]}"
 fi
 # evaluate STAGE NAME MODEL [--after STAGE]
 evaluate() {
   stage --name "$1" "${@:4}" --output "$RUN/eval/$2" -- \
     medgrpo evaluate --name "$2" --model "$3" --data "$DATA/val.parquet" --normalization "$NORMALIZATION" \
-    --out "$RUN/eval/$2" --max-tokens "$TOKENS" "${SCORING[@]}"
+    --out "$RUN/eval/$2" --max-tokens "$TOKENS" --per-pair "$VAL_PER_PAIR" --engines "$N_GPUS" "${SCORING[@]}"
 }
 if wanted evaluate; then
   # What RL must better; and what is wrong with the evaluation shows before RL's days, not after them.
@@ -209,7 +211,8 @@ if wanted evaluate; then
 fi
 if wanted submission; then
   stage --name answers $(after rl "$LAST" "$OWN_LAST") --output "$RUN/submission/answers.jsonl" -- \
-    medgrpo generate --model "$LAST" --data "$DATA/test.parquet" --out "$RUN/submission/answers.jsonl" --max-tokens "$TOKENS"
+    medgrpo generate --model "$LAST" --data "$DATA/test.parquet" --out "$RUN/submission/answers.jsonl" \
+    --max-tokens "$TOKENS" --engines "$N_GPUS"
   stage --name submission --after answers --output "$RUN/submission/submission.json" -- \
     medgrpo submit --answers "$RUN/submission/answers.jsonl" --ground-truth "$TEST_JSON" --out "$RUN/submission/submission.json"
 fi

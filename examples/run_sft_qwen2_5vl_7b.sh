@@ -30,7 +30,8 @@ refuse_variables RUN="the folder is OUT" MODEL="SFT starts from BASE" LORA="SFT 
   SFT_ARGS="give them as arguments" MODALITY="$as_argument data.only.modality=[...]" \
   QUESTION_TYPE="$as_argument data.only.question_type=[...]" TP="SFT has no rollout" PRESET="SFT has no reward" \
   JUDGE="SFT has no reward" JUDGE_MODEL="SFT has no reward" NORMALIZATION="SFT has no reward" \
-  STAGES="it is the stage sft alone" TEST_JSON="it trains only" LAST="it trains only"
+  STAGES="it is the stage sft alone" TEST_JSON="it trains only" LAST="it trains only" \
+  VAL_PER_PAIR="it trains only"
 DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") BASE=$(absolute_folder "$BASE")
 need_gpus
 need_file "$DATA/train.parquet" "make it with python -m data_preprocess.medvidbench, or set DATA"

@@ -13,7 +13,7 @@ refuse_variables RUN="the folder is OUT" BASE="the model is MODEL" STAGES="both 
   OFFLOAD="$as_argument actor_rollout_ref.actor.fsdp_config.{param,optimizer}_offload=True" \
   JUDGE_MODEL="$as_argument medgrpo.reward.judge.model=..." LORA="these papers train all weights" \
   NORMALIZATION="these papers normalize nothing" SFT_ARGS="there is no SFT" TEST_JSON="the test is DATA/test.parquet" \
-  LAST="the last checkpoint is evaluated"
+  LAST="the last checkpoint is evaluated" VAL_PER_PAIR="the whole test is evaluated"
 
 # train_and_evaluate OVERRIDE...: the stages rl and evaluate in OUT on N_GPUS, of the data in DATA, and of MODEL if it is not
 # empty; these are the caller's variables.
@@ -58,7 +58,7 @@ with initialize_config_module(config_module="recipe.medgrpo.config", version_bas
 print(data.val_template or data.template, data.max_response_length)' "$@")
   read -r template tokens <<<"$wording"
   "${stage[@]}" --name evaluate --after rl --output "$OUT/eval" -- \
-    medgrpo evaluate --name "${OUT##*/}" --data "$DATA/test.parquet" --out "$OUT/eval" \
+    medgrpo evaluate --name "${OUT##*/}" --data "$DATA/test.parquet" --out "$OUT/eval" --engines "$N_GPUS" \
     --model "$OUT/global_step_$(cat "$OUT/latest_checkpointed_iteration.txt")/actor/huggingface" \
     --template "$template" --max-tokens "$tokens"
   # The stage's output is in its log.

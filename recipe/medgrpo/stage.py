@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,9 @@ def _run(args: argparse.Namespace, held: int) -> int:
     before, old = _record(args.root, args.after), _record(args.root, args.name)
     if args.after and not before["done"]:
         raise SystemExit(f"stage {args.name}: {args.after} has not ended; run that stage first")
-    words = [_relative(word, args.root) for word in args.command_line]
+    # How many engines share the answers changes none of them.
+    apart = [word for last, word in pairwise(["", *args.command_line]) if "--engines" not in (last, word)]
+    words = [_relative(word, args.root) for word in apart]
     key = hashlib.sha256(json.dumps([words, before["key"] or ""]).encode()).hexdigest()
     root = str(args.root.resolve())
     moved = args.rooted and old["key"] is not None and old.get("root") != root

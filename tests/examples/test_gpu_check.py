@@ -49,6 +49,9 @@ def test_stages_and_settings_of_a_card(check):
         "recipe.medgrpo.main_medgrpo", "medgrpo", "recipe.medgrpo.report.gpu_check",
     ]  # fmt: skip
     assert "--like" in calls[2]
+    for name in ("calibrate", "evaluate"):
+        [own] = [call for call in calls if call[1] == name]
+        assert own[own.index("--engines") + 1] == "2"
     sft, rl = configurations(calls)
     assert sft.model.use_remove_padding and rl.actor_rollout_ref.model.use_remove_padding
     # What a run on GPUs takes and a run on a CPU does not.

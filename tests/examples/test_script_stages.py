@@ -117,6 +117,15 @@ def test_a_stage_of_another_call_or_machine_leaves_no_record(machine, tmp_path):
     assert machine(STAGES="evaluate")[1] == [EVALUATE, EVALUATE, REPORT]
 
 
+def test_answers_come_from_every_gpu_and_do_not_depend_on_their_number(machine, tmp_path):
+    latest = tmp_path / "run/sft/latest"
+    latest.mkdir(parents=True)
+    (latest / "config.json").touch()
+    assert machine(STAGES="calibrate", N_GPUS="4")[1] == [CALIBRATE]
+    assert "--engines 4 " in machine.lines[-1]
+    assert machine(STAGES="calibrate", N_GPUS="2")[1] == []
+
+
 def test_an_interrupted_stage_is_not_skipped(machine, tmp_path):
     assert machine(STAGES="sft")[1] == [SFT_RUN]
     state = tmp_path / "run/stages/sft.json"
@@ -210,6 +219,7 @@ def test_both_checkpoints_are_evaluated_alike(machine, tmp_path):
     assert f"--name sft --model {run}/sft/latest " in first and f" --out {run}/eval/sft " in first
     assert f"--name rl --model {run}/rl/" in second and f" --out {run}/eval/rl " in second
     assert first.split(" --out ")[1].split()[1:] == second.split(" --out ")[1].split()[1:]
+    assert "--per-pair 250 --engines 8 " in first
     assert machine.lines[-1] == f"medgrpo report {run}"
 
 

@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -21,7 +20,7 @@ from console import MEDGRPO, medgrpo
 
 from recipe.medgrpo import cli
 from recipe.medgrpo.common.run_folder import RunDir, write_jsonl
-from recipe.medgrpo.evaluation import generate
+from recipe.medgrpo.evaluation import engines, generate
 from recipe.medgrpo.evaluation.answers import read_rows
 
 
@@ -46,10 +45,9 @@ def run(world, respond, tmp_path_factory):
             rows, rng = iter(read_rows(data)), np.random.default_rng(0)
 
             def answer(asked, rows=rows, rng=rng):
-                texts = (respond(next(rows), 0.5, rng) for _ in asked)
-                return [[SimpleNamespace(text=text, token_ids=[1] * 9, finish_reason="stop")] for text in texts]
+                return [[engines.Completion(respond(next(rows), 0.5, rng), 9, "stop")] for _ in asked]
 
-            patch.setattr(generate, "_load_engine", lambda *_, answer=answer: answer)
+            patch.setattr(engines, "_load_engine", lambda *_, answer=answer: (lambda row: row, answer))
             generate.generate(model, data, out, **options)
     return run
 

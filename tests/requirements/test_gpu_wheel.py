@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SITE = Path(importlib.util.find_spec("vllm").origin).parents[1]
 MODEL_INPUTS = REPOSITORY / "recipe/medgrpo/model_inputs"
 OURS = (*sorted(MODEL_INPUTS.glob("vllm_*.py")), REPOSITORY / "recipe/medgrpo/plugin.py")
-GENERATE = REPOSITORY / "recipe/medgrpo/evaluation/generate.py"
+ENGINES = REPOSITORY / "recipe/medgrpo/evaluation/engines.py"
 ROLLOUT = SITE / "verl/workers/rollout/vllm_rollout"
 #: The version, and where the CPU build answers to a distribution's name of its own.
 OTHERS = {"vllm/_version.py", "vllm/platforms/__init__.py"}
@@ -134,10 +134,10 @@ def lost_keys(sources: Sources) -> set[str]:
 def lost(files: dict[str, bytes]) -> set[str]:
     """Everything that is asked of these sources and is not there."""
     sources = Sources(files)
-    found = lost_names(sources, [*OURS, GENERATE, *sorted(ROLLOUT.glob("vllm_*.py")), ROLLOUT / "utils.py"])
+    found = lost_names(sources, [*OURS, ENGINES, *sorted(ROLLOUT.glob("vllm_*.py")), ROLLOUT / "utils.py"])
     for file in OURS:
         found |= lost_methods(sources, file) | lost_arguments(sources, file)
-    return found | lost_arguments(sources, GENERATE) | lost_keys(sources)
+    return found | lost_arguments(sources, ENGINES) | lost_keys(sources)
 
 
 def test_the_code_is_that_of_the_cpu_build(gpu):

@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "artifact of `medgrpo calibrate`; without it rewards are raw"
     parser.add_argument("--normalization", type=Path, help=words)
     parser.add_argument("--name", help="what to call the checkpoint (default: the name of the folder --out)")
+    generation.add_per_pair(parser)
     generation.add_decoding(parser)
     generation.add_wording(parser)
     add_overrides(parser)
@@ -71,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
     judge = PatientJudge(options.judge)
     artifact = None if args.normalization is None else load_artifact(args.normalization, options)
     rows = read_rows(args.data)
-    generation.generate(folder, args.data, files.answers, **generation.decoding(args), **generation.wording(args))
+    asked = {"per_pair": args.per_pair, **generation.decoding(args), **generation.wording(args)}
+    generation.generate(folder, args.data, files.answers, **asked)
     meta, answers = read_answers(files.answers, rows)
     results = score(answers, args.max_tokens, artifact, raw_options(options, judge))
     judge.check()

@@ -14,13 +14,10 @@ import json
 import math
 import os
 from collections import defaultdict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -29,11 +26,9 @@ from data_preprocess.common.cli_types import at_least
 from recipe.medgrpo.common.outputs import begins_with, check_outputs
 from recipe.medgrpo.common.processes import lock
 from recipe.medgrpo.evaluation.answers import AnswersError, check_inputs
-from recipe.medgrpo.model_inputs.prompt_templates import TEMPLATES, apply_template
+from recipe.medgrpo.evaluation.engines import Completion, Policy, answer_rows
+from recipe.medgrpo.model_inputs.prompt_templates import TEMPLATES
 from recipe.medgrpo.scoring.artifact_check import weights_fingerprint
-
-#: Rows whose frames are held decoded at one time.
-CHUNK = 256
 
 
 def file_fingerprint(path: Path) -> str:
@@ -75,6 +70,7 @@ def generate(
     per_pair: int | None = None,
     template: str | None = None,
     chat_template: str | None = None,
+    engines: int = 1,
 ) -> None:
     """Write the answers file ``out``; return at once if it is complete and was made from the same inputs.
 
@@ -89,6 +85,7 @@ def generate(
         tasks, per_pair: which rows, see `rows_to_answer`.
         template: wording around each question, see recipe/medgrpo/model_inputs/prompt_templates.py.
         chat_template: format of the turns (Jinja), for a base model that has none; default: the model's own.
+        engines: vLLM engines that share the rows. How many does not belong to the inputs.
     """
     check_outputs(out, begins_with(rb'{"meta": |$'), inputs=[data])
     sources = pq.read_table(data, columns=["data_source"])["data_source"].to_pylist()
@@ -131,30 +128,27 @@ def generate(
         if kept:
             print(f"{part}: goes on after {len(kept) // n} of {len(indices)} rows", flush=True)
         missing = indices[len(kept) // n :]
-        table = pq.read_table(data)
-        # The engine takes a minute to load.
-        answer = missing and _load_engine(model, meta["decoding"], template, chat_template, table.take(missing))
+        rows = pq.read_table(data).take(pa.array(missing, pa.int64()))
+        completions_of = answer_rows(Policy(model, meta["decoding"], template, chat_template), rows, engines)
+        answers = zip(missing, rows["data_source"].to_pylist(), completions_of, strict=True)
         with tqdm(total=len(indices), initial=len(indices) - len(missing), desc="answers", unit="row") as bar:
-            for start in range(0, len(missing), CHUNK):
-                chunk = missing[start : start + CHUNK]
-                rows = table.take(chunk).to_pylist()
-                for index, row, outputs in zip(chunk, rows, answer(rows), strict=True):
-                    for sample, output in enumerate(outputs):
-                        file.write(_line(index, sample, row["data_source"], output))
-                # So that whoever is killed leaves whole chunks behind.
+            for index, data_source, completions in answers:
+                for sample, completion in enumerate(completions):
+                    file.write(_line(index, sample, data_source, completion))
+                # So that whoever is killed leaves whole rows behind.
                 file.flush()
-                bar.update(len(chunk))
+                bar.update()
         os.replace(part, out)
 
 
-def _line(index: int, sample: int, data_source: str, output: Any) -> bytes:
+def _line(index: int, sample: int, data_source: str, completion: Completion) -> bytes:
     line = {
         "index": index,
         "sample": sample,
         "data_source": data_source,
-        "response": output.text,
-        "num_tokens": len(output.token_ids),
-        "finish_reason": output.finish_reason,
+        "response": completion.text,
+        "num_tokens": completion.num_tokens,
+        "finish_reason": completion.finish_reason,
     }
     return json.dumps(line, ensure_ascii=False).encode() + b"\n"
 
@@ -177,94 +171,33 @@ def _without_places(meta: dict) -> dict:
     return meta | {name: {**meta[name], "path": None} for name in ("model", "data")}
 
 
-def _load_engine(model: Path, decoding: dict, template: str | None, chat_template: str | None, rows: pa.Table):
-    """A function from rows, of which ``rows`` are all that will come, to lists of vLLM completions."""
-    from recipe.medgrpo.cpu.patches import on_cpu
-
-    if on_cpu():
-        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-    # One process: the engine of one replica needs no second one, and each costs the import of torch.
-    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    import verl  # noqa: F401  (loads the plugin, without which vLLM for CPU does not find its platform)
-    from transformers import AutoConfig, AutoProcessor
-    from vllm import LLM, SamplingParams
-
-    from recipe.medgrpo.model_inputs import encode
-
-    processor = AutoProcessor.from_pretrained(model)
-    encode.use_chat_template(processor, chat_template)
-
-    def messages(row: dict) -> list[dict]:
-        return encode.with_media(apply_template(row["prompt"], template), row)
-
-    # Profiling shows how much memory the vision tower takes next to the KV cache. On a CPU the largest conceivable
-    # video would take most of the start, and the KV cache has a size of its own.
-    device = {"dtype": "float32", "enforce_eager": True, "skip_mm_profiling": True}
-    if not on_cpu():
-        device = {"gpu_memory_utilization": 0.85}
-    engine = LLM(
-        model=str(model),
-        seed=decoding["seed"],
-        max_model_len=_longest(rows, messages, processor, decoding["max_tokens"], AutoConfig.from_pretrained(model)),
-        **device,
-    )
-    # vLLM's CPU sampler knows no seed per request ("CPU Generator does not use offset"); the engine has its own.
-    sampling = SamplingParams(**decoding | ({"seed": None} if on_cpu() else {}))
-
-    def prompt(row: dict) -> dict:
-        turns = messages(row)
-        images, videos = encode.load_media(turns, processor.image_processor.patch_size)
-        media = {"image": images, "video": videos}
-        return {
-            "prompt": processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False),
-            "multi_modal_data": {kind: items for kind, items in media.items() if items},
-            "mm_processor_kwargs": encode.MM_PROCESSOR_KWARGS,
-        }
-
-    def answer(rows: list[dict]) -> list[list]:
-        with ThreadPoolExecutor() as pool:
-            prompts = list(pool.map(prompt, rows))
-        return [result.outputs for result in engine.generate(prompts, sampling, use_tqdm=False)]
-
-    return answer
-
-
-def _longest(rows: pa.Table, messages: Callable[[dict], list[dict]], processor, max_tokens: int, config) -> int | None:
-    """Tokens of the longest prompt (``messages`` of a row) and its answer, at most the model's own limit; None, vLLM's
-    word for that limit, if a row does not state its media tokens.
-    """
-    import datasets
-
-    from recipe.medgrpo.model_inputs.prompt_length import PromptLengths
-
-    if pc.struct_field(rows["extra_info"].combine_chunks(), "num_tokens").null_count:
-        return None
-    _, length = PromptLengths(datasets.Dataset(rows), messages, processor).longest()
-    limits = config.get_text_config().max_position_embeddings, processor.tokenizer.model_max_length
-    return min(length + max_tokens, *limits)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face checkpoint folder")
     parser.add_argument("--data", type=Path, required=True, help="Parquet of data_preprocess")
     parser.add_argument("--out", type=Path, required=True, help="answers file to write (JSON lines)")
     add_decoding(parser)
     parser.add_argument("--tasks", nargs="+", help="only these tasks")
-    parser.add_argument("--per-pair", type=at_least(1), help="at most so many rows per data source")
+    add_per_pair(parser)
     add_wording(parser)
 
 
+def add_per_pair(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--per-pair", type=at_least(1), help="at most so many rows per data source")
+
+
 def add_decoding(parser: argparse.ArgumentParser, count: str = "--n") -> None:
-    """How answers are sampled; `decoding` reads it."""
+    """How answers are sampled, and on how many engines; `decoding` reads it."""
     words = "answers per row; several need a temperature"
     parser.add_argument(count, dest="n", type=at_least(1), default=1, help=words)
     parser.add_argument("--temperature", type=_temperature, default=0.0, help="0 is greedy")
     parser.add_argument("--max-tokens", type=at_least(1), default=256, help="tokens per answer")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler")
+    words = "vLLM engines that share the rows: GPUs, or parts of the processor"
+    parser.add_argument("--engines", type=at_least(1), default=1, help=words)
 
 
 def decoding(args: argparse.Namespace) -> dict[str, Any]:
-    return {key: getattr(args, key) for key in ("n", "temperature", "max_tokens", "seed")}
+    return {key: getattr(args, key) for key in ("n", "temperature", "max_tokens", "seed", "engines")}
 
 
 def add_wording(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 import reward_score
+from recipe.medgrpo.cli import main
 from recipe.medgrpo.common.run_folder import EvalDir, read_jsonl
 from recipe.medgrpo.evaluation import evaluate
 from recipe.medgrpo.evaluation.answers import mean_and_error, read_answers, read_rows
@@ -58,6 +59,20 @@ def test_an_artifact_without_a_source_is_refused(world, artifact, tmp_path):
     with pytest.raises(reward_score.errors.NormalizationError, match="CoPESD|tag|raw"):
         part = artifact.model_copy(update={"entries": entries})
         evaluate.score(read, 48, part, ScoreConfig(reward_tasks="all"))
+
+
+def test_rows_and_engines_are_the_commands(world, model, tmp_path, monkeypatch):
+    asked = {}
+
+    def generate(*_, **options):
+        asked.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("recipe.medgrpo.evaluation.generate.generate", generate)
+    words = ["--model", model, "--data", world.val, "--out", tmp_path / "out", "--per-pair", "3", "--engines", "2"]
+    with pytest.raises(KeyboardInterrupt):
+        main(["evaluate", *map(str, words)])
+    assert (asked["per_pair"], asked["engines"]) == (3, 2)
 
 
 def test_summary(finished_run, artifact):

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from recipe.medgrpo.evaluation import generate
+from recipe.medgrpo.evaluation import engines, generate
 from recipe.medgrpo.evaluation.answers import AnswersError, model_folder
+from recipe.medgrpo.evaluation.engines import Completion
 from recipe.medgrpo.scoring import artifact_check
 
 
@@ -16,24 +17,20 @@ def engine(monkeypatch):
     """Stands in for vLLM: the list of the questions it was asked, and of the times it was loaded."""
     seen = SimpleNamespace(asked=[], loaded=0, dies_after=10**6)
 
-    def load(model, decoding, template, chat_template, rows):
+    def load(policy, rows):
         seen.loaded += 1
 
-        def answer(rows):
+        def answer(questions):
             if len(seen.asked) >= seen.dies_after:
                 raise KeyboardInterrupt
-            questions = [row["extra_info"]["question"] for row in rows]
             seen.asked += questions
-            output = SimpleNamespace(token_ids=[1, 2], finish_reason="stop")
-            return [
-                [SimpleNamespace(text=f"{question} é {sample}", **vars(output)) for sample in range(decoding["n"])]
-                for question in questions
-            ]
+            samples = range(policy.decoding["n"])
+            return [[Completion(f"{one} é {sample}", 2, "stop") for sample in samples] for one in questions]
 
-        return answer
+        return lambda row: row["extra_info"]["question"], answer
 
-    monkeypatch.setattr(generate, "_load_engine", load)
-    monkeypatch.setattr(generate, "CHUNK", 7)
+    monkeypatch.setattr(engines, "_load_engine", load)
+    monkeypatch.setattr(engines, "CHUNK", 7)
     return seen
 
 
@@ -63,14 +60,14 @@ def test_a_killed_call_goes_on(whole, engine, tmp_path):
 
 def test_a_second_call_on_a_file_that_is_being_written_is_refused(whole, tmp_path, monkeypatch):
     content, run = whole
-    load = generate._load_engine
+    load = engines._load_engine
 
     def meanwhile(*inputs):
         with pytest.raises(AnswersError, match="out is being written by another command"):
             run("out")
         return load(*inputs)
 
-    monkeypatch.setattr(generate, "_load_engine", meanwhile)
+    monkeypatch.setattr(engines, "_load_engine", meanwhile)
     assert run("out").read_bytes() == content
 
 
@@ -107,6 +104,19 @@ def test_a_broken_line_in_the_middle_is_asked_again(whole, engine, tmp_path):
     lines = content.split(b"\n")
     (tmp_path / "out.part").write_bytes(b"\n".join([*lines[:5], b"\0" * 40, *lines[6:]]))
     assert run("out").read_bytes() == content and len(engine.asked) == 94
+
+
+def test_places_of_engines(monkeypatch):
+    monkeypatch.setenv("VERL_PLATFORM", "cuda")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert engines._places(3) == ["0", "1", "2"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-5,6")
+    assert engines._places(2) == ["4", "GPU-5"]
+    with pytest.raises(AnswersError, match="--engines 4, and CUDA_VISIBLE_DEVICES=4,GPU-5,6 has 3 GPUs"):
+        engines._places(4)
+    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    monkeypatch.setattr(engines.os, "sched_getaffinity", lambda _: {5, 3, 8})
+    assert engines._places(2) == ["3,8", "5"] and engines._places(4)[3] == "3,5,8"
 
 
 def test_a_model_of_the_hub(model, tmp_path, monkeypatch):
