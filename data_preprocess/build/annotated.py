@@ -54,7 +54,8 @@ class Frames:
     def stretches(self) -> Iterator[range]:
         """Stretches without a gap."""
         if isinstance(self.numbers, range):
-            yield self.numbers
+            if self.numbers:
+                yield self.numbers
             return
         begin = 0
         for place in range(1, len(self.numbers) + 1):

@@ -92,13 +92,14 @@ def windows(
 
 
 def ending_at(stretch: range, frames: Frames, source: Source, end: float, seconds: float) -> Clip | None:
-    """The clip of at most so many seconds that ends at this second of the video."""
+    """The clip of at most so many seconds that ends at this second of the video; None if it would be too short."""
     some = within(stretch, frames, end - seconds, end)
     if not some:
         return None
     stride = stride_for((some[-1] - some[0]) / frames.rate, frames, source)
     begin = some[-1] - (some[-1] - some[0]) // stride * stride
-    return Clip(frames, range(begin, some[-1] + 1, stride)) if begin < some[-1] else None
+    clip = Clip(frames, range(begin, some[-1] + 1, stride))
+    return clip if clip.end - clip.start >= SHORTEST else None
 
 
 def beginning_at(numbers: Sequence[int], frames: Frames, source: Source) -> Iterator[Clip]:
@@ -108,5 +109,5 @@ def beginning_at(numbers: Sequence[int], frames: Frames, source: Source) -> Iter
             if number in stretch:
                 stride = stride_for(source.seconds[0], frames, source)
                 most = min(stretch[-1], number + int(source.seconds[0] * frames.rate))
-                if (count := (most - number) // stride) > 0:
+                if (count := (most - number) // stride) * stride >= SHORTEST * frames.rate:
                     yield Clip(frames, range(number, number + count * stride + 1, stride))

@@ -4,6 +4,7 @@
 
 import csv
 import json
+import math
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -31,26 +32,36 @@ def need(value: Any, file: Path, key: str, kind: type | tuple[type, ...], expect
     return value
 
 
+def objects(value: Any, file: Path, key: str) -> list[dict]:
+    """A list of JSON objects."""
+    found = need(value, file, key, list, "a list of objects")
+    return [need(entry, file, f"{key}[{place}]", dict, "an object") for place, entry in enumerate(found)]
+
+
+def number(value: Any, file: Path, key: str, expected: str = "a number") -> float:
+    """A finite number, also where the file has it as text."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise unexpected(file, key, value, expected)
+    return found
+
+
 def whole(value: Any, file: Path, key: str) -> int:
     """A whole number, also where the file has it as text or as 3.0."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise unexpected(file, key, value, "a whole number") from None
-    if number != int(number):
+    found = number(value, file, key, "a whole number")
+    if found != int(found):
         raise unexpected(file, key, value, "a whole number")
-    return int(number)
+    return int(found)
 
 
 def corners(value: Any, file: Path, key: str) -> list[float]:
     """Four numbers, also as texts."""
-    try:
-        numbers = [float(side) for side in value]
-    except (TypeError, ValueError):
-        numbers = []
-    if len(numbers) != 4:
+    if not isinstance(value, list) or len(value) != 4:
         raise unexpected(file, key, value, "four numbers")
-    return numbers
+    return [number(side, file, key, "four numbers") for side in value]
 
 
 def found_files(root: Path, pattern: str, what: str) -> list[Path]:
@@ -69,10 +80,17 @@ def read_json(path: Path, kind: type, expected: str) -> Any:
     return need(content, path, "top level", kind, expected)
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
+def read_lines(path: Path) -> list[str]:
+    """Lines of a text file."""
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text ({error}). Fetch it again") from error
+
+
+def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[dict[str, str]]:
     """Rows of a CSV file with these columns, chosen by name; case, spaces and underscores do not count."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        yield from named_rows(csv.reader(file), path, columns)
+    return named_rows(csv.reader(read_lines(path), delimiter=delimiter), path, columns)
 
 
 def named_rows(rows: Iterator[Sequence], path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:

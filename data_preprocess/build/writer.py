@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from data_preprocess.build.annotated import AnnotatedVideo, Run, Settings, Source
 from data_preprocess.build.extract import extract
-from data_preprocess.build.published import read_json
+from data_preprocess.build.published import need, number, objects, read_json
 from data_preprocess.build.records import record_of
 from data_preprocess.build.tasks import drafts
 from data_preprocess.common.atomic_file import whole_file, write_whole
@@ -41,6 +41,8 @@ def build(source: Source, root: Path, out: Path, settings: Settings, *, seed: in
     """
     if not root.is_dir():
         raise InputError(f"{root} is not a folder. Give the folder of {source.name} with --root")
+    if out.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"--out {out} lies in --root, whose files are searched. Give a folder outside of it")
     out.mkdir(parents=True, exist_ok=True)
     built = Built(source.name, out / f"{source.name}.json", out / f"{source.name}_captions.jsonl", notes=settings.notes)
     with whole_file(built.answered) as answered, whole_file(built.requests) as requests:
@@ -95,7 +97,10 @@ def _transcript(path: Path) -> list[Run]:
     """What is said, as Whisper writes it; [] without such a file."""
     if not path.is_file():
         return []
-    segments = read_json(path, dict, 'an object with "segments", as Whisper writes').get("segments")
-    if not isinstance(segments, list):
-        raise InputError(f"{path}, segments: is missing; expected a list of start, end, text, as Whisper writes")
-    return [Run(float(part["start"]), float(part["end"]), f'said: "{part["text"].strip()}"') for part in segments]
+    content = read_json(path, dict, 'an object with "segments", as Whisper writes')
+    runs = []
+    for part in objects(content.get("segments"), path, "segments"):
+        start, end = (number(part.get(key), path, f"segments.{key}", "seconds") for key in ("start", "end"))
+        text = need(part.get("text"), path, "segments.text", str, "what is said").strip()
+        runs.append(Run(start, end, f'said: "{text}"'))
+    return runs

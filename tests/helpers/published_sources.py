@@ -100,20 +100,42 @@ def cholect50(root: Path) -> None:
             vectors = [[-1] * 14 + [phase]] if k % 7 == 0 else [[0, 0, 1, *[-1] * 4, 1, 0, 1, *[-1] * 4, phase]] * 2
             annotations[str(k)] = vectors
         annotations["3"] = []
+        annotations["5"] = [[-1] * 15]
+        annotations["60"].append([94, 0, 1, *[-1] * 4, 9, 14, 1, *[-1] * 4, 1])
         label = {"video": number, "fps": 1, "num_frames": 150, "annotations": annotations}
         label["categories"] = [names] if number == 7 else names
         text(root / f"labels/VID{number:02d}.json", label)
         pictures(root / f"videos/VID{number:02d}", [f"{k:06d}.png" for k in range(150)], (85, 48))
 
 
+def cholec80_phases(root: Path, number: int, seconds: int, clipping: int) -> None:
+    """Cholec80's file of a video, 25 frames a second: dissection, and clips from a second on."""
+    names = ("CalotTriangleDissection", "ClippingCutting")
+    rows = [f"{frame}\t{names[frame >= 25 * clipping]}" for frame in range(25 * seconds)]
+    text(root / f"phase_annotations/video{number:02d}-phase.txt", "\n".join(["Frame\tPhase", *rows, ""]))
+
+
+def cholect45(root: Path) -> None:
+    """Videos 8 and 13 in the older layout; only of 8 there are Cholec80's phases."""
+    names = ("grasper,retract,gallbladder", "hook,dissect,cystic_plate", "grasper,null_verb,null_target")
+    text(root / "dict/triplet.txt", "".join(f"{k}:{name}\n" for k, name in enumerate(names)))
+    for number in (8, 13):
+        rows = [f"{k},1,{int(k >= 60)},{int(k % 2)}" for k in range(150)]
+        text(root / f"triplet/VID{number:02d}.txt", "\n".join(rows) + "\n")
+        text(root / f"instrument/VID{number:02d}.txt", "0,1,0,0,0,0,0\n")
+        pictures(root / f"data/VID{number:02d}", [f"{k:06d}.png" for k in range(150)], (85, 48))
+    cholec80_phases(root / "cholec80", 8, 150, 100)
+
+
 def cholec80_cvs(root: Path) -> None:
     head = ["video", "critical_view", "Initial Minute", "initial_second", "final_minute", "final_second"]
     head += ["two_structures", "cystic_plate", "hepatocystic_triangle", "Total"]
     rows = [[12, 0, 0, 5, 0, 50, 2, 0, 1, 3], [7, 1, 0, 2, 0, 12, 2, 2, 2, 6], [12, 0, 0, 40, 0, 20, 1, 0, 0, 1]]
-    rows += [[7, 0, 0, 15, 0, 45, 0, 0, 0, 0], [80, 0, 0, 1, 0, 9, 0, 0, 0, 0]]
+    rows += [[7, 0, 0, 15, 0, 45, 0, 0, 0, 0], [80, 0, 0, 1, 0, 9, 0, 0, 0, 0], [7, 0, 0, 40, 0, 50, 1, 1, 0, 2]]
     workbook(root / "cholec80-CVS.xlsx", [head, *rows])
     for number in (7, 12):
         video(root / f"videos/video{number:02d}.mp4", 52, 5)
+    cholec80_phases(root, 7, 52, 38)
 
 
 def cholectrack20(root: Path) -> None:
@@ -200,7 +222,8 @@ def jigsaws(root: Path) -> None:
     lines = ["Suturing_B001\t\tN\t13\t\t2\t2\t2\t2\t2\t3", "Suturing_C001\t\tI\t19\t\t3\t4\t3\t3\t3\t3"]
     lines += ["Suturing_D002\t\tE\t30\t\t5\t5\t5\t5\t5\t5", ""]
     text(folder / "meta_file_Suturing.txt", "\n".join(lines))
-    for trial, size in (("B001", (64, 48)), ("C001", (32, 24))):
+    # H002 has no rating.
+    for trial, size in (("B001", (64, 48)), ("C001", (32, 24)), ("H002", (64, 48))):
         text(folder / f"transcriptions/Suturing_{trial}.txt", "61 140 G1 \n141 700 G5 \n")
         for view in (1, 2):
             video(folder / f"video/Suturing_{trial}_capture{view}.avi", 25, 5, size, "MJPG")

@@ -7,7 +7,7 @@ A dropped segment is a hole: there nothing is known, not even that it is backgro
 
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source, merged
@@ -16,7 +16,9 @@ from data_preprocess.build.published import (
     corners,
     found_files,
     need,
+    number,
     numbered_pictures,
+    objects,
     read_json,
     read_table,
     unexpected,
@@ -42,7 +44,7 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
             continue
         if second not in (*LABELS, "background"):
             raise unexpected(actions, "labeler_2", second, f"one of {', '.join(LABELS)}, background")
-        span = (whole(float(row[key]) // 1, actions, key) for key in ("start_seconds", "end_seconds"))
+        span = (int(number(row[key], actions, key)) for key in ("start_seconds", "end_seconds"))
         segments[row["video_id"]].append(Run(*span, second))
     labelled = _labelled_frames(root)
     folders = {path.name: path for name in ("images-fps_15", "frames_15fps") for top in find(root, name)
@@ -59,6 +61,7 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
         elif video in files:
             frames = Frames(range(int(max(run.end for run in runs) * RATE) + 1), RATE, video=files[video])
             height, width = (0, 0) if settings.skip_frames else probe(files[video], settings.note)[1:]
+            settings.note("AVOS videos without boxes: --skip-frames leaves their size unknown", settings.skip_frames)
         else:
             settings.note("AVOS videos without frames or file")
             continue
@@ -80,18 +83,21 @@ def _labelled_frames(root: Path) -> dict[str, list[tuple[int, str, list[float]]]
     found = defaultdict(list)
     for path in find(root, "*annotator*export*.json"):
         content = read_json(path, dict, "an object of exports")
-        parts = [content] if "data" in content else [part for key, part in content.items() if key != "index"]
-        for item in (item for part in parts for item in need(part.get("data"), path, "data", list, "a list")):
+        parts = {"": content} if "data" in content else {key: part for key, part in content.items() if key != "index"}
+        parts = {key: need(part, path, key, dict, "an object with data") for key, part in parts.items()}
+        for item in (item for key, part in parts.items() for item in objects(part.get("data"), path, f"{key}.data")):
             if item.get("object_type") != "image":
                 continue
             name = need(item.get("name"), path, "name", str, "the image's file name")
-            number = whole(Path(name).stem.rsplit("-", 1)[-1], path, f"name {name}")
-            for label in [*(item.get("tool_labels") or ()), *(item.get("hand_labels") or ())]:
+            video = need(item.get("video_id"), path, f"video_id of {name}", str, "a YouTube id")
+            place = whole(Path(name).stem.rsplit("-", 1)[-1], path, f"name {name}")
+            labels = (objects(item.get(key) or [], path, f"{key} of {name}") for key in ("tool_labels", "hand_labels"))
+            for label in chain.from_iterable(labels):
                 key = f"bounding_box_position of {name}"
                 position = need(label.get("bounding_box_position"), path, key, dict, ", ".join(_SIDES))
                 box = corners([position.get(side) for side in _SIDES], path, key)
                 what = label.get("category") or f"{label.get('chirality') or ''} hand".strip()
-                found[item.get("video_id")].append((number, str(what).lower(), box))
+                found[video].append((place, str(what).lower(), box))
     return found
 
 
@@ -99,13 +105,13 @@ def _boxes(labels: list[tuple[int, str, list[float]]], height: int, width: int) 
     """In pixels, where a frame has one object of the name."""
     boxes: dict[str, dict[int, list[float]]] = defaultdict(dict)
     counts: dict[tuple[int, str], int] = defaultdict(int)
-    for number, name, (left, top, wide, high) in labels:
-        counts[number, name] += 1
+    for place, name, (left, top, wide, high) in labels:
+        counts[place, name] += 1
         sides = (left * width, top * height, (left + wide) * width, (top + high) * height)
-        boxes[name][number] = [int(side + 1e-6) for side in sides]
-    for (number, name), count in counts.items():
+        boxes[name][place] = [int(side + 1e-6) for side in sides]
+    for (place, name), count in counts.items():
         if count > 1:
-            del boxes[name][number]
+            del boxes[name][place]
     return boxes
 
 

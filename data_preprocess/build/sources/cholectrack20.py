@@ -10,7 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source, runs_of
-from data_preprocess.build.published import corners, found_files, need, numbered_pictures, read_json, unexpected, whole
+from data_preprocess.build.published import (
+    corners,
+    found_files,
+    need,
+    numbered_pictures,
+    objects,
+    read_json,
+    unexpected,
+    whole,
+)
 from data_preprocess.common.find_files import find
 
 RATE = STEP = 25
@@ -35,11 +44,11 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
             continue
         content = read_json(path, dict, "an object")
         annotations = need(content.get("annotations"), path, "annotations", dict, "frame -> instances")
-        size = [need((content.get("video") or {}).get(key), path, f"video.{key}", int, "pixels") for key in
-                ("width", "height")]  # fmt: skip
-        tools = content.get("categories") or {}
-        tools = {tool.get("id"): tool.get("name") for tool in need(tools.get("tools"), path, "categories.tools", list,
-                                                                   "a list of id and name")}  # fmt: skip
+        info, categories = (need(content.get(key), path, key, dict, "an object") for key in ("video", "categories"))
+        size = [whole(info.get(key), path, f"video.{key}") for key in ("width", "height")]
+        entries, key = objects(categories.get("tools"), path, "categories.tools"), "categories.tools"
+        tools = {whole(tool.get("id"), path, f"{key}.id"): need(tool.get("name"), path, f"{key}.name", str, "a name")
+                 for tool in entries}  # fmt: skip
         pictures = numbered_pictures(path.parent / "Frames") or numbered_pictures(path.parent / "frames")
         numbers = sorted(whole(key, path, "annotations") for key in annotations)
         videos = find(path.parent, "*.mp4")
@@ -53,13 +62,13 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
         tracks: dict[str, dict[int, int]] = defaultdict(dict)
         labels = []
         for each in numbers:
-            instances = need(annotations[str(each)], path, f"annotations.{each}", list, "a list of instances")
+            instances = objects(annotations[str(each)], path, f"annotations.{each}")
             for name, instance in _named(instances, tools, path, each):
                 if box := _pixels(instance, size, path, each):
                     boxes[name][each] = box
                     tracks[name][each] = instance.get("visibility_track", -1)
-            if instances and (phase := instances[0].get("phase")) is not None:
-                if phase not in phases:
+            if instances and instances[0].get("phase") is not None:
+                if (phase := whole(instances[0]["phase"], path, f"annotations.{each}.phase")) not in phases:
                     raise unexpected(path, f"annotations.{each}.phase", phase, f"one of {sorted(phases)}")
                 labels.append((each, phases[phase]))
         # Phases tell the author of a caption where the operation stands; questions are asked about boxes alone.
@@ -72,10 +81,10 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
 
 def _named(instances: list[dict], tools: dict, path: Path, number: int) -> Iterator[tuple[str, dict]]:
     """(object, instance) where the name means one of them: the tool, or the tool and whose hand holds it."""
-    kinds = Counter(instance.get("instrument") for instance in instances)
-    held = Counter((instance.get("instrument"), instance.get("operator")) for instance in instances)
-    for instance in instances:
-        tool, hand = instance.get("instrument"), instance.get("operator")
+    keys = ("instrument", "operator")
+    pairs = [tuple(whole(one.get(key), path, f"annotations.{number}.{key}") for key in keys) for one in instances]
+    kinds, held = Counter(tool for tool, _ in pairs), Counter(pairs)
+    for instance, (tool, hand) in zip(instances, pairs, strict=True):
         if tool not in tools:
             raise unexpected(path, f"annotations.{number}.instrument", tool, f"one of {sorted(tools)}")
         if kinds[tool] == 1:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source, runs_of
-from data_preprocess.build.published import found_files, need, numbered_pictures, read_json, unexpected
+from data_preprocess.build.published import found_files, need, numbered_pictures, objects, read_json, unexpected
 from data_preprocess.common.find_files import find
 
 #: Boxes are shares of this on both axes: the frame (1306 x 1009) lies at the top of a square.
@@ -20,16 +20,18 @@ _IMAGE = re.compile(r"([^/\\]+)[/\\](\d+)\.(?:jpg|png)$")
 def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
     """One video for each case that has image files."""
     rules_file = settings.labels or Path(__file__).with_name("copesd_labels.json")
-    rules = need(read_json(rules_file, dict, "an object").get("rules"), rules_file, "rules", list, "a list")
+    rules = _rules(rules_file)
     cases: dict[str, dict[int, tuple[str, str, str]]] = defaultdict(dict)
     files = found_files(root, "smllm_*.json", "smllm_train.json and smllm_test.json")
     for path in files:
-        for place, entry in enumerate(read_json(path, list, "a list of records")):
+        for place, entry in enumerate(objects(read_json(path, list, "a list of records"), path, "")):
             image = need(entry.get("image"), path, f"[{place}].image", str, "a path that ends in case/number.jpg")
             if not (found := _IMAGE.search(image)):
                 raise unexpected(path, f"[{place}].image", image, "a path that ends in case/number.jpg")
-            turns = need(entry.get("conversations"), path, f"[{place}].conversations", list, "two turns")
-            cases[found[1]][int(found[2])] = (*(str(turn.get("value")) for turn in turns[:2]), f"{path}, [{place}]")
+            turns = objects(entry.get("conversations"), path, f"[{place}].conversations")
+            if len(turns) != 2:
+                raise unexpected(path, f"[{place}].conversations", turns, "two turns")
+            cases[found[1]][int(found[2])] = (*(str(turn.get("value")) for turn in turns), f"{path}, [{place}]")
     labels = tuple(dict.fromkeys(rule["label"] for rule in rules))
     for case, texts in sorted(cases.items()):
         pictures = next(filter(None, map(numbered_pictures, find(root, case))), {})
@@ -52,6 +54,19 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
             boxes=_boxes({number: texts[number] for number in numbers}),
             facts=runs_of(said, frames),
         )
+
+
+def _rules(path: Path) -> list[dict]:
+    rules = objects(read_json(path, dict, "an object").get("rules"), path, "rules")
+    for place, rule in enumerate(rules):
+        for key in ("label", "group"):
+            need(rule.get(key), path, f"rules[{place}].{key}", str, "a text")
+        for key in ("instruction", "answer"):
+            try:
+                re.compile(rule.get(key, ""))
+            except (re.error, TypeError):
+                raise unexpected(path, f"rules[{place}].{key}", rule[key], "a regular expression") from None
+    return rules
 
 
 def _rule(rules: list[dict], instruction: str, answer: str) -> dict | None:

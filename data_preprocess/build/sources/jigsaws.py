@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data_preprocess.build.annotated import AnnotatedVideo, Frames, Rating, Run, Settings, Source
 from data_preprocess.build.extract import probe
-from data_preprocess.build.published import found_files, unexpected, whole
+from data_preprocess.build.published import found_files, read_lines, unexpected, whole
 from data_preprocess.common.find_files import find
 
 RATE = 30
@@ -20,13 +20,13 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
     files = {path.stem: path for path in find(root, "*_capture[12].avi")}
     transcripts = {path.stem: path for path in find(root, "*.txt") if path.parent.name == "transcriptions"}
     for path in found_files(root, "meta_file_*.txt", "meta_file_Suturing.txt and so on"):
-        for line in path.read_text().splitlines():
+        for line in read_lines(path):
             # Tabs are doubled after the name and after the total.
             fields = line.split()
             if not fields:
                 continue
-            if len(fields) != 9 or fields[1] not in "NIE":
-                raise unexpected(path, "line", line, "trial, level N/I/E, total and six scores")
+            if len(fields) != 9 or "_" not in fields[0] or fields[1] not in ("N", "I", "E"):
+                raise unexpected(path, "line", line, "trial (Suturing_B001), level N/I/E, total and six scores")
             trial, level = fields[:2]
             total, *scores = (whole(value, path, trial) for value in fields[2:])
             if sum(scores) != total or not all(1 <= score <= 5 for score in scores):
@@ -56,7 +56,7 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
 def _gestures(path: Path | None) -> list[Run]:
     """``61 140 G1 ``: frames from 1, the last one included."""
     runs = []
-    for line in path.read_text().splitlines() if path else ():
+    for line in read_lines(path) if path else ():
         fields = line.split()
         if len(fields) != 3:
             raise unexpected(path, "line", line, "first frame, last frame, gesture")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source
-from data_preprocess.build.published import corners, found_files, need, read_json, read_sheet, unexpected, whole
+from data_preprocess.build.published import found_files, need, number, objects, read_json, read_sheet, unexpected, whole
 from data_preprocess.common.find_files import find
 
 RATE = 2
@@ -27,12 +27,14 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
     for video, entry in read_json(path, dict, "YouTube id -> video").items():
         entry = need(entry, path, video, dict, "an object")
         procedure = _name(procedures, entry.get("operationID"), path, f"{video}.operationID")
-        duration = float(need(entry.get("duration"), path, f"{video}.duration", (int, float), "seconds"))
+        duration = number(entry.get("duration"), path, f"{video}.duration", "seconds")
         runs = []
-        for place, segment in enumerate(need(entry.get("annotations"), path, f"{video}.annotations", list, "a list")):
+        for place, segment in enumerate(objects(entry.get("annotations"), path, f"{video}.annotations")):
             key = f"{video}.annotations[{place}]"
             times = need(segment.get("segment"), path, f"{key}.segment", list, "[start, end] in seconds")
-            start, end = corners([*times, 0, 0][:4], path, f"{key}.segment")[:2]
+            if len(times) != 2:
+                raise unexpected(path, f"{key}.segment", times, "[start, end] in seconds")
+            start, end = (number(time, path, f"{key}.segment", "[start, end] in seconds") for time in times)
             label = _name(actions, segment.get("actionID"), path, f"{key}.actionID")
             allowed[procedure].add(label)
             settings.note("NurViD segments that end after their video", end > duration)
@@ -63,10 +65,11 @@ def _names(book: Path) -> tuple[dict[int, str], dict[int, str]]:
     return tables
 
 
-def _name(names: dict[int, str], number: object, path: Path, key: str) -> str:
-    if number not in names:
-        raise unexpected(path, key, number, f"a number from {min(names)} to {max(names)}")
-    return names[number]
+def _name(names: dict[int, str], value: object, path: Path, key: str) -> str:
+    place = whole(value, path, key)
+    if place not in names:
+        raise unexpected(path, key, place, f"a number from {min(names)} to {max(names)}")
+    return names[place]
 
 
 SOURCE = Source("NurViD", read, (30, 90, 300), 1, ("tag", "nap", "dvc", "vs"), "input_video_{}_time")

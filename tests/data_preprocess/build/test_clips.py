@@ -59,6 +59,30 @@ def test_the_next_action_is_not_told_where_two_are_under_way_or_nothing_is_known
     assert ending_at(range(0, 200), frames, SOURCE, 70.4, 60).numbers == range(11, 71)
 
 
+def test_no_clip_is_shorter_than_the_benchmarks():
+    runs = [Run(0, 10, "cut"), Run(12, 45, "tie"), Run(50, 60, "sew")]
+    boxes = {"hook": {number: [0, 0, 5, 5] for number in (10, 50)}}
+    coarse = AnnotatedVideo("v", Frames(range(0, 61), 1), "p", runs, ("cut", "tie", "sew"), boxes=boxes)
+    source = Source("AVOS", None, (60,), 15, ("nap", "stg"))
+    found = list(drafts(coarse, source, 0, 0.5)) + list(drafts(coarse, SOURCE, 0, 0.5))
+    assert {"nap", "stg"} <= {draft.task for draft in found}
+    assert all(draft.clip.end - draft.clip.start >= 20 for draft in found)
+
+
+def test_events_of_a_dense_caption_do_not_overlap():
+    runs = [Run(30, 50, "tie"), Run(0, 20, "cut"), Run(10, 40, "sew"), Run(19.8, 25, "tie")]
+    video = AnnotatedVideo("v", Frames(range(0, 61), 1), "p", runs, ("cut", "tie", "sew"))
+    [draft] = [draft for draft in drafts(video, SOURCE, 0, 0.5) if draft.task == "dvc"]
+    assert draft.events == [Run(0, 20, "cut"), Run(19.8, 25, "tie"), Run(30, 50, "tie")]
+
+
+def test_a_region_ends_with_its_track():
+    boxes, tracks = {n: [0, 0, 9, 9] for n in range(61)}, {n: 1 + (n > 12) for n in range(61)}
+    video = AnnotatedVideo("v", Frames(range(0, 61), 1), "p", boxes={"hook": boxes}, tracks={"hook": tracks})
+    [draft] = drafts(video, Source("AVOS", None, (60, 600), 1, ("rc",)), 0, 0.5)
+    assert draft.words == {"start": 0.0, "end": 12.0} and draft.region == (0, boxes[0])
+
+
 def test_an_answer_is_not_asked_for_where_the_clip_is_one_action():
     video = AnnotatedVideo("v", Frames(range(0, 61), 1), "p", [Run(0, 99, "cut")], ("cut", "tie"))
     assert [draft.task for draft in drafts(video, SOURCE, 0, 0.5)] == []

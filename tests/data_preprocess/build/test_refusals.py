@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from published_sources import WRITERS
+from published_sources import WRITERS, cholect45, text
 
 from data_preprocess.build.__main__ import main
 
@@ -48,6 +48,37 @@ CASES = {
         "EgoSurgery", "annotations/phase/31_1.csv", ("31_1_0007", "31_2_0007"),
         r"31_1\.csv, Frame: is '31_2_0007'; expected 31_1_",
     ),
+    "a time that is none": ("AVOS", SEGMENTS, (",5,10,", ",five,10,"), r"start_seconds: is 'five'; expected a number"),
+    "an object that is none": (
+        "AVOS", "validated/marvl-surgery-annotator-validate-export.json",
+        lambda content: content["0"]["data"].append(None), r"0\.data\[2\]: is missing; expected an object",
+    ),
+    "a number that is none": (
+        "EgoSurgery", "annotations/coco_format/bbox/by_split/tool/val.json",
+        lambda content: content["annotations"][5].update(image_id=[]),
+        r"val\.json, image_id of .*expected a whole number",
+    ),
+    "an instance that is none": (
+        "CholecTrack20", VID02, lambda content: content["annotations"].update({"26": [3]}),
+        r"VID02\.json, annotations\.26\[0\]: is 3; expected an object",
+    ),
+    "a class that is none": (
+        "CholecT50", VID07, lambda content: content["annotations"]["8"][0].__setitem__(14, None),
+        r"VID07\.json, annotations\.8: is missing; expected a whole number",
+    ),
+    "one turn": (
+        "CoPESD", "smllm_test.json", lambda content: content[0]["conversations"].pop(),
+        r"smllm_test\.json, \[0\]\.conversations: .*expected two turns",
+    ),
+    "a trial of no subject": ("JIGSAWS", META, ("Suturing_B001", "B001"), r"expected trial \(Suturing_B001\), level"),
+    "columns that the names do not have": (
+        "CholecT45", "triplet/VID08.txt", ("7,1,0,1\n", "7,1,0\n"),
+        r"VID08\.txt, line '7,1,0': is '3 numbers'; expected frame, then 3 of 0 or 1",
+    ),
+    "a phase of another list": (
+        "CholecT45", "cholec80/phase_annotations/video08-phase.txt", ("25\tCalot", "25\tCarlot"),
+        r"video08-phase\.txt, Phase of frame 25: is 'Carlot.*expected one of Preparation, Calot",
+    ),
     "a box of three numbers": (
         "CoPESD", "smllm_test.json", lambda content: content[0]["conversations"][1].update(value="Knife[0.1, 0.2, 1]"),
         r"smllm_test\.json, \[0\], conversations\[1\]: .*expected four numbers",
@@ -58,7 +89,8 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_told(case, tmp_path, capsys):
     source, name, change, message = CASES[case]
-    WRITERS[source](tmp_path / "raw")
+    {**WRITERS, "CholecT45": cholect45}[source](tmp_path / "raw")
+    source = source.replace("T45", "T50")
     file = tmp_path / "raw" / name
     if isinstance(change, tuple):
         file.write_text(file.read_text().replace(*change))
@@ -72,6 +104,29 @@ def test_it_is_told(case, tmp_path, capsys):
 
 
 def test_an_empty_folder_is_told_what_to_hold(tmp_path, capsys):
+    (tmp_path / "raw").mkdir()
     for source in WRITERS:
-        assert main([source, "--root", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+        assert main([source, "--root", str(tmp_path / "raw"), "--out", str(tmp_path / "out")]) == 1
         assert re.search(r"error: .* holds no .*: expected .*docs/build\.md", error := capsys.readouterr().err), error
+
+
+def test_other_files_and_options_are_told(tmp_path, capsys):
+    WRITERS["CoPESD"](tmp_path / "raw")
+    text(tmp_path / "rules.json", {"rules": [{"label": "a", "group": "b", "answer": "("}]})
+    text(tmp_path / "said/123456.json", {"segments": [{"start": 1.0, "end": "late", "text": "Now."}]})
+    (tmp_path / "raw/smllm_test.json").write_bytes(b"\xff\xfe")
+    for options, message in (
+        (
+            ["--labels", tmp_path / "rules.json"],
+            r"rules\.json, rules\[0\]\.answer: .*a regular expression",
+        ),
+        ([], r"smllm_test\.json is no JSON"),
+        (["--out", tmp_path / "raw/out"], r"lies in --root.*Give a folder outside of it"),
+    ):
+        arguments = ["CoPESD", "--root", tmp_path / "raw", "--out", tmp_path / "out", *options]
+        assert main(list(map(str, arguments))) == 1
+        assert re.search("error: .*" + message, error := capsys.readouterr().err), error
+    WRITERS["CoPESD"](tmp_path / "raw")
+    arguments = ["CoPESD", "--root", tmp_path / "raw", "--out", tmp_path / "out", "--transcripts", tmp_path / "said"]
+    assert main(list(map(str, arguments))) == 1
+    assert "123456.json, segments.end: is 'late'; expected seconds" in capsys.readouterr().err

@@ -3,13 +3,17 @@
 """Each source in its publishers' format: built, converted, checked; and the traps of its files."""
 
 import json
+import shutil
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from published_sources import WRITERS
+from PIL import Image
+from published_sources import WRITERS, cholect45, cholect50, text
 
 from data_preprocess import medvidbench
 from data_preprocess.build.__main__ import main
+from data_preprocess.build.published import read_sheet
 from data_preprocess.video.record import split_unit
 from recipe.medgrpo.data_audit.check import check
 
@@ -35,17 +39,21 @@ REQUESTS = {
 }
 
 
+def build(name, root, out):
+    """Records, requests for captions, and notes."""
+    assert main([name, "--root", str(root), "--out", str(out)]) == 0
+    lines = (out / f"{name}_captions.jsonl").read_text().splitlines()
+    notes = json.loads((out / f"{name}_summary.json").read_text())["notes"]
+    return json.loads((out / f"{name}.json").read_text()), [json.loads(line) for line in lines], notes
+
+
 class Built:
     """A drawn source, and what was built of it."""
 
     def __init__(self, name, folder):
         self.name, self.root, self.out = name, folder / "raw", folder / "out"
         WRITERS[name](self.root)
-        assert main([name, "--root", str(self.root), "--out", str(self.out)]) == 0
-        self.records = json.loads((self.out / f"{name}.json").read_text())
-        lines = (self.out / f"{name}_captions.jsonl").read_text().splitlines()
-        self.requests = [json.loads(line) for line in lines]
-        self.notes = json.loads((self.out / f"{name}_summary.json").read_text())["notes"]
+        self.records, self.requests, self.notes = build(name, self.root, self.out)
 
     def of(self, qa_type):
         return [record for record in self.records if record["qa_type"] == qa_type]
@@ -60,12 +68,12 @@ class Built:
 def built(tmp_path_factory):
     done = {}
 
-    def build(name) -> Built:
+    def of_source(name) -> Built:
         if name not in done:
             done[name] = Built(name, tmp_path_factory.mktemp(name))
         return done[name]
 
-    return build
+    return of_source
 
 
 def answer(record):
@@ -146,21 +154,46 @@ def test_avos_boxes_are_fractions_and_doubled_objects_are_dropped(built):
 
 def test_cholect50_reads_frames_as_numbers_and_passes_over_unlabelled_ones(built):
     source = built("CholecT50")
-    assert source.notes == {"CholecT50 frames without a phase": 3}
+    assert source.notes == {"CholecT50 frames without a phase": 6}
     whole = [record for record in source.of("tal") if seconds(record) > 110 and "VID07" in record["id"]]
     spans = {record["struc_info"][0]["action"]: record["struc_info"][0]["spans"] for record in whole}
-    # The clip begins behind frame 3, which has no phase; the phase returns after clipping.
+    # The clip begins behind frames 3 and 5, which have no phase; the phase returns after clipping.
     shift = whole[0]["sampled_video_frames"][0]
     assert spans["clipping-and-cutting"] == [{"start": 90.0 - shift, "end": 109.0 - shift}]
     assert [span["start"] for span in spans["carlot-triangle-dissection"]] == [40.0 - shift, 110.0 - shift]
     assert "carlot-triangle-dissection" in {answer(record) for record in source.of("next_action")}
     lines = source.requests[0]["evidence"]["lines"]
-    assert any("grasper retract gallbladder" in line for line in lines)
+    assert any("grasper retract gallbladder" in line for line in lines) and not any("null" in line for line in lines)
+
+
+def test_cholect45_takes_its_phases_from_cholec80_and_makes_captions_alone_without_them(tmp_path):
+    cholect45(tmp_path / "raw")
+    records, requests, notes = build("CholecT50", tmp_path / "raw", tmp_path / "out")
+    assert {answer(record) for record in records if record["qa_type"] == "next_action"} == {"clipping-and-cutting"}
+    assert {record["metadata"]["video_id"] for record in records} == {"VID08"}
+    spans = {one["struc_info"][0]["action"]: one["struc_info"][0]["spans"] for one in records
+             if one["qa_type"] == "tal" and seconds(one) > 140}  # fmt: skip
+    assert spans["clipping-and-cutting"] == [{"start": 100.0, "end": 149.0}]
+    assert records[0]["metadata"]["split_group"] == "cholec/8" and records[0]["data_source"] == "CholecT50"
+    kinds = {(one["metadata"]["video_id"], one["qa_type"]) for one in requests}
+    assert kinds == {("VID08", "video_summary"), ("VID08", "dense_captioning"), ("VID13", "video_summary")}
+    lines = requests[-1]["evidence"]["lines"]
+    assert any("hook dissect cystic plate" in line for line in lines) and not any("null" in line for line in lines)
+    assert notes == {"CholecT45 videos without Cholec80's phases, which give captions alone": 1}
+    # Where both layouts have a video, it is read once.
+    cholect50(tmp_path / "raw")
+    text(tmp_path / "raw/triplet/VID07.txt", "no number")
+    records, _, _ = build("CholecT50", tmp_path / "raw", tmp_path / "out")
+    assert {record["metadata"]["video_id"] for record in records} == {"VID07", "VID08", "VID12", "VID92"}
 
 
 def test_cholec80_cvs_rows(built):
     source = built("Cholec80-CVS")
-    assert source.notes["Cholec80-CVS rows that end before they start"] == 1
+    assert source.notes["Cholec80-CVS rows that do not end after they start"] == 1
+    # Clips are set from second 38 on: 15-45 s ends there, 40-50 s is left out.
+    assert source.notes["Cholec80-CVS rows cut or left out at the first clip"] == 2
+    ends = {int(record["metadata"]["end_frame"]) for record in source.records if "video07" in record["id"]}
+    assert max(ends) == 35 * 25
     assert source.notes["Cholec80-CVS videos without a file"] == 1
     answers = {(record["metadata"]["video_id"], answer(record)) for record in source.records}
     assert ("video07", "Two structures: 2, Cystic plate: 2, Hepatocystic triangle: 2") in answers
@@ -175,6 +208,12 @@ def test_cholectrack20_leaves_out_the_mislabelled_and_ends_clips_at_gaps(built):
     for record in source.records:
         first, last = ((number - 1) / 25 for number in (record["sampled_video_frames"][place] for place in (0, -1)))
         assert last < 30 or first >= 33
+
+
+def test_cholectrack20_frames_of_a_video_are_numbered_from_one(built):
+    # Frame 26 is second 1, whose grey value is 4.
+    picture = Image.open(built("CholecTrack20").out / "frames/CholecTrack20/VID92/000026.jpg")
+    assert abs(np.asarray(picture).mean() - 4) < 1.5
 
 
 def test_cholectrack20_boxes_become_corners_within_the_frame(built):
@@ -256,6 +295,34 @@ def test_nurvid_names_are_one_off_and_segments_end_with_their_video(built):
     assert any("annotations say 40.0 s" in note for note in source.notes)
     assert source.notes["NurViD videos without a file"] == 1
     assert source.notes["NurViD segments that end after their video"] == 9
+
+
+@pytest.mark.parametrize("name", ["AVOS", "Cholec80-CVS"])
+def test_another_form_of_a_file_gives_the_same_records(built, tmp_path, name):
+    source = built(name)
+    root = tmp_path / "raw"
+    shutil.copytree(source.root, root)
+    if name == "AVOS":
+        [file] = root.rglob("*export*.json")
+        file.write_text(json.dumps(json.loads(file.read_text())["0"]))
+    else:
+        [file] = root.rglob("*.xlsx")
+        rows = "".join(",".join(row) + "\n" for row in read_sheet(file))
+        file.with_suffix(".csv").write_text(rows.replace("initial_second", "Initial Second"))
+        file.unlink()
+    records, _, _ = build(name, root, source.out.parent / "other")
+    same = json.dumps(records).replace(str(root), str(source.root)).replace("/other/", "/out/")
+    assert json.loads(same) == source.records
+
+
+def test_egosurgery_asks_about_the_phases_that_the_files_name(built, tmp_path):
+    shutil.copytree(built("EgoSurgery").root, tmp_path / "raw")
+    for file in (tmp_path / "raw").rglob("*.csv"):
+        file.write_text(file.read_text().replace("closure", "closing"))
+    records, _, _ = build("EgoSurgery", tmp_path / "raw", tmp_path / "out")
+    found = [record["struc_info"][0] for record in records if record["qa_type"] == "tal"]
+    assert "closing" in {info["action"] for info in found}
+    assert all(len(info["action_list"]) == 10 and info["action"] in info["action_list"] for info in found)
 
 
 def test_transcripts_and_names_of_the_users_own(built, tmp_path):
