@@ -2,54 +2,96 @@
 # SPDX-License-Identifier: Apache-2.0
 """A task-balanced subset of built records, and how records are distributed, next to the paper's figures.
 
-python -m data_preprocess.build.balance FILE.json ... --out FILE.json --total 51505
+    python -m data_preprocess.build.balance FILE.json ... --out FILE.json --total 51505
+
+``medgrpo data balance`` does the same, and draws the histograms.
 """
 
 import argparse
 import hashlib
+import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
 from data_preprocess.common.atomic_file import whole_file
 from data_preprocess.common.cli_types import at_least
+from data_preprocess.common.errors import InputError, RecordError
 from data_preprocess.common.json_stream import parse, scan
 from data_preprocess.common.run_summary import run_to_status
-from data_preprocess.video.record import qa_task, source_name
-
-#: What the project page shows of all 531,850 records, as shares where it has any.
-PAPER = {
-    "words of the answer": {"at most 5": 0.281, "6 to 20": 0.201, "more than 20": 0.518},
-    "seconds of the clip": {"below 20": 0.0, "20 to 400": None, "401 to 1800": None, "more than 1800": 0.0},
-    "fps": {"0.5": 0.633, "1.0": 0.22, "2.0": 0.075, "other": 0.072},
-}
+from data_preprocess.video.record import Record, parse_record
 
 
-def entries(files: Sequence[Path]) -> Iterator[tuple[bytes, dict]]:
+class Band(NamedTuple):
+    """Values from ``low`` to ``high``, and the paper's share of them among its 531,850 records, where it is known."""
+
+    label: str
+    low: float
+    high: float
+    paper: float | None
+
+
+#: What the project page shows. Of several bands that hold a value the first one counts.
+BANDS = {
+    "words of the answer": (
+        Band("at most 5", 0, 5, 0.281),
+        Band("6 to 20", 6, 20, 0.201),
+        Band("more than 20", 21, math.inf, 0.518),
+    ),
+    "seconds of the clip": (
+        Band("below 20", 0, 19.99, 0.0),
+        Band("20 to 400", 19.99, 400, None),
+        Band("401 to 1800", 400, 1800, None),
+        Band("more than 1800", 1800, math.inf, 0.0),
+    ),
+    "fps": (
+        # Those of less than 7% are read off the page's bars: about 4,000, 2,000, 31,000 and 2,500 records.
+        *(Band(str(fps), fps - 0.01, fps + 0.01, share) for fps, share in (
+            (0.1, 0.008), (0.2, 0.004), (0.25, 0.058), (0.5, 0.633), (1.0, 0.22), (2.0, 0.075), (3.0, 0.005))),
+        Band("other", 0, math.inf, 0.0),
+    ),
+}  # fmt: skip
+
+
+@dataclass
+class Balanced:
+    """All records and the chosen ones by (source, task), and how often the chosen ones have each value of BANDS."""
+
+    built: Counter = field(default_factory=Counter)
+    chosen: Counter = field(default_factory=Counter)
+    values: dict[str, Counter] = field(default_factory=lambda: {name: Counter() for name in BANDS})
+
+    def bands(self, name: str) -> list[tuple[Band, int]]:
+        """The bands of one of BANDS, and how many of the chosen records lie in each."""
+        counts = Counter()
+        for value, count in self.values[name].items():
+            counts[next(band for band in BANDS[name] if band.low <= value <= band.high)] += count
+        return [(band, counts[band]) for band in BANDS[name]]
+
+
+def entries(files: Sequence[Path]) -> Iterator[tuple[bytes, Record]]:
     """Text and content of each record."""
     for path in files:
         with path.open("rb") as file:
-            for stretch in scan(path):
-                for start, end in stretch:
-                    file.seek(start)
-                    text = file.read(end - start)
-                    yield text, parse(text)
+            for place, (start, end) in enumerate(span for stretch in scan(path) for span in stretch):
+                file.seek(start)
+                text = file.read(end - start)
+                try:
+                    yield text, parse_record(parse(text))
+                except RecordError as error:
+                    raise InputError(f"{path}, record {place}: {error}") from error
 
 
-def bins_of(record: dict) -> dict[str, str]:
+def values_of(record: Record) -> dict[str, float]:
     """The place of a record in each histogram."""
-    words = len(record["conversations"][-1]["value"].split())
-    fps = float(record["metadata"]["fps"])
-    seconds = (len(record["video"]) - 1) / fps
-    length = "at most 5" if words <= 5 else "6 to 20" if words <= 20 else "more than 20"
-    clip = "below 20" if seconds < 20 else "20 to 400" if seconds <= 400 else "401 to 1800"
-    rate = next((name for name in ("0.5", "1.0", "2.0") if float(name) == fps), "other")
-    return {"words of the answer": length, "seconds of the clip": clip if seconds <= 1800 else "more than 1800",
-            "fps": rate}  # fmt: skip
+    seconds = (len(record.frames) - 1) / record.fps
+    return {"words of the answer": len(record.answer.split()), "seconds of the clip": seconds, "fps": record.fps}
 
 
 def quotas(counts: Counter, total: int) -> Counter:
@@ -71,30 +113,32 @@ def _shared(counts: Counter, total: int) -> Counter:
     return shares
 
 
-def balance(files: Sequence[Path], out: Path, total: int, seed: int) -> tuple[Counter, dict[str, Counter], Counter]:
+def balance(files: Sequence[Path], out: Path, total: int, seed: int) -> Balanced:
     """Write the subset; the same seed takes a smaller one from within a larger one. Files are read as streams, twice.
 
-    Returns:
-        All records by (source, task), histograms of the chosen ones, chosen records by (source, task).
+    Raises:
+        InputError: a file is no array of records with answers, or is to be overwritten.
     """
+    if out.resolve() in {path.resolve() for path in files}:
+        raise InputError(f"--out {out} is one of the files to choose from. Give another one")
     places: dict[tuple[str, str], list[tuple[bytes, int]]] = defaultdict(list)
     for number, (text, record) in enumerate(entries(files)):
         key = hashlib.blake2b(f"{seed} ".encode() + text, digest_size=8).digest()
-        places[source_name(record), qa_task(record)].append((key, number))
-    counts = Counter({pair: len(numbers) for pair, numbers in places.items()})
-    chosen_counts = quotas(counts, total)
-    chosen = {number for pair, count in chosen_counts.items() for _, number in sorted(places[pair])[:count]}
-    histograms: dict[str, Counter] = defaultdict(Counter)
+        places[record.source, record.task].append((key, number))
+    found = Balanced(Counter({pair: len(numbers) for pair, numbers in places.items()}))
+    found.chosen = quotas(found.built, total)
+    chosen = {number for pair, count in found.chosen.items() for _, number in sorted(places[pair])[:count]}
+    out.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(out) as temporary, temporary.open("wb") as file:
         separator = b"[\n"
         for number, (text, record) in enumerate(entries(files)):
             if number in chosen:
                 file.write(separator + text)
                 separator = b",\n"
-                for name, place in bins_of(record).items():
-                    histograms[name][place] += 1
-        file.write(b"\n]\n")
-    return counts, histograms, chosen_counts
+                for name, value in values_of(record).items():
+                    found.values[name][value] += 1
+        file.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
+    return found
 
 
 def add_arguments(cli: argparse.ArgumentParser) -> None:
@@ -104,30 +148,31 @@ def add_arguments(cli: argparse.ArgumentParser) -> None:
     cli.add_argument("--seed", type=int, default=0, help="chooses them (0)")
 
 
-def run(args: argparse.Namespace) -> int:
-    counts, histograms, chosen = balance(args.files, args.out, args.total, args.seed)
+def choose(args: argparse.Namespace) -> Balanced:
+    """Write the subset, and tell what it is made of."""
+    found = balance(args.files, args.out, args.total, args.seed)
     console = Console(markup=False, emoji=False)
     table = Table("source", "task", "built", "chosen")
-    for pair in sorted(counts):
-        table.add_row(*pair, f"{counts[pair]:,}", f"{chosen[pair]:,}")
+    for pair in sorted(found.built):
+        table.add_row(*pair, f"{found.built[pair]:,}", f"{found.chosen[pair]:,}")
     table.add_section()
-    table.add_row("all", "", f"{counts.total():,}", f"{chosen.total():,}")
+    table.add_row("all", "", f"{found.built.total():,}", f"{found.chosen.total():,}")
     console.print(table)
-    for name, paper in PAPER.items():
+    for name in BANDS:
         table = Table(name, "records", "share", "paper")
-        for place, share in paper.items():
-            count = histograms[name][place]
-            paper_share = "?" if share is None else f"{share:.1%}"
-            table.add_row(place, f"{count:,}", f"{count / max(1, chosen.total()):.1%}", paper_share)
+        for band, count in found.bands(name):
+            paper = "?" if band.paper is None else f"{band.paper:.1%}"
+            table.add_row(band.label, f"{count:,}", f"{count / max(1, found.chosen.total()):.1%}", paper)
         console.print(table)
-    return 0
+    console.print(f"written: {args.out}", soft_wrap=True)
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     cli = argparse.ArgumentParser(prog="python -m data_preprocess.build.balance", description=__doc__.split("\n")[0])
     add_arguments(cli)
     args = cli.parse_args(argv)
-    return run_to_status(lambda: run(args), args.out)
+    return run_to_status(lambda: choose(args) and 0, args.out)
 
 
 if __name__ == "__main__":

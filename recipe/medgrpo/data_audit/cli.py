@@ -21,6 +21,7 @@ from data_preprocess.common.errors import InputError, alike, write_failures
 from recipe.medgrpo.common.tables import compact_table
 from recipe.medgrpo.data_audit.check import Checked, check, open_rows
 from recipe.medgrpo.data_audit.overlap import find_overlap
+from recipe.medgrpo.data_audit.plots import plot_balanced, plot_checked
 
 SHOWN = 20
 
@@ -49,10 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.action in ("build", "balance"):
-        return (build_command if args.action == "build" else balance_command).run(args)
+    if args.action == "build":
+        return build_command.run(args)
     # Names come from the data, and may look like markup.
     console = Console(markup=False, emoji=False)
+    if args.action == "balance":
+        balanced = balance_command.choose(args)
+        console.print(f"{plot_balanced(balanced, args.out.with_suffix('.png'))}", soft_wrap=True)
+        return 0
     if args.action == "convert":
         return import_module(f"data_preprocess.{args.name}").main(args.arguments)
     if args.action == "overlap":
@@ -87,7 +92,7 @@ def _check(file: Path, out: Path, args: argparse.Namespace, console: Console) ->
     checked = check(file, max_tokens=args.max_tokens, read_files=not args.skip_files, position_fps=args.position_fps)
     with _writing(out):
         write_failures(out / "failed.jsonl", checked.failures)
-        picture = plot_histograms(checked, out / "histogram.png")
+        picture = plot_checked(checked, out / "histogram.png")
     console.print(_counts(checked))
     groups = alike(checked.failures)
     for _, line in groups[:SHOWN]:
@@ -99,34 +104,6 @@ def _check(file: Path, out: Path, args: argparse.Namespace, console: Console) ->
     console.print(f"{bad} of {total} rows have problems ({args.max_failed} allowed){where}", soft_wrap=True)
     console.print(f"{picture}", soft_wrap=True)
     return int(bad > args.max_failed)
-
-
-def plot_histograms(checked: Checked, path: Path) -> Path | str:
-    """One line for each (source, task): its rows, and the tokens of its media.
-
-    Returns the picture's path, or a sentence where there is no matplotlib to draw it.
-    """
-    # Here, because the other commands need no matplotlib, which is slow to import.
-    try:
-        from recipe.medgrpo.common.plot_style import AFTER, BEFORE, canvas
-    except ImportError as error:
-        return f"no {path.name}: {error}. pip install matplotlib"
-
-    pairs = sorted(checked.rows)
-    with canvas(9, 1.2 + 0.28 * len(pairs), path) as figure:
-        rows, tokens = figure.subplots(1, 2, sharey=True)
-        labels, counts = list(map(" / ".join, pairs)), [checked.rows[pair] for pair in pairs]
-        rows.bar_label(rows.barh(labels, counts, color=BEFORE), padding=2, fontsize=7)
-        rows.set(title="Rows", xscale="log" if max(counts) > 50 * min(counts) else "linear")
-        rows.margins(x=0.15)
-        rows.invert_yaxis()
-        known = {position: checked.tokens[pair] for position, pair in enumerate(pairs) if checked.tokens[pair]}
-        if known:
-            style = {"orientation": "horizontal", "widths": 0.6, "medianprops": {"color": AFTER}}
-            tokens.boxplot(list(known.values()), positions=list(known), showfliers=False, whis=(0, 100), **style)
-        tokens.set(title="Tokens: least, quartiles, most")
-        tokens.set_yticks(range(len(pairs)), labels)
-    return path
 
 
 def _counts(checked: Checked):

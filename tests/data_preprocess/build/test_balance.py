@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from data_preprocess.build.balance import bins_of, main, quotas
+from data_preprocess.build.balance import Balanced, main, quotas, values_of
+from data_preprocess.video.record import parse_record
 
 
 def record(number, task="tal", source="AVOS", answer="1.0-2.0 seconds.", frames=30, fps="1.0"):
@@ -58,17 +59,32 @@ def test_the_subset_of_two_files(tmp_path, capsys):
     ("changes", "words", "seconds", "fps"),
     [
         ({}, "at most 5", "20 to 400", "1.0"),
-        ({"answer": "a " * 6, "frames": 19}, "6 to 20", "below 20", "1.0"),
+        ({"answer": "a " * 6, "frames": 20}, "6 to 20", "below 20", "1.0"),
+        ({"answer": "a " * 20, "frames": 5, "fps": "0.2"}, "6 to 20", "20 to 400", "0.2"),
+        ({"answer": "a " * 5, "frames": 401}, "at most 5", "20 to 400", "1.0"),
         ({"answer": "a " * 21, "frames": 202, "fps": "0.5"}, "more than 20", "401 to 1800", "0.5"),
-        ({"frames": 200, "fps": "0.1"}, "at most 5", "more than 1800", "other"),
+        ({"frames": 200, "fps": "0.1"}, "at most 5", "more than 1800", "0.1"),
+        ({"fps": "0.7"}, "at most 5", "20 to 400", "other"),
     ],
 )
-def test_bins(changes, words, seconds, fps):
-    found = bins_of(record(0, **changes))
-    assert found == {"words of the answer": words, "seconds of the clip": seconds, "fps": fps}
+def test_a_value_lies_in_one_band(changes, words, seconds, fps):
+    balanced = Balanced()
+    for name, value in values_of(parse_record(record(0, **changes))).items():
+        balanced.values[name][value] += 1
+    found = {name: [band.label for band, count in balanced.bands(name) if count] for name in balanced.values}
+    assert found == {"words of the answer": [words], "seconds of the clip": [seconds], "fps": [fps]}
 
 
 def test_a_file_that_is_no_array_is_told(tmp_path, capsys):
     (tmp_path / "a.json").write_text("{}")
     assert main([str(tmp_path / "a.json"), "--out", str(tmp_path / "b.json")]) == 1
     assert "does not begin with [" in capsys.readouterr().err
+
+
+def test_a_record_that_is_none_and_a_file_that_would_be_lost_are_told(tmp_path, capsys):
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps([record(0), record(1) | {"metadata": {"video_id": "a"}}]))
+    assert main([str(file), "--out", str(tmp_path / "b.json")]) == 1
+    assert "a.json, record 1: metadata.fps" in capsys.readouterr().err
+    assert main([str(file), "--out", str(file)]) == 1
+    assert "is one of the files to choose from" in capsys.readouterr().err and not (tmp_path / "b.json").exists()
