@@ -14,6 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from data_preprocess.common.errors import InputError
 from data_preprocess.media.frames import FrameError
 from recipe.medgrpo.captions.request import TOKENS_PER_FRAME, Request, asked_again
 from reward_score.errors import JudgeUnavailable
@@ -55,10 +56,14 @@ class Written:
 def known_captions(path: Path) -> dict[tuple[str, str, str], list[str]]:
     """Captions by key, slot and model; a line that was cut off when the job was killed is none."""
     found = {}
-    for line in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    for place, line in enumerate(lines, 1):
         with contextlib.suppress(ValueError):
             entry = json.loads(line)
-            found[entry["key"], entry["slot"], entry["model"]] = entry["captions"]
+            try:
+                found[entry["key"], entry["slot"], entry["model"]] = entry["captions"]
+            except (KeyError, TypeError):
+                raise InputError(f"{path}, line {place}: is no caption of medgrpo captions write") from None
     return found
 
 

@@ -10,7 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,12 @@ def _validate(args: argparse.Namespace) -> int:
     from reward_score.similarity import SentenceEncoder
 
     reviews = [review.read_review(path) for path in args.reviewed]
-    pairs = validate.pair_up(_requests(args), author.known_captions(args.captions))
+    captions = author.known_captions(args.captions)
+    names = {f"{key}/{slot}" for key, slot, _ in captions}
+    for path, found in zip(args.reviewed, reviews, strict=True):
+        if others := len(found.keys() - names):
+            print(f"note: {path}: {others} of its {len(found)} verdicts are about captions that {args.captions} lacks")
+    pairs = validate.pair_up(_requests(args), captions)
     judged = review.apply_reviews(validate.judge_pairs(pairs, SentenceEncoder(), args.threshold), reviews)
     args.out.mkdir(parents=True, exist_ok=True)
     kept, dropped, shown = Counter(), Counter(), []
@@ -129,7 +134,8 @@ def _validate(args: argparse.Namespace) -> int:
     if args.review:
         count = review.write_page(shown, args.out / "review.html", args.review)
         print(f"{count} clips to review: {args.out / 'review.html'}")
-    if len(reviews) > 1:
-        both, agreed, kappa = review.agreement(*reviews[:2])
-        print(f"two reviewers, {both} captions in common: {agreed:.0%} agreement, Cohen's kappa {kappa:.2f}")
+    for (first, one), (second, other) in combinations(zip(args.reviewed, reviews, strict=True), 2):
+        both, agreed, kappa = review.agreement(one, other)
+        told = f"{agreed:.0%} agreement, Cohen's kappa {kappa:.2f}" if both else "no agreement to tell"
+        print(f"{first.name} and {second.name}: {both} captions in common, {told}")
     return 0

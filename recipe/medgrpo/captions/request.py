@@ -16,8 +16,9 @@ from typing import Any
 
 from PIL import ImageDraw
 
-from data_preprocess.common.errors import InputError
+from data_preprocess.common.errors import InputError, RecordError
 from data_preprocess.media.frames import read_frame
+from data_preprocess.video.record import parse_record
 from reward_score.judge.client import Completion
 from reward_score.judge.prompt import BadReply
 
@@ -134,6 +135,9 @@ def read_requests(path: Path) -> Iterator[Request]:
             try:
                 record = json.loads(line)
                 known = record["qa_type"] in TASK_OF and record["evidence"].keys() >= {"lines", "events", "boxes"}
+                parse_record(record | {"conversations": [*record["conversations"], {"from": "gpt", "value": "A."}]})
+            except RecordError as error:
+                raise InputError(f"{path}, line {number}: {error}") from None
             except (ValueError, TypeError, KeyError, AttributeError):
                 known = False
             if not known:

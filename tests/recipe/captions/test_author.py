@@ -120,6 +120,13 @@ def test_a_line_that_is_no_request_is_named(desk, capsys):
     desk.file.write_text(json.dumps(desk.record()) + "\n{}\n")
     assert desk.run() == 2
     assert "requests.jsonl, line 2: is no request" in capsys.readouterr().err
+    desk.write(desk.record(), desk.record(metadata={"fps": "0", "video_id": "VID01"}))
+    assert desk.run() == 2
+    assert "requests.jsonl, line 2: metadata.fps" in capsys.readouterr().err
+    desk.write(desk.record())
+    desk.captions.write_text("{}\n")
+    assert desk.run() == 2
+    assert "captions.jsonl, line 1: is no caption" in capsys.readouterr().err
 
 
 def test_a_reply_that_was_cut_is_asked_for_again(desk):

@@ -31,10 +31,13 @@ def test_from_requests_to_checked_rows(desk, capsys):
     review |= {requests[0].key + "/gpt": {"verdict": "accept"}}
     for name in ("r1.json", "r2.json"):
         (desk.root / name).write_text(json.dumps({"captions": review}))
-    reviewed = ["--reviewed", str(desk.root / "r1.json"), str(desk.root / "r2.json"), "--review", "2"]
+    (desk.root / "r3.json").write_text(json.dumps({"captions": {"other/gpt": {"verdict": "accept"}}}))
+    reviewed = ["--reviewed", *(str(desk.root / f"r{number}.json") for number in (1, 2, 3)), "--review", "2"]
     assert desk.validate(*reviewed) == 0
     out = capsys.readouterr().out
-    assert "2 captions in common: 100% agreement, Cohen's kappa 1.00" in out and "2 clips to review" in out
+    assert "r1.json and r2.json: 2 captions in common, 100% agreement, Cohen's kappa 1.00" in out
+    assert "r2.json and r3.json: 0 captions in common, no agreement" in out and "2 clips to review" in out
+    assert "r3.json: 1 of its 1 verdicts are about captions that" in out and "r1.json: " not in out
     rejected = {(entry["key"], entry["slot"]): entry for entry in map(json.loads, open(desk.out / "rejected.jsonl"))}
     reasons = {place: entry["reason"] for place, entry in rejected.items()}
     assert reasons.pop((requests[3].key, "gpt")) == "rejected by a reviewer: left is right"
