@@ -23,7 +23,7 @@ def test_the_bars_are_the_records(tmp_path, monkeypatch):
     plots.plot_balanced(Balanced(chosen=Counter(a=10), values=values), tmp_path / "a.png")
     above, below = drawn[0].axes[:3], drawn[0].axes[3:]
     heights = [[bar.get_height() for bar in axis.patches] for axis in above]
-    assert heights == [[6, 0, 0, 2, 1, 0, 0, 0, 0, 0, 1], [1, 9, *[0] * 8], [10]]
+    assert heights == [[6, 0, 0, 2, 1, 0, 0, 0, 0, 0, 1], [1, 9, *[0] * 9], [10]]
     here, paper = (list(bars.datavalues) for bars in below[0].containers)
     assert here == [80, 10, 10] and paper == pytest.approx([28.1, 20.1, 51.8])
     assert [text.get_text() for text in below[1].texts] == ["?", "?"]
