@@ -36,6 +36,7 @@ STOCK = [
     f"trainer.v1.sampler.custom_sampler.path='{Path(__file__).resolve()}'",
     "trainer.v1.sampler.custom_sampler.name=StockReplayBuffer",
     "trainer.checkpoint_callback_class=null",
+    "actor_rollout_ref.rollout.router_config_path=null",
 ]
 #: Parts of a step in verl's log that no line of this recipe takes part in.
 COMMON = ("timing_s/old_log_prob", "timing_s/update_actor", "timing_s/update_weights")
