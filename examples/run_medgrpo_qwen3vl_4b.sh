@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# MedGRPO on Qwen3-VL-4B: the stages and options of run_medgrpo_qwen2_5vl_7b.sh with this model's own values.
+# MedGRPO on Qwen3-VL-4B, or 8B: the stages and options of run_medgrpo_qwen2_5vl_7b.sh with this model's own values.
 #   DATA=... OPENAI_API_KEY=... bash examples/run_medgrpo_qwen3vl_4b.sh [hydra overrides of the RL stage]
 # Qwen3-VL has patches of 16 pixels: make its data with python -m data_preprocess.medvidbench --patch 16.
+# The 8B: BASE=Qwen/Qwen3-VL-8B-Instruct RUN=checkpoints/medgrpo/qwen3vl_8b
 set -euo pipefail
 
 # shellcheck source=examples/common.sh

@@ -21,6 +21,7 @@ PATCHES = (
     ("transformers.video_processing_utils", verl_patches.share_processed_videos),
     ("transformers.image_processing_utils", verl_patches.share_processed_images),
     ("verl.models.transformers.qwen2_vl", verl_patches.fix_text_only_micro_batch),
+    ("verl.models.transformers.qwen3_5", verl_patches.end_delta_nets_with_their_sequence),
     ("verl.utils.tensordict_utils", verl_patches.fix_uniform_lengths),
     ("verl.trainer.ppo.v1.trainer_base", verl_patches.give_gdpo_its_rewards),
     ("verl.trainer.ppo.v1.trainer_base", verl_patches.tell_sampler_the_sources),
@@ -37,6 +38,10 @@ CPU_PATCHES = (
     ("verl.models.transformers.qwen2_vl", patches.complete_flash_attention),
     ("verl.utils.ulysses", patches.exchange_over_gloo),
     ("verl.workers.rollout.vllm_rollout.bucketed_weight_transfer", patches.copy_received_weights),
+)
+VLLM_CPU_PATCHES = (
+    ("vllm.model_executor.layers.utils", patches.keep_weights_loadable),
+    ("vllm.model_executor.layers.mamba.ops.cpu.gdn_attention", patches.compute_delta_nets_in_torch),
 )
 
 
@@ -68,7 +73,8 @@ def register_vllm() -> None:
         "recipe.medgrpo.model_inputs.vllm_qwen2_5_vl:TimedQwen2_5_VLForConditionalGeneration",
     )
     if patches.on_cpu():
-        wrapt.register_post_import_hook(patches.keep_weights_loadable, "vllm.model_executor.layers.utils")
+        for module, patch in VLLM_CPU_PATCHES:
+            wrapt.register_post_import_hook(patch, module)
 
 
 if chosen():

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from configuration import composed as compose
-from scripts import CLEAN, EXAMPLES, MEDR1, QWEN3, RL, SFT, ZHU
+from scripts import CLEAN, EXAMPLES, MEDGRPO, MEDR1, QWEN3, QWEN3_5, RL, SFT, ZHU
 
 from recipe.medgrpo.preflight.estimate import sft_steps
 
@@ -28,7 +28,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("script", [RL, QWEN3])
+@pytest.mark.parametrize("script", MEDGRPO)
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_option_is_accepted_by_verl(composed, script, name):
     from verl.utils.config import validate_config
@@ -59,7 +59,7 @@ def test_every_option_is_accepted_by_verl(composed, script, name):
         assert config.trainer.default_local_dir == variables["RUN"] + "/rl"
 
 
-@pytest.mark.parametrize("script", [RL, QWEN3])
+@pytest.mark.parametrize("script", MEDGRPO)
 @pytest.mark.parametrize("preset", ["medgrpo", "medgrpo_all_tasks", "medgrpo_no_norm"])
 def test_a_preset_keeps_its_own_rewards(composed, script, preset):
     own = compose(f"preset={preset}", "data.train_files=t", "data.val_files=v")
@@ -70,26 +70,36 @@ def test_a_preset_keeps_its_own_rewards(composed, script, preset):
     assert composed(script, f"preset={preset}", "medgrpo.reward.k=2").medgrpo.reward.k == 2
 
 
-@pytest.mark.parametrize("script", [RL, QWEN3, MEDR1, ZHU, SFT])
+@pytest.mark.parametrize("script", [*MEDGRPO, MEDR1, ZHU, SFT])
 def test_paths_are_absolute_wherever_ray_starts_its_workers(composed, tmp_path, script):
     (tmp_path / "m").mkdir()
-    if script in (RL, QWEN3):
+    if script in MEDGRPO:
         variables = {"MODEL": "m", "BASE": "m", "RUN": "r", "NORMALIZATION": "n.json"}
     else:
         variables = {"BASE" if script == SFT else "MODEL": "m", "OUT": "r"}
     config = composed(script, DATA="d/", **variables)
     assert config.data.train_files == f"{tmp_path}/d/train.parquet"
-    assert config.trainer.default_local_dir == f"{tmp_path}/r" + ("/rl" if script in (RL, QWEN3) else "")
+    assert config.trainer.default_local_dir == f"{tmp_path}/r" + ("/rl" if script in MEDGRPO else "")
     model = config.model if script == SFT else config.actor_rollout_ref.model
     assert model.path == f"{tmp_path}/m"
-    if script in (RL, QWEN3):
+    if script in MEDGRPO:
         assert config.medgrpo.reward.artifact == f"{tmp_path}/n.json"
 
 
 def test_a_name_on_the_hub_stays_a_name(composed):
     assert composed(SFT, BASE="a/b").model.path == "a/b"
-    for script in (MEDR1, RL, QWEN3):
+    for script in (MEDR1, *MEDGRPO):
         assert composed(script, MODEL="a/b").actor_rollout_ref.model.path == "a/b"
+
+
+def test_each_family_has_its_own_model_data_and_folder(composed):
+    sizes = {QWEN3: "Qwen/Qwen3-VL-4B-Instruct", QWEN3_5: "Qwen/Qwen3.5-4B"}
+    for script, model in sizes.items():
+        config = composed(script, STAGES="rl")
+        assert config.data.train_files.endswith("data/medvidbench_patch16/train.parquet")
+        assert config.trainer.experiment_name == script.removeprefix("run_").removesuffix(".sh")
+        assert config.trainer.default_local_dir.endswith(f"{script.removeprefix('run_medgrpo_').removesuffix('.sh')}/rl")
+        assert model in (EXAMPLES / script).read_text()
 
 
 def test_the_judges_model_reaches_the_run(composed):
@@ -103,7 +113,7 @@ def test_adapters_go_into_the_language_model_alone(composed):
 
     chosen = composed(RL, LORA="4").actor_rollout_ref.model
     options = {key: chosen[key] for key in ("target_modules", "exclude_modules")}
-    for kind in ("qwen2_5_vl", "qwen3_vl"):
+    for kind in ("qwen2_5_vl", "qwen3_vl", "qwen3_5"):
         config = AutoConfig.for_model(kind)
         config.text_config.num_hidden_layers = 1
         config.vision_config.depth = 1
@@ -150,7 +160,7 @@ def test_a_checkpoint_is_not_removed_before_the_next_is_noted(script):
     assert "ckpt_to_keep=1" not in script.read_text()
 
 
-@pytest.mark.parametrize("script", [RL, QWEN3, SFT, MEDR1, ZHU])
+@pytest.mark.parametrize("script", [*MEDGRPO, SFT, MEDR1, ZHU])
 def test_without_a_gpu_a_script_says_so_at_once(script, tmp_path):
     start = time.monotonic()
     done = subprocess.run(["bash", EXAMPLES / script], env=CLEAN, capture_output=True, text=True, cwd=tmp_path)

@@ -7,7 +7,10 @@ import stat
 from pathlib import Path
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-RL, QWEN3, SFT = (f"run_{name}.sh" for name in ("medgrpo_qwen2_5vl_7b", "medgrpo_qwen3vl_4b", "sft_qwen2_5vl_7b"))
+RL, SFT, QWEN3 = (f"run_{name}.sh" for name in ("medgrpo_qwen2_5vl_7b", "sft_qwen2_5vl_7b", "medgrpo_qwen3vl_4b"))
+QWEN3_5 = "run_medgrpo_qwen3_5_4b.sh"
+#: MedGRPO's, of which two start the first with values of their own.
+MEDGRPO = (RL, QWEN3, QWEN3_5)
 MEDR1, ZHU = "run_medr1_qwen2vl_2b.sh", "run_medical_vqa_drgrpo_qwen2vl_2b.sh"
 #: The variable that names the folder which a script writes.
 FOLDER = {path.name: "RUN" for path in EXAMPLES.glob("run_medgrpo_*.sh")} | dict.fromkeys((SFT, MEDR1, ZHU), "OUT")

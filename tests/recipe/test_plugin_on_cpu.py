@@ -239,6 +239,30 @@ def test_vllm_linear_keeps_its_weight():
     assert layer.weight is not weight, "vLLM keeps the weight itself: keep_weights_loadable can go"
 
 
+def test_vllms_delta_nets_take_bfloat16_alone():
+    from vllm.model_executor.layers.mamba.ops.cpu import gdn_attention
+
+    states, ends = torch.zeros(1, 2, 64, 64), torch.tensor([0, 8], dtype=torch.int32)
+    query, key, value = torch.randn(3, 1, 8, 2, 64)
+    gates = torch.rand(2, 1, 8, 2)
+    with pytest.raises(RuntimeError):  # otherwise: compute_delta_nets_in_torch can go
+        gdn_attention.ops.chunk_gated_delta_rule_cpu(
+            query, key, value, -gates[0], gates[1], states, True, ends, False, True
+        )
+
+
+def test_delta_nets_end_with_their_sequence():
+    from transformers.models.qwen3_5.modeling_qwen3_5 import torch_chunk_gated_delta_rule
+    from verl.models.transformers import qwen3_5
+
+    def kernel(query, *, cu_seqlens=None, **more): ...
+
+    assert qwen3_5._call_accepts_kwarg(kernel, "cu_seqlens")
+    assert not qwen3_5._call_accepts_kwarg(torch_chunk_gated_delta_rule, "cu_seqlens")
+    # Otherwise end_delta_nets_with_their_sequence can go.
+    assert qwen3_5._call_accepts_kwarg.__wrapped__(torch_chunk_gated_delta_rule, "cu_seqlens")
+
+
 def test_vllms_own_processor_loses_the_fps(tiny_model):
     from recipe.medgrpo import plugin
 

@@ -147,3 +147,51 @@ def keep_weights_loadable(layers_utils) -> None:
         layer.cpu_linear = torch.nn.functional.linear
 
     layers_utils.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm
+
+
+def compute_delta_nets_in_torch(gdn_attention) -> None:
+    """vLLM's CPU kernels for the delta-net layers of Qwen3.5 take bfloat16 alone, which hides small faults. The plain
+    recurrence of transformers, one sequence at a time, takes float32.
+    """
+    import torch
+    from torch.nn.functional import conv1d, pad, silu, softplus
+    from transformers.models.qwen3_5 import modeling_qwen3_5 as reference
+
+    def cpu_gdn_attention_core(
+        mixed_qkv: torch.Tensor, b: torch.Tensor, a: torch.Tensor, core_attn_out: torch.Tensor,
+        layer_name: gdn_attention.LayerNameType,
+    ) -> None:  # fmt: skip
+        context = gdn_attention.get_forward_context()
+        layer = context.no_compile_layers[gdn_attention._resolve_layer_name(layer_name)]
+        if context.attn_metadata is None:
+            # Profiling.
+            return
+        metadata = context.attn_metadata[layer.prefix]
+        # Per sequence: the last inputs of the convolution, (channels, width - 1), and the recurrent state.
+        conv_states, states = layer.kv_cache
+        if not gdn_attention.is_conv_state_dim_first():
+            conv_states = conv_states.transpose(-1, -2)
+        slots = metadata.non_spec_state_indices_tensor.tolist()
+        # Sequences that go on come first; only where one begins is there a list of those without a past.
+        started = [True] * len(slots) if metadata.has_initial_state is None else metadata.has_initial_state.tolist()
+        decay = -layer.A_log.float().exp() * softplus(a.float() + layer.dt_bias)
+        weight, copies = layer.conv1d.weight, layer.num_v_heads // layer.num_k_heads
+        ends = metadata.non_spec_query_start_loc.tolist()
+        for (begin, end), slot, has_past in zip(itertools.pairwise(ends), slots, started, strict=False):
+            inputs = pad(mixed_qkv[begin:end].T, (weight.shape[-1] - 1, 0))
+            if has_past:
+                inputs[:, : weight.shape[-1] - 1] = conv_states[slot]
+            conv_states[slot] = inputs[:, end - begin :]
+            convolved = silu(conv1d(inputs[None], weight, groups=len(weight)))[0].T
+            query, key, value = layer.rearrange_mixed_qkv(convolved)
+            one = end - begin == 1
+            rule = reference.torch_recurrent_gated_delta_rule if one else reference.torch_chunk_gated_delta_rule
+            core_attn_out[begin:end], state = rule(
+                query.repeat_interleave(copies, dim=2), key.repeat_interleave(copies, dim=2), value,
+                g=decay[None, begin:end], beta=b[None, begin:end].sigmoid(),
+                initial_state=states[slot][None] if has_past else None, output_final_state=True,
+                use_qk_l2norm_in_kernel=True,
+            )  # fmt: skip
+            states[slot] = state[0]
+
+    gdn_attention.cpu_gdn_attention_core = cpu_gdn_attention_core

@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""A small random Qwen2.5-VL, Qwen2-VL or Qwen3-VL with its own tokenizer, for runs without a GPU or a download.
+"""A small random Qwen2-VL, Qwen2.5-VL, Qwen3-VL or Qwen3.5 with its own tokenizer, for runs without GPU or download.
 
 Real architecture, real processor, real file formats: transformers, verl and vLLM load it like the 7B model. With
 ``--like`` it has a released model's widths and vocabulary, and only fewer layers: what tries a GPU.
@@ -17,7 +17,9 @@ from recipe.medgrpo.common.outputs import check_new_folder
 from recipe.medgrpo.model_inputs.prompt_templates import TEMPLATES
 
 #: Family -> prefix of its classes in transformers.
-FAMILIES = {"qwen2_5_vl": "Qwen2_5_VL", "qwen2_vl": "Qwen2VL", "qwen3_vl": "Qwen3VL"}
+FAMILIES = {"qwen2_5_vl": "Qwen2_5_VL", "qwen2_vl": "Qwen2VL", "qwen3_vl": "Qwen3VL", "qwen3_5": "Qwen3_5"}
+#: Families whose clips have their times written between the frames. They share Qwen3-VL's processor.
+TIMES_AS_TEXT = ("qwen3_vl", "qwen3_5")
 NAMES = ("endoftext", "im_start", "im_end", "vision_start", "vision_end", "vision_pad", "image_pad", "video_pad")
 SPECIAL_TOKENS = tuple(f"<|{name}|>" for name in NAMES)
 #: Widths of released models of the family qwen2_5_vl (their config.json): of language model and vision tower.
@@ -68,7 +70,7 @@ def build_tokenizer(texts: list[str], vocab_size: int, size: int):
 
 def patch_size(family: str) -> int:
     """Side of a patch, in pixels; data_preprocess must be told (``--patch``)."""
-    return 16 if family == "qwen3_vl" else 14
+    return 16 if family in TIMES_AS_TEXT else 14
 
 
 def _vision_config(family: str, hidden_size: int) -> dict:
@@ -78,10 +80,27 @@ def _vision_config(family: str, hidden_size: int) -> dict:
         # Here `hidden_size` is the width of the language model, to which the tower's own is mapped.
         return common | {"embed_dim": hidden_size, "hidden_size": hidden_size, "mlp_ratio": 2}
     common |= {"hidden_size": hidden_size, "intermediate_size": 2 * hidden_size, "out_hidden_size": hidden_size}
-    if family == "qwen3_vl":
-        # The tower's first layer, too, is added to the language model's; a grid of 16 x 16 learned places.
-        return common | {"deepstack_visual_indexes": [0], "num_position_embeddings": 256}
+    if family in TIMES_AS_TEXT:
+        # A grid of 16 x 16 learned places. In Qwen3-VL the tower's first layer, too, is added to the language model's.
+        deepstack = {"deepstack_visual_indexes": [0]} if family == "qwen3_vl" else {}
+        return common | {"num_position_embeddings": 256} | deepstack
     return common | {"tokens_per_second": 2, "window_size": 112, "fullatt_block_indexes": [1]}
+
+
+def _attention_config(family: str, hidden_size: int) -> dict:
+    """How positions enter the heads of 64; for Qwen3.5 also the delta-net layers, three to each layer of attention."""
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]}
+    if family not in TIMES_AS_TEXT:
+        return {"rope_parameters": rope}
+    # M-RoPE's axes alternate here.
+    rope |= {"mrope_section": [12, 10, 10], "mrope_interleaved": True}
+    if family == "qwen3_vl":
+        return {"rope_parameters": rope, "head_dim": 64}
+    # A quarter of each head, 8 frequencies, turns with the position.
+    rope |= {"mrope_section": [3, 3, 2], "partial_rotary_factor": 0.25}
+    heads = {"linear_key_head_dim": 64, "linear_num_key_heads": hidden_size // 128}
+    heads |= {"linear_value_head_dim": 64, "linear_num_value_heads": hidden_size // 64}
+    return {"rope_parameters": rope, "head_dim": 64, **heads}
 
 
 def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 128, layers: int = 4, seed: int = 0,
@@ -101,11 +120,15 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
     import torch
     import transformers
 
-    config_class, model_class, processor_class = (
-        getattr(transformers, FAMILIES[family] + name) for name in ("Config", "ForConditionalGeneration", "Processor")
+    config_class, model_class = (
+        getattr(transformers, FAMILIES[family] + name) for name in ("Config", "ForConditionalGeneration")
     )
-    # The two older families share one; all have the image processor of the first.
-    video_class = transformers.Qwen3VLVideoProcessor if family == "qwen3_vl" else transformers.Qwen2VLVideoProcessor
+    # All have the image processor of the first.
+    if family in TIMES_AS_TEXT:
+        processor_class, video_class = transformers.Qwen3VLProcessor, transformers.Qwen3VLVideoProcessor
+    else:
+        processor_class = getattr(transformers, FAMILIES[family] + "Processor")
+        video_class = transformers.Qwen2VLVideoProcessor
     rows = pq.read_table(data, columns=["messages"])["messages"].to_pylist()
     texts = [turn["content"].replace("<video>", "").replace("<image>", "") for turns in rows for turn in turns]
     # Question templates would otherwise cost a token per letter.
@@ -126,10 +149,7 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
         "eos_token_id": ids["im_end"],
         "pad_token_id": ids["endoftext"],
     }
-    # M-RoPE's axes, of 32 frequencies, alternate in Qwen3-VL.
-    axes = {"mrope_section": [12, 10, 10], "mrope_interleaved": True} if family == "qwen3_vl" else {}
-    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]}
-    text_config |= {"rope_parameters": rope | axes} | ({"head_dim": 64} if axes else {})
+    text_config |= _attention_config(family, hidden_size)
     text_config |= text_widths | {"vocab_size": len(tokenizer)}
     vision_config = _vision_config(family, hidden_size)
     if like:
@@ -146,6 +166,10 @@ def build(out: Path, data: Path, *, vocab_size: int = 1024, hidden_size: int = 1
     )
     torch.manual_seed(seed)
     model = model_class(config).to(torch.bfloat16 if like else torch.float32)
+    for name, parameter in model.named_parameters():
+        if name.endswith("dt_bias"):
+            # transformers starts with delta-net layers that forget all but the last token; trained ones do not.
+            parameter.data.fill_(-4.0)
     model.generation_config.eos_token_id = [ids["im_end"], ids["endoftext"]]
     model.generation_config.pad_token_id = ids["endoftext"]
     model.save_pretrained(out)

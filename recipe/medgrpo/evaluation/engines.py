@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from recipe.medgrpo.cpu.patches import on_cpu
 from recipe.medgrpo.evaluation.answers import AnswersError
-from recipe.medgrpo.model_inputs.prompt_templates import apply_template
+from recipe.medgrpo.model_inputs.prompt_templates import apply_template, use_chat_template
 
 #: Rows that vLLM gets at one time; while it answers them, the media of as many more are decoded.
 CHUNK = 128
@@ -130,7 +130,7 @@ def _load_engine(policy: Policy, rows: pa.Table) -> tuple[Callable, Callable]:
 
     model, decoding = policy.model, policy.decoding
     processor = AutoProcessor.from_pretrained(model)
-    encode.use_chat_template(processor, policy.chat_template)
+    use_chat_template(processor, policy.chat_template)
 
     def messages(row: dict) -> list[dict]:
         return encode.with_media(apply_template(row["prompt"], policy.template), row)

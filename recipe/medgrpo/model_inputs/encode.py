@@ -33,12 +33,6 @@ def load_media(
     return media_cache.split(items, [future.result() for future in futures])
 
 
-def use_chat_template(processor, chat_template: str | None) -> None:
-    """Give a processor this turn format, if any, as verl does with model.custom_chat_template."""
-    if chat_template is not None:
-        processor.chat_template = processor.tokenizer.chat_template = chat_template
-
-
 def encode(processor, messages: list[dict], images: list | None, videos: list | None) -> dict:
     """The processor's inputs for a prompt (``messages`` end with the user's turn), batch dimension 1."""
     text = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)

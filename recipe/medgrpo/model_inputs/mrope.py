@@ -4,8 +4,8 @@
 
 It is vLLM's (``get_mrope_input_positions``): the temporal position of grid step ``t`` is ``int(t * second_per_grid_ts *
 tokens_per_second)`` past the end of the preceding text. Text resumes one past the largest position of the video.
-Qwen2-VL has no time step. Qwen3-VL writes the times as text between the steps of a clip, so each step is a picture of
-its own. test_mrope.py shows what verl 0.9.1 and transformers 5.9.0 compute instead.
+Qwen2-VL has no time step. Qwen3-VL and Qwen3.5 write the times as text between the steps of a clip, so each step is a
+picture of its own. test_mrope.py shows what verl 0.9.1 and transformers 5.9.0 compute instead.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-#: Processor classes whose positions follow the rule. Others keep what verl binds.
+#: Processor classes whose positions follow the rule; Qwen3.5 has Qwen3-VL's. Others keep what verl binds.
 MROPE_PROCESSORS = ("Qwen2VLProcessor", "Qwen2_5_VLProcessor", "Qwen3VLProcessor")
 
 
@@ -94,7 +94,7 @@ def get_rope_index(
     config = processor.config
     valid = torch.ones_like(input_ids[0], dtype=torch.bool) if attention_mask is None else attention_mask[0].bool()
     videos = () if video_grid_thw is None else video_grid_thw.tolist()
-    if config.model_type.startswith("qwen3_vl"):
+    if config.model_type.startswith(("qwen3_vl", "qwen3_5")):
         videos = [(1, h, w) for t, h, w in videos for _ in range(t)]
     found = mrope_positions(
         input_ids[0][valid].tolist(),

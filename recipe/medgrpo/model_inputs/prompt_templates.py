@@ -28,6 +28,22 @@ TEMPLATES = {
 }
 
 
+#: For models that think before they answer unless told not to, as Qwen3.5 from 4B on.
+NO_THINKING = "{%- set enable_thinking = false %}"
+
+
+def use_chat_template(processor, chat_template: str | None = None) -> None:
+    """Give a processor this turn format, as verl does with model.custom_chat_template, or its own without thinking.
+
+    Answers are short, and supervised ones have no thoughts: none are asked for that nobody taught or has room for.
+    """
+    own = processor.chat_template or ""
+    if chat_template is None and "enable_thinking" in own and not own.startswith(NO_THINKING):
+        chat_template = NO_THINKING + own
+    if chat_template is not None:
+        processor.chat_template = processor.tokenizer.chat_template = chat_template
+
+
 class UnknownTemplate(ValueError):
     """No such prompt template; the message lists those that exist."""
 

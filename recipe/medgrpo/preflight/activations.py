@@ -7,6 +7,7 @@ gradient checkpointing these are the inputs of each layer; the layer that is bei
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -25,14 +26,37 @@ def _attention(module, query, key, value, attention_mask, scaling=None, is_causa
     return attend(query, key, value, 0.0, bool(is_causal), scale=scaling)[0].transpose(1, 2), None
 
 
-def meta_model(path: str):
-    """The vision-language model of a ``config.json``, in bfloat16, without weights."""
-    from transformers import AttentionInterface, AutoConfig, AutoModelForImageTextToText
+class _DeltaNet(torch.autograd.Function):
+    """Keeps what the kernel of flash-linear-attention 0.6.0 keeps: its inputs and, per token and head, 64 numbers."""
 
+    @staticmethod
+    def forward(ctx, query, key, value, decay, beta):
+        ctx.save_for_backward(query, key, value, decay, beta, value.new_empty(*value.shape[:3], 64))
+        return torch.empty_like(value)
+
+
+def _delta_net(query, key, value, g, beta, **unused):
+    return _DeltaNet.apply(query, key, value, g, beta), None
+
+
+def meta_model(path: str):
+    """The vision-language model of a ``config.json``, in bfloat16, without weights.
+
+    Qwen3.5's delta-net layers are measured as with flash-linear-attention, installed or not.
+    """
+    from transformers import AttentionInterface, AutoConfig, AutoModelForImageTextToText
+    from transformers.models.qwen3_5 import modeling_qwen3_5
+
+    # A kernel that asks for a GPU.
+    modeling_qwen3_5.FusedRMSNormGated = None
     AttentionInterface.register(ATTENTION, _attention)
     with usable(path), torch.device("meta"):
         config = AutoConfig.from_pretrained(path, attn_implementation=ATTENTION)
-        return AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
+        model = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
+    for module in model.modules():
+        if isinstance(module, modeling_qwen3_5.Qwen3_5GatedDeltaNet):
+            module.chunk_gated_delta_rule, module.causal_conv1d_fn = _delta_net, None
+    return model
 
 
 def saved_bytes(model: torch.nn.Module, forward: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, int]:
@@ -75,8 +99,8 @@ def activation_bytes(model, tokens: int, patches: int, checkpointing: bool = Tru
     places = torch.zeros(4, 1, tokens, dtype=torch.long, device="meta")
     cos, sin = text.rotary_emb(embeddings, places[1:])
 
-    def run_layer():
-        return text.layers[0](embeddings, attention_mask=None, position_embeddings=(cos, sin), position_ids=places[0])
+    def run_layer(layer):
+        return layer(embeddings, attention_mask=None, position_embeddings=(cos, sin), position_ids=places[0])
 
     def run_text():
         states = embeddings
@@ -101,7 +125,8 @@ def activation_bytes(model, tokens: int, patches: int, checkpointing: bool = Tru
     # Its values are read, so it is a real tensor.
     ends = torch.tensor([0, patches], dtype=torch.int32)
     block_inputs = (torch.empty(patches, tower_width, requires_grad=True, **options), ends)
-    _, layer = saved_bytes(model, run_layer)
+    # Qwen3.5's first and last layer are of the two kinds that it has.
+    layer = max(saved_bytes(model, partial(run_layer, text.layers[index]))[1] for index in (0, -1))
     _, block = saved_bytes(model, run_block)
     if checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

@@ -172,6 +172,28 @@ def flash_attention(device: str = "cuda") -> Finding:
     return finding
 
 
+def delta_nets(model: str) -> list[Finding]:
+    """The packages that are made for the delta-net layers of Qwen3.5; nothing for other models."""
+    from recipe.medgrpo.preflight.errors import SetupError
+    from recipe.medgrpo.preflight.parallel import heads
+
+    try:
+        if "key heads of the delta nets" not in heads(model):
+            return []
+    except SetupError:
+        # The check of positions says so.
+        return []
+    versions = {name: installed(name) for name in ("flash-linear-attention", "causal-conv1d")}
+    found = ", ".join(f"{name} {version or 'missing'}" for name, version in versions.items())
+    if os.environ.get("VERL_PLATFORM") == "cpu" or all(versions.values()):
+        return [Finding("delta nets", found, OK)]
+    advice = (
+        "without them transformers' own code is used, which is slower, needs more memory, and SP=1 (docs/models.md): "
+    )
+    missing = " ".join(name for name, version in versions.items() if version is None)
+    return [Finding("delta nets", found, WARNING, f"{advice}pip install {missing}")]
+
+
 def plugin_of_verl() -> Finding:
     """Whether verl and vLLM will load this recipe's plugin."""
     for group in ("verl.plugins", "vllm.general_plugins"):
@@ -238,6 +260,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     findings = versions()
     findings += room(args.folder, gpu=any(one.name == "NVIDIA driver" for one in findings))
+    if args.model:
+        findings += delta_nets(args.model)
     not_compared = Finding("positions", "not compared", OK, "give --model and --data to compare them")
     findings.append(positions(args.model, args.data) if args.model and args.data else not_compared)
     table = Table("what", "found", "", "what to do", title="medgrpo doctor", title_justify="left")

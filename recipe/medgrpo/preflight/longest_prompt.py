@@ -19,10 +19,10 @@ from transformers import AutoProcessor
 from verl.utils.fs import copy_to_local
 
 from recipe.medgrpo.common.listed import listed
-from recipe.medgrpo.model_inputs.encode import encode, load_media, use_chat_template, with_media
+from recipe.medgrpo.model_inputs.encode import encode, load_media, with_media
 from recipe.medgrpo.model_inputs.media_cache import MediaOptions
 from recipe.medgrpo.model_inputs.prompt_length import PromptLengths, prompt_length
-from recipe.medgrpo.model_inputs.prompt_templates import apply_template
+from recipe.medgrpo.model_inputs.prompt_templates import apply_template, use_chat_template
 from recipe.medgrpo.preflight.errors import SetupError, usable
 from recipe.medgrpo.trainer.dataset import chosen_rows
 
@@ -52,7 +52,7 @@ def check_longest(config: DictConfig) -> None:
         raise SetupError(
             f"{longest.where}: extra_info.num_tokens is {longest.media_tokens}, but {model.path} makes {media_tokens} "
             "tokens of its media: make the data for this model (data_preprocess --patch: 14 for Qwen2.5-VL, 16 for "
-            "Qwen3-VL; and with its pixel budget)"
+            "Qwen3-VL and Qwen3.5; and with its pixel budget)"
         )
     print(
         f"longest sample: {longest.where}: {longest.length} tokens, {size / 2**20:.0f} MiB of pixels, {seconds:.1f} s "

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether heads, GPUs and the batch can be split as configured: verl and vLLM find out only once their workers run."""
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -34,11 +35,14 @@ def heads(path: str) -> dict[str, int]:
 
 
 def _heads(text: Any, vision: Any) -> dict[str, int]:
-    return {
+    found = {
         "attention heads": text.num_attention_heads,
         "key heads": text.num_key_value_heads,
         "heads of the vision tower": vision.num_heads,
     }
+    if hasattr(text, "linear_num_key_heads"):
+        found["key heads of the delta nets"] = text.linear_num_key_heads
+    return found
 
 
 def _divides(parts: int, whole: int) -> bool:
@@ -60,15 +64,18 @@ def _check(option: str, parts: int, gpus: int, wholes: list[Whole]) -> None:
 
 
 def _wholes(gpus: int, path: str) -> list[Whole]:
-    fits = {"GPUs": _divides, "attention heads": _divides, "key heads": _shares, "heads of the vision tower": _divides}
-    return [(name, whole, fits[name]) for name, whole in {"GPUs": gpus, **heads(path)}.items()]
+    wholes = {"GPUs": gpus, **heads(path)}
+    return [(name, whole, _shares if name == "key heads" else _divides) for name, whole in wholes.items()]
 
 
 def _check_sequence(sequence: int, gpus: int, wholes: list[Whole], model: DictConfig) -> None:
     if sequence > 1 and not model.use_remove_padding:
         raise SetupError(f"SP={sequence} needs training without padding (flash-attn): set SP=1, or not ATTN=sdpa")
-    # verl's sequence parallelism leaves the vision tower whole.
-    _check("SP (ulysses_sequence_parallel_size)", sequence, gpus, wholes[:-1])
+    delta_nets = any("delta nets" in name for name, _, _ in wholes)
+    if sequence > 1 and delta_nets and importlib.util.find_spec("fla") is None:
+        raise SetupError(f"SP={sequence}: delta nets need flash-linear-attention for it: install it, or set SP=1")
+    # verl's sequence parallelism leaves the vision tower whole, and hands delta nets on from GPU to GPU.
+    _check("SP (ulysses_sequence_parallel_size)", sequence, gpus, wholes[:3])
 
 
 def check_sft_parallel(config: DictConfig) -> None:

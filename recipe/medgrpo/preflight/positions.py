@@ -59,12 +59,12 @@ class Checker:
         from vllm.multimodal import MULTIMODAL_REGISTRY
         from vllm.plugins import load_general_plugins
 
-        from recipe.medgrpo.model_inputs import encode
+        from recipe.medgrpo.model_inputs.prompt_templates import use_chat_template
 
         load_general_plugins()
         self.model = model
         self.processor = hf_processor(model)
-        encode.use_chat_template(self.processor, chat_template)
+        use_chat_template(self.processor, chat_template)
         config = ModelConfig(model=model, dtype="float32")
         self.vllm_processor = MULTIMODAL_REGISTRY.create_processor(config)
         cls, _ = ModelRegistry.resolve_model_cls(config.architectures, config)

@@ -6,6 +6,7 @@ docs/upstream.md names for each what upstream says, and the test that fails once
 """
 
 import functools
+import inspect
 import sys
 
 
@@ -28,18 +29,19 @@ def bind_true_positions(tokenizer_module) -> None:
     """verl 0.9.1 binds transformers' ``get_rope_index`` to the processor and calls it without the clip's fps.
 
     transformers 5.9.0 also truncates seconds and lets text resume below the largest position of a long clip; vLLM does
-    neither (model_inputs/mrope.py).
+    neither (model_inputs/mrope.py). The processor's turn format is without thinking, as in every other command.
     """
     stock = tokenizer_module.hf_processor
 
     @replace(tokenizer_module, "hf_processor")
     def hf_processor(original, *args, **kwargs):
-        from recipe.medgrpo.model_inputs import mrope
+        from recipe.medgrpo.model_inputs import mrope, prompt_templates
 
         processor = original(*args, **kwargs)
         if type(processor).__name__ in mrope.MROPE_PROCESSORS:
             processor.get_rope_index = functools.partial(mrope.get_rope_index, processor)
             processor.get_rope_index_kwargs = mrope.get_rope_index_kwargs
+            prompt_templates.use_chat_template(processor)
         return processor
 
     # verl.utils re-exports the function before it loads its plugins.
@@ -156,6 +158,17 @@ def collapse_qwen3_vl_videos(rollout_utils) -> None:
 
         prompt_ids = original(prompt_ids, processor)
         return collapse_videos(prompt_ids, processor) if type(processor).__name__ == "Qwen3VLProcessor" else prompt_ids
+
+
+def end_delta_nets_with_their_sequence(qwen3_5_module) -> None:
+    """verl 0.9.1 tells the delta-net layers of Qwen3.5 where each sequence of a packed row ends, if their kernel takes
+    such an argument. transformers' own, in use without flash-linear-attention, takes any and ignores it: each sequence
+    then goes on from the one before it. Only a kernel that names the argument gets it; others get single sequences.
+    """
+
+    @replace(qwen3_5_module, "_call_accepts_kwarg")
+    def _call_accepts_kwarg(original, function, name):
+        return name in inspect.signature(function).parameters
 
 
 def freeze_vision_tower(engine_workers) -> None:

@@ -7,7 +7,9 @@ Weights are random, with queries and keys enlarged so that a token's position de
 small random weights cannot tell one position from another.
 """
 
+import itertools
 import os
+from inspect import signature
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,8 +30,8 @@ FPS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 29.97)
 TOKENS = 24
 
 
-#: What sets the size of queries and keys: Qwen3-VL normalizes them, so its projections do not.
-SIZES = {"qwen3_vl": ("q_norm.weight", "k_norm.weight")}
+#: What sets the size of queries and keys: the newer families normalize them, so their projections do not.
+SIZES = dict.fromkeys(tiny_model.TIMES_AS_TEXT, ("q_norm.weight", "k_norm.weight"))
 
 
 @pytest.fixture(scope="module", params=tiny_model.FAMILIES)
@@ -46,9 +48,11 @@ def sharp_model(family, drawn, tmp_path_factory):
     weights = load_file(folder / "model.safetensors")
     names = SIZES.get(family, ("q_proj.weight", "k_proj.weight"))
     chosen = [name for name in weights if name.endswith(names)]
-    assert len(chosen) == 8
+    assert len(chosen) == (2 if family == "qwen3_5" else 8)
     for name in chosen:
-        weights[name] = weights[name] * 2.5
+        # Qwen3.5's norms multiply by one more than their weight.
+        one = 1 if family == "qwen3_5" else 0
+        weights[name] = (weights[name] + one) * 2.5 - one
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
@@ -77,16 +81,14 @@ def messages(family, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def sampled(sharp_model, messages):
-    """Prompts as verl's agent loop sends them to its server, and what vLLM sampled."""
+def engine(sharp_model):
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    # What a test asks the model in the engine to do is a function.
+    os.environ["VLLM_ALLOW_INSECURE_SERIALIZATION"] = "1"
     plugin.register_vllm()
-    from verl.utils import hf_processor
-    from verl.workers.rollout.utils import qwen2_5_vl_dedup_image_tokens
-    from vllm import LLM, SamplingParams
+    from vllm import LLM
 
-    processor = hf_processor(str(sharp_model))
-    engine = LLM(
+    return LLM(
         model=str(sharp_model),
         dtype="float32",
         enforce_eager=True,
@@ -94,6 +96,21 @@ def sampled(sharp_model, messages):
         skip_mm_profiling=True,
         limit_mm_per_prompt={"video": 2, "image": 1},
     )
+
+
+@pytest.fixture(scope="module")
+def sampled(engine, sharp_model, messages):
+    from verl.utils import hf_processor
+
+    processor = hf_processor(str(sharp_model))
+    return processor, sample(engine, processor, messages)
+
+
+def sample(engine, processor, messages):
+    """Prompts as verl's agent loop sends them to its server, and what vLLM sampled."""
+    from verl.workers.rollout.utils import qwen2_5_vl_dedup_image_tokens
+    from vllm import SamplingParams
+
     # verl, too, keeps the policy from sampling placeholders; vLLM reports log-probabilities from before that.
     never = {processor.image_token_id: -100.0, processor.video_token_id: -100.0}
     parameters = SamplingParams(temperature=1.0, max_tokens=TOKENS, logprobs=0, ignore_eos=True, logit_bias=never)
@@ -117,7 +134,7 @@ def sampled(sharp_model, messages):
         assert list(output.prompt_token_ids) == inputs["input_ids"][0].tolist()
         log_probs = [step[token].logprob for step, token in zip(answer.logprobs, answer.token_ids, strict=True)]
         found.append((inputs, list(answer.token_ids), torch.tensor(log_probs)))
-    return processor, found
+    return found
 
 
 def patched_model(folder, attention, **options):
@@ -167,13 +184,14 @@ def log_probs_of(model, processor, inputs, answer, positions=positions_of) -> to
     ids = torch.cat([inputs["input_ids"], torch.tensor([answer])], dim=1)
     media = {key: inputs[key] for key in MEDIA if key in inputs}
     places = positions(processor, ids, inputs)
-    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), position_ids=places, **media).logits[0]
+    mask = torch.ones_like(ids)
+    logits = model(input_ids=ids, attention_mask=mask, position_ids=places, use_cache=False, **media).logits[0]
     steps = logits[-len(answer) - 1 : -1].log_softmax(-1)
     return steps.gather(1, torch.tensor(answer)[:, None])[:, 0]
 
 
 @torch.no_grad()
-def packed_differences(model, processor, found, restarted=True) -> list[float]:
+def packed_differences(model, processor, found, restarted=True, ends=True) -> list[float]:
     """Like ``differences``, with all prompts and answers in one row, as verl's engine packs them."""
     rows, places, end = [], [], 0
     for inputs, answer, _ in found:
@@ -183,9 +201,12 @@ def packed_differences(model, processor, found, restarted=True) -> list[float]:
             places[-1][0] += end
         end += rows[-1].shape[1]
     media = {key: torch.cat([inputs[key] for inputs, _, _ in found if key in inputs]) for key in MEDIA}
-    logits = model(
-        input_ids=torch.cat(rows, dim=1), attention_mask=None, position_ids=torch.cat(places, dim=-1), **media
-    ).logits[0]
+    options = {"use_cache": False}
+    if ends and "cu_seqlens" in signature(model.forward).parameters:
+        # Layers without positions are told where a sequence ends.
+        options["cu_seqlens"] = torch.tensor([0, *itertools.accumulate(row.shape[1] for row in rows)])
+    ids, places = torch.cat(rows, dim=1), torch.cat(places, dim=-1)
+    logits = model(input_ids=ids, attention_mask=None, position_ids=places, **options, **media).logits[0]
     worst, end = [], 0
     for row, (_, answer, rolled) in zip(rows, found, strict=True):
         end += row.shape[1]
@@ -221,6 +242,22 @@ def test_the_comparison_sees_where_a_packed_sequence_begins(sampled, packing_tra
     assert min(worst[1:]) > 0.02, worst
 
 
+@pytest.mark.parametrize("family", ["qwen3_5"], indirect=True)
+def test_the_comparison_sees_where_a_delta_net_begins(sampled, packing_trainer):
+    processor, found = sampled
+    worst = packed_differences(packing_trainer, processor, found, ends=False)
+    assert min(worst[1:]) > 0.02, worst
+
+
+@pytest.mark.parametrize("family", ["qwen3_5"], indirect=True)
+def test_the_comparison_sees_what_a_delta_net_remembers(sampled, trainer, monkeypatch):
+    processor, found = sampled
+    for layer in trainer.model.language_model.layers[:3]:
+        monkeypatch.setattr(layer.linear_attn.dt_bias, "data", torch.full((2,), 4.0))
+    smallest = differences(trainer, processor, found)
+    assert min(smallest) > 0.02, smallest
+
+
 def test_the_comparison_sees_positions(sampled, trainer):
     processor, found = sampled
     smallest = differences(trainer, processor, found, positions=counted)
@@ -245,3 +282,28 @@ def test_stock_positions(sampled, trainer, sharp_model, family):
     _, found = sampled
     measured = differences(trainer, stock, found[: len(FPS)])
     assert min(measured) > 0.02 if family == "qwen2_5_vl" else max(measured) < 1e-3, measured
+
+
+def test_new_weights_reach_every_layer(engine, sampled, sharp_model, messages):
+    """As after a step of RL: every weight of the running engine is replaced, delta nets' and vision's too."""
+    model, generator = patched_model(sharp_model, "sdpa", use_remove_padding=False), torch.Generator().manual_seed(1)
+    old = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.data += 0.03 * torch.randn(parameter.shape, generator=generator)
+    new = [(name, parameter.detach()) for name, parameter in model.named_parameters()]
+    engine.apply_model(lambda served: served.load_weights(iter(new)) and None)
+    # As verl does: what was computed with the old weights must go, features of the clips too.
+    engine.reset_prefix_cache()
+    engine.llm_engine.reset_encoder_cache()
+    processor, _ = sampled
+    found = sample(engine, processor, messages[-2:-1])
+    assert max(differences(model, processor, found)) < 1e-3
+    kinds = {name.rpartition(".layers.")[2].partition(".")[2] for name in old if ".layers." in name}
+    seen = {}
+    for kind in kinds:
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(old[name] if name.endswith(kind) else dict(new)[name])
+        seen[kind] = differences(model, processor, found)[0]
+    # A kind of weight that kept its old values would be noticed.
+    assert min(seen.values()) > 2e-3, seen
