@@ -194,7 +194,7 @@ def parser() -> argparse.ArgumentParser:
     cli.add_argument("--val-ratio", type=float, default=0.15, help="share of source videos held out (%(default)s)")
     cli.add_argument("--seed", type=int, default=0, help="which videos are held out (%(default)s)")
     cli.add_argument("--patch", type=int, choices=(14, 16), default=14, help="the model's patch size in pixels: 14 for "
-                     "Qwen2-VL and Qwen2.5-VL, 16 for Qwen3-VL (%(default)s)")  # fmt: skip
+                     "Qwen2-VL and Qwen2.5-VL, 16 for Qwen3-VL and Qwen3.5 (%(default)s)")  # fmt: skip
     cli.add_argument("--min-pixels", type=at_least(1), help="least area of a resized frame (default: 8 merged patches)")
     cli.add_argument(
         "--max-pixels", type=at_least(1), help="largest area of a resized frame (default: 48 merged patches)"

@@ -10,7 +10,7 @@ keeping the area within limits:
 3. per clip, in the model's own video processor, at factor 28 and with the limits saved with the model.
 
 Two frames share a temporal patch, and 2 x 2 spatial patches of 14 pixels are merged into one token. The numbers are
-those of Qwen2-VL and Qwen2.5-VL; Qwen3-VL has patches of 16 pixels, so every 28 becomes 32 (``patch=16``).
+those of Qwen2-VL and Qwen2.5-VL; Qwen3-VL and Qwen3.5 have patches of 16, so every 28 becomes 32 (``patch=16``).
 """
 
 import math
@@ -143,7 +143,7 @@ def image_size(
 
 
 def timestamps(num_frames: int, fps: float) -> list[float]:
-    """Seconds that Qwen3-VL writes as text before each temporal step: the middle of its two frames."""
+    """Seconds that Qwen3-VL and Qwen3.5 write as text before each temporal step: the middle of its two frames."""
     # In this order of operations: the text rounds to tenths, and halves must fall to the same side.
     return [(i / fps + (i + 1) / fps) / 2 for i in range(0, num_frames, TEMPORAL_PATCH)]
 

@@ -95,10 +95,10 @@ def test_a_name_on_the_hub_stays_a_name(composed):
 def test_each_family_has_its_own_model_data_and_folder(composed):
     sizes = {QWEN3: "Qwen/Qwen3-VL-4B-Instruct", QWEN3_5: "Qwen/Qwen3.5-4B"}
     for script, model in sizes.items():
-        config = composed(script, STAGES="rl")
+        config, name = composed(script), script.removeprefix("run_medgrpo_").removesuffix(".sh")
         assert config.data.train_files.endswith("data/medvidbench_patch16/train.parquet")
-        assert config.trainer.experiment_name == script.removeprefix("run_").removesuffix(".sh")
-        assert config.trainer.default_local_dir.endswith(f"{script.removeprefix('run_medgrpo_').removesuffix('.sh')}/rl")
+        assert config.trainer.experiment_name == f"medgrpo_{name}"
+        assert config.trainer.default_local_dir.endswith(f"{name}/rl")
         assert model in (EXAMPLES / script).read_text()
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verdicts on versions and room, and the report on this machine."""
 
+import json
 import os
 import re
 import sys
@@ -119,6 +120,22 @@ def test_a_gpu_is_asked_for_flash_attention(monkeypatch):
     monkeypatch.delenv("ATTN", raising=False)
     cuda, flash = doctor.accelerator("vllm")
     assert cuda.found.endswith("1 x H100") and (flash.name, flash.found) == ("flash-attn", "missing")
+
+
+def test_packages_for_delta_nets(monkeypatch, tmp_path):
+    text = {"num_attention_heads": 16, "num_key_value_heads": 4}
+    content = {"text_config": text, "vision_config": {"num_heads": 16}}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    assert doctor.delta_nets(str(tmp_path)) == []
+    text["linear_num_key_heads"] = 16
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    monkeypatch.setattr(doctor, "installed", lambda name: None if name == "causal-conv1d" else "0.6.0")
+    (finding,) = doctor.delta_nets(str(tmp_path))
+    assert finding.found == "flash-linear-attention 0.6.0, causal-conv1d missing"
+    assert finding.verdict == WARNING and finding.advice.endswith("pip install causal-conv1d")
+    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    assert doctor.delta_nets(str(tmp_path))[0].verdict == OK
 
 
 def test_packages_of_the_judge(monkeypatch):

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from recipe.medgrpo.cli import main
+from recipe.medgrpo.cpu.tiny_model import build
 from recipe.medgrpo.preflight import activations, estimate
 from recipe.medgrpo.preflight.errors import SetupError
 
@@ -39,7 +40,14 @@ def test_the_published_model_is_counted_exactly(published):
     assert estimate.count_parameters(model, lora_rank=64) == (8_292_166_656, 64 * 28 * widths)
 
 
-def test_activations_are_those_of_a_real_forward(tiny_model):
+@pytest.fixture(scope="module", params=["qwen2_5_vl", "qwen3_5"])
+def model_of_family(request, drawn, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    build(folder, drawn / "train.parquet", family=request.param)
+    return folder
+
+
+def test_activations_are_those_of_a_real_forward(model_of_family):
     """The same count on a model with weights, whole: frames, text, recomputed layers."""
     import torch
     from transformers import AutoModelForImageTextToText
@@ -47,17 +55,20 @@ def test_activations_are_those_of_a_real_forward(tiny_model):
     text, grid = 800, torch.tensor([[8, 16, 32]])
     patches = int(grid.prod())
     tokens = text + patches // 4
-    model = AutoModelForImageTextToText.from_pretrained(tiny_model, dtype=torch.bfloat16, attn_implementation="sdpa")
+    model = AutoModelForImageTextToText.from_pretrained(
+        model_of_family, dtype=torch.bfloat16, attn_implementation="sdpa"
+    )
     model.train()
     model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model.enable_input_require_grads()
     ids = torch.cat([torch.full((patches // 4,), model.config.video_token_id), torch.arange(text) % 900])[None]
-    media = {"pixel_values_videos": torch.rand(patches, 1176, dtype=torch.bfloat16), "video_grid_thw": grid}
+    width = 6 * model.config.vision_config.patch_size**2
+    media = {"pixel_values_videos": torch.rand(patches, width, dtype=torch.bfloat16), "video_grid_thw": grid}
     places = torch.arange(tokens).expand(3, 1, -1)
     _, real = activations.saved_bytes(
         model, lambda: model(input_ids=ids, position_ids=places, use_cache=False, **media).logits
     )
-    measured = activations.activation_bytes(activations.meta_model(str(tiny_model)), tokens, patches)
+    measured = activations.activation_bytes(activations.meta_model(str(model_of_family)), tokens, patches)
     assert measured["language model"] + measured["vision tower"] == pytest.approx(real, rel=0.1)
 
 

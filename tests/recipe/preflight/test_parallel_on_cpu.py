@@ -68,3 +68,16 @@ def test_what_divides_is_accepted(check):
 def test_what_does_not_is_refused_with_what_would(check, options, message):
     with pytest.raises(SetupError, match=message):
         check(**options)
+
+
+def test_delta_nets_are_split_too(composed, tmp_path, monkeypatch):
+    text = {"num_attention_heads": 16, "num_key_value_heads": 4, "linear_num_key_heads": 2}
+    content = {"model_type": "qwen3_5", "text_config": text, "vision_config": {"num_heads": 16}}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(SetupError, match="TP .*: 4 does not fit 2 key heads of the delta nets; these work: 1, 2$"):
+        check_parallel(composed("medgrpo", f"{KEYS['TP']}=4"), str(tmp_path))
+    config = composed("medgrpo", f"{KEYS['SP']}=4")
+    with pytest.raises(SetupError, match="SP=4: delta nets need flash-linear-attention"):
+        check_parallel(config, str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    check_parallel(config, str(tmp_path))
