@@ -42,6 +42,7 @@ CPU_PATCHES = (
 VLLM_CPU_PATCHES = (
     ("vllm.model_executor.layers.utils", patches.keep_weights_loadable),
     ("vllm.model_executor.layers.mamba.ops.cpu.gdn_attention", patches.compute_delta_nets_in_torch),
+    ("vllm.v1.worker.mamba_utils", patches.copy_states_without_triton),
 )
 
 

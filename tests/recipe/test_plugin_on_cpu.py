@@ -251,6 +251,20 @@ def test_vllms_delta_nets_take_bfloat16_alone():
         )
 
 
+def test_states_of_delta_nets_are_copied():
+    from recipe.medgrpo import plugin
+
+    plugin.register_vllm()
+    from vllm.v1.worker import mamba_utils
+
+    source, target = torch.arange(4.0), torch.zeros(4)
+    copies = [torch.tensor([value]) for value in (source.data_ptr(), target.data_ptr(), source.nbytes)]
+    mamba_utils.batch_memcpy(*copies)
+    assert target.equal(source)
+    with pytest.raises(TypeError):  # otherwise: copy_states_without_triton can go
+        inspect.unwrap(mamba_utils.batch_memcpy)(*copies)
+
+
 def test_delta_nets_end_with_their_sequence():
     from transformers.models.qwen3_5.modeling_qwen3_5 import torch_chunk_gated_delta_rule
     from verl.models.transformers import qwen3_5

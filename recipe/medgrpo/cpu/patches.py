@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the CPU run changes in verl 0.9.1 and vLLM, one function each, with the reason; plugin.py applies them."""
 
+import ctypes
 import functools
 import importlib.metadata
 import itertools
@@ -195,3 +196,16 @@ def compute_delta_nets_in_torch(gdn_attention) -> None:
             states[slot] = state[0]
 
     gdn_attention.cpu_gdn_attention_core = cpu_gdn_attention_core
+
+
+def copy_states_without_triton(mamba_utils) -> None:
+    """Where prefixes are cached, as verl asks, vLLM copies the states of delta-net layers by a kernel of Triton, which
+    has none for processors.
+    """
+
+    @functools.wraps(mamba_utils.batch_memcpy)
+    def batch_memcpy(src_ptrs, dst_ptrs, sizes):
+        for source, target, size in zip(src_ptrs.tolist(), dst_ptrs.tolist(), sizes.tolist(), strict=True):
+            ctypes.memmove(target, source, size)
+
+    mamba_utils.batch_memcpy = batch_memcpy

@@ -93,6 +93,8 @@ def engine(sharp_model):
         dtype="float32",
         enforce_eager=True,
         max_model_len=1024,
+        # As verl does.
+        enable_prefix_caching=True,
         skip_mm_profiling=True,
         limit_mm_per_prompt={"video": 2, "image": 1},
     )
