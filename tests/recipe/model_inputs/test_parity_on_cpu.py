@@ -309,4 +309,4 @@ def test_new_weights_reach_every_layer(engine, sampled, sharp_model, messages):
     kinds = {name.rpartition(".layers.")[2].partition(".")[2] for name in old if ".layers." in name}
     stale = {kind: difference_but_for(kind) for kind in kinds}
     # A kind of weight that kept its old values would be noticed.
-    assert min(stale.values()) > 2e-3, stale
+    assert min(stale.values()) > 5e-3, stale
