@@ -120,7 +120,7 @@ def test_no_thoughts_are_asked_for(checker, tmp_path):
     for saved in range(2):
         processor.save_pretrained(tmp_path / f"checkpoint {saved}")
         found = processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-        assert found.endswith("assistant\n<think></think>")
+        assert found.endswith("assistant<think></think>")
         processor = hf_processor(str(tmp_path / f"checkpoint {saved}"))
     assert processor.chat_template.count("set enable_thinking") == 1
     other = AutoProcessor.from_pretrained(base)

@@ -77,6 +77,7 @@ def test_delta_nets_are_split_too(composed, tmp_path, monkeypatch):
     with pytest.raises(SetupError, match="TP .*: 4 does not fit 2 key heads of the delta nets; these work: 1, 2$"):
         check_parallel(composed("medgrpo", f"{KEYS['TP']}=4"), str(tmp_path))
     config = composed("medgrpo", f"{KEYS['SP']}=4")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SetupError, match="SP=4: delta nets need flash-linear-attention"):
         check_parallel(config, str(tmp_path))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
