@@ -117,11 +117,12 @@ def test_no_thoughts_are_asked_for(checker, tmp_path):
     (base / "chat_template.jinja").write_text(tiny_model.CHAT_TEMPLATE + "<think>" + closed)
     turns = [{"role": "user", "content": [text("Where?")]}]
     processor = hf_processor(str(base))
-    for saved in range(2):
-        processor.save_pretrained(tmp_path / f"checkpoint {saved}")
+    for step in range(2):
         found = processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
         assert found.endswith("assistant<think></think>")
-        processor = hf_processor(str(tmp_path / f"checkpoint {saved}"))
+        checkpoint = shutil.copytree(base, tmp_path / f"checkpoint {step}")
+        processor.save_pretrained(checkpoint)
+        processor = hf_processor(str(checkpoint))
     assert processor.chat_template.count("set enable_thinking") == 1
     other = AutoProcessor.from_pretrained(base)
     prompt_templates.use_chat_template(other)
