@@ -1,0 +1,52 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Two RL steps of the families with times as text on drawn clips: the policy that is trained is the sampled one.
+
+Qwen2.5-VL has the newcomer's run (test_e2e_on_cpu.py), Qwen2-VL the papers' presets (test_presets_on_cpu.py).
+"""
+
+import pytest
+from safetensors.torch import load_file, save_file
+from small_run import BATCH, GROUP, command, train
+
+from data_preprocess import medvidbench
+from data_preprocess.synthetic import clips
+from recipe.medgrpo.cpu import tiny_model
+
+pytestmark = pytest.mark.e2e
+
+#: Not greedy: probabilities of all sizes are compared.
+SAMPLED = "actor_rollout_ref.rollout.top_k=-1"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("patch 16")
+    file = clips.generate(root / "world", clips_per_source=6, progress=False)
+    paths = ["--json", file, "--frames-root", root / "world/frames", "--out", root / "data", "--patch", "16"]
+    medvidbench.main([*map(str, paths)])
+    return root / "data"
+
+
+def sharpen(model) -> None:
+    """Eight times the logits: a small random model finds all tokens alike, and so would hardly show a difference."""
+    file = model / "model.safetensors"
+    weights = load_file(file)
+    # Of ones, or of zeros to which Qwen3.5 adds one.
+    weights["model.language_model.norm.weight"] += 7
+    save_file(weights, file, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("family", tiny_model.TIMES_AS_TEXT)
+def test_two_steps_of_rl(family, data, tmp_path):
+    model, run = tmp_path / "model", tmp_path / "run"
+    tiny_model.build(model, data / "train.parquet", family=family)
+    sharpen(model)
+    trained = train(run, command(data, model, run, SAMPLED))
+    assert sorted(trained["metrics"]) == [1, 2]
+    for step, figures in trained["metrics"].items():
+        assert len(trained["rollouts"][step]) == BATCH * GROUP
+        assert figures["medgrpo/dropped_trajectories"] == 0
+        assert figures["actor/grad_norm"] > 0
+        assert figures["training/rollout_actor_probs_pearson_corr"] >= 0.999, step
+        assert figures["training/rollout_probs_diff_mean"] < 1e-3, step
