@@ -1,8 +1,8 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Two RL steps of the families with times as text on drawn clips: the policy that is trained is the sampled one.
+"""Two RL steps of each family on drawn clips: the policy that is trained is the sampled one.
 
-Qwen2.5-VL has the newcomer's run (test_e2e_on_cpu.py), Qwen2-VL the papers' presets (test_presets_on_cpu.py).
+Qwen2.5-VL has the newcomer's run (test_e2e_on_cpu.py); for Qwen2-VL on images see test_presets_on_cpu.py.
 """
 
 import pytest
@@ -20,26 +20,25 @@ SAMPLED = "actor_rollout_ref.rollout.top_k=-1"
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp("patch 16")
-    file = clips.generate(root / "world", clips_per_source=6, progress=False)
-    paths = ["--json", file, "--frames-root", root / "world/frames", "--out", root / "data", "--patch", "16"]
-    medvidbench.main([*map(str, paths)])
-    return root / "data"
+def world(tmp_path_factory):
+    return clips.generate(tmp_path_factory.mktemp("world"), clips_per_source=6, progress=False)
 
 
 def sharpen(model) -> None:
     """Eight times the logits: a small random model finds all tokens alike, and so would hardly show a difference."""
     file = model / "model.safetensors"
     weights = load_file(file)
+    [norm] = weights.keys() & {"model.language_model.norm.weight", "model.norm.weight"}
     # Of ones, or of zeros to which Qwen3.5 adds one.
-    weights["model.language_model.norm.weight"] += 7
+    weights[norm] += 7
     save_file(weights, file, metadata={"format": "pt"})
 
 
-@pytest.mark.parametrize("family", tiny_model.TIMES_AS_TEXT)
-def test_two_steps_of_rl(family, data, tmp_path):
-    model, run = tmp_path / "model", tmp_path / "run"
+@pytest.mark.parametrize("family", ["qwen2_vl", *tiny_model.TIMES_AS_TEXT])
+def test_two_steps_of_rl(family, world, tmp_path):
+    data, model, run = tmp_path / "data", tmp_path / "model", tmp_path / "run"
+    paths = ["--json", world, "--frames-root", world.parent / "frames", "--out", data]
+    medvidbench.main([*map(str, paths), "--patch", str(tiny_model.patch_size(family))])
     tiny_model.build(model, data / "train.parquet", family=family)
     sharpen(model)
     trained = train(run, command(data, model, run, SAMPLED))
