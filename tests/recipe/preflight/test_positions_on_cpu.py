@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The check before the first step: real rows pass, and each way in which trainer and vLLM can part is found."""
 
+import subprocess
+
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from small_run import command
 
 from recipe.medgrpo.model_inputs.media_cache import MediaOptions
 from recipe.medgrpo.preflight import positions
@@ -73,3 +77,20 @@ def test_a_failure_of_the_check_is_no_pass(tmp_path):
     with positions.in_background({"model": "m", "files": [str(tmp_path / "none.parquet")]}) as found:
         with pytest.raises(SetupError, match=r"(?s)could not be compared:.*none\.parquet"):
             found()
+
+
+@pytest.mark.e2e
+def test_a_start_that_is_refused_while_ray_comes_up_ends_with_one_sentence(drawn, tiny_model, tmp_path):
+    table = pq.read_table(drawn / "train.parquet")
+    rows = table.to_pylist()
+    # The first row of a source, which is compared, and not the longest sample, whose frames are read before.
+    row = positions.first_rows([str(drawn / "train.parquet")], ["vs", "rc"])[0]
+    [lost] = [one for one in rows if one["extra_info"]["index"] == row["extra_info"]["index"]]
+    lost["videos"][0]["video"][0] = "gone.jpg"
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), tmp_path / "train.parquet")
+    words = command(drawn, tiny_model, tmp_path / "run", f"data.train_files='{tmp_path}/train.parquet'")
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 1 and "Started a local Ray instance" in done.stderr, done.stderr[-3000:]
+    assert "training does not start: positions could not be compared: " in done.stderr and "gone.jpg" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "run").rglob("config.yaml"))
