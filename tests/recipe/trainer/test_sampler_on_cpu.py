@@ -55,6 +55,12 @@ def build(config, refill=None):
     )
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """By default alarms go into a folder relative to this one."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory):
     observed = {("CoPESD", "tag", "raw"): [0.01 * step for step in range(100)]}
