@@ -108,6 +108,7 @@ def test_verl_makes_it_of_the_configuration(request):
     """As verl's LLMServerManager and LLMServerClient do."""
     overrides = "data.train_files=t", "data.val_files=v", "actor_rollout_ref.model.path=m", "medgrpo.reward.artifact=a"
     path = composed(*overrides).actor_rollout_ref.rollout.router_config_path
+    ray.shutdown()  # what other tests of this process have started
     ray.init(num_cpus=4, include_dashboard=False)
     request.addfinalizer(ray.shutdown)
     actor = get_router_handle({name: Replica.options(num_cpus=0).remote() for name in "ab"}, router_config_path=path)
@@ -131,6 +132,7 @@ def test_two_vllm_replicas_process_a_prompt_once(drawn, tiny_model, request, mon
         *(f"{rollout}.nnodes=1", f"{rollout}.n_gpus_per_node=2", f"{rollout}.max_model_len=1024"),
     )
     options = {"num_cpus": 8, "num_gpus": 2, "include_dashboard": False}
+    ray.shutdown()
     ray.init(**options, runtime_env=get_ppo_ray_runtime_env(config))
     request.addfinalizer(ray.shutdown)
     manager, processor = LLMServerManager.create(config), hf_processor(str(tiny_model))
