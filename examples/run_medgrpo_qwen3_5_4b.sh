@@ -2,7 +2,7 @@
 # MedGRPO on Qwen3.5-4B: the stages and options of run_medgrpo_qwen2_5vl_7b.sh with this model's own values.
 #   DATA=... OPENAI_API_KEY=... bash examples/run_medgrpo_qwen3_5_4b.sh [hydra overrides of the RL stage]
 # Qwen3.5 has patches of 16 pixels: make its data with python -m data_preprocess.medvidbench --patch 16.
-# Its delta-net layers want flash-linear-attention and causal-conv1d (docs/models.md); SP needs the former.
+# Its delta-net layers are faster with flash-linear-attention and causal-conv1d (docs/models.md); SP needs the former.
 set -euo pipefail
 
 # shellcheck source=examples/common.sh

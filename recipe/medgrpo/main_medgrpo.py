@@ -47,12 +47,12 @@ def check_plugin() -> None:
         raise SetupError("this recipe's verl plugin is not installed: pip install --no-deps -e . in its repository")
 
 
-def _absolute(value):
-    """Paths that exist, here or where `recipe` is, as absolute ones, in a list too; a model's name on the hub stays."""
+def _absolute(value, root: str | Path = "."):
+    """Paths that exist as absolute ones, in a list too; a model's name on the hub stays."""
     if isinstance(value, ListConfig):
-        return [_absolute(one) for one in value]
-    places = [os.path.abspath(os.path.join(root, value)) for root in (".", HOME) if value is not None]
-    return next(filter(os.path.exists, places), value)
+        return [_absolute(one, root) for one in value]
+    place = None if value is None else os.path.abspath(os.path.join(root, value))
+    return place if place is not None and os.path.exists(place) else value
 
 
 def keep_logs_together(config: DictConfig) -> None:
@@ -62,8 +62,11 @@ def keep_logs_together(config: DictConfig) -> None:
     Paths become absolute, because the trainer of an existing Ray cluster has another working folder.
     """
     inputs = ("data.train_files", "data.val_files", "actor_rollout_ref.model.path", "medgrpo.reward.artifact")
-    for key in (*inputs, "trainer.resume_from_path", "actor_rollout_ref.rollout.router_config_path"):
+    for key in (*inputs, "trainer.resume_from_path"):
         OmegaConf.update(config, key, _absolute(OmegaConf.select(config, key)))
+    # The user's own file, or the one that comes with the recipe.
+    rollout = config.actor_rollout_ref.rollout
+    rollout.router_config_path = _absolute(_absolute(rollout.router_config_path), HOME)
     config.trainer.default_local_dir = os.path.abspath(config.trainer.default_local_dir)
     config.trainer.logger = list(dict.fromkeys([*listed(config.trainer.logger), "file"]))
     folder = Path(config.trainer.default_local_dir)

@@ -64,20 +64,8 @@ def make_inputs(root: Path, rows: int) -> tuple[Path, Path]:
 def generate(engines: int, rows: int, model: Path, data: Path, out: Path) -> tuple[float, bytes]:
     """Seconds of a whole call, and the answers that it wrote."""
     core = ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if engines == 1 else []
-    words = [
-        "--model",
-        model,
-        "--data",
-        data,
-        "--out",
-        out,
-        "--max-tokens",
-        2,
-        "--per-pair",
-        rows,
-        "--engines",
-        engines,
-    ]
+    files = ["--model", model, "--data", data, "--out", out]
+    words = [*files, "--max-tokens", 2, "--per-pair", rows, "--engines", engines]
     command = [*core, sys.executable, "-m", "recipe.medgrpo.cli", "generate", *map(str, words)]
     began = time.perf_counter()
     environment = {**os.environ, "VERL_PLATFORM": "cpu", "OMP_NUM_THREADS": "1"}

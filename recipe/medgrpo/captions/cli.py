@@ -136,6 +136,6 @@ def _validate(args: argparse.Namespace) -> int:
         print(f"{count} clips to review: {args.out / 'review.html'}")
     for (first, one), (second, other) in combinations(zip(args.reviewed, reviews, strict=True), 2):
         both, agreed, kappa = review.agreement(one, other)
-        told = f"{agreed:.0%} agreement, Cohen's kappa {kappa:.2f}" if both else "no agreement to tell"
-        print(f"{first.name} and {second.name}: {both} captions in common, {told}")
+        result = f"{agreed:.0%} agreement, Cohen's kappa {kappa:.2f}" if both else "no agreement to tell"
+        print(f"{first.name} and {second.name}: {both} captions in common, {result}")
     return 0

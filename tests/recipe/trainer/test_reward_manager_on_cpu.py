@@ -29,6 +29,8 @@ from recipe.medgrpo.trainer import judge_limiter
 from reward_score.errors import JudgeUnavailable
 from reward_score.judge import JudgeConfig, LLMJudge
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 ROW = {"data_source": "medvidbench/CoPESD/tag", "ground_truth": "2.0-6.0 seconds.", "answer": "3.0-6.0 seconds."}
 
@@ -100,12 +102,6 @@ CAPTION = {
     "data_source": "medvidbench/CoPESD/rc",
     "reward_model": {"style": "rule", "ground_truth": "The grasper retracts the gallbladder."},
 }
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """By default alarms go into a folder relative to this one."""
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,8 @@ from recipe.medgrpo.trainer.sampler import MedGRPOReplayBuffer, SamplerError, Wo
 from recipe.medgrpo.trainer.step_metrics import CollapseError, ScoredAnswer
 from reward_score.errors import NormalizationError
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
 
 def configuration(*overrides):
     needed = "data.train_files=t", "data.val_files=v", "actor_rollout_ref.model.path=m"
@@ -53,12 +55,6 @@ def build(config, refill=None):
         sampler_kwargs=sampler.sampler_kwargs,
         refill_fn=refill or (lambda n: n),
     )
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """By default alarms go into a folder relative to this one."""
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")
