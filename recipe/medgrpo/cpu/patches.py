@@ -61,10 +61,13 @@ def _varlen_attention(
     """``flash_attn.flash_attn_varlen_func``: sequences one after another, each of shape (tokens, heads, width)."""
     import torch
 
-    ends = cu_seqlens_q.tolist()
     options = {"dropout_p": dropout_p, "softmax_scale": softmax_scale, "causal": causal}
-    parts = [_attention(*(x[None, begin:end] for x in (q, k, v)), **options) for begin, end in itertools.pairwise(ends)]
-    return torch.cat(parts, dim=1)[0]
+    # Neighbours of one length attend in one call: in the vision tower, all frames of a batch of equal clips.
+    runs = [(length, len(list(alike))) for length, alike in itertools.groupby(cu_seqlens_q.diff().tolist())]
+    # `split`, because the gradient of each slice would be as large as the whole.
+    parts = zip(runs, *(x.split([length * rows for length, rows in runs]) for x in (q, k, v)), strict=True)
+    attended = (_attention(*(x.unflatten(0, (rows, length)) for x in qkv), **options) for (length, rows), *qkv in parts)
+    return torch.cat([part.flatten(0, 1) for part in attended])
 
 
 def _attention(q, k, v, dropout_p=0.0, softmax_scale=None, causal=False):
@@ -76,8 +79,8 @@ def _attention(q, k, v, dropout_p=0.0, softmax_scale=None, causal=False):
 
 
 def attend_without_flash_attention(modeling_utils) -> None:
-    """Training without padding goes through flash-attn, which needs a GPU. Torch's attention, one sequence at a time,
-    stands in for it below transformers' and verl's own code, which run as they do on a GPU.
+    """Training without padding goes through flash-attn, which needs a GPU. Torch's attention stands in for
+    it below transformers' and verl's own code, which run as they do on a GPU.
     """
     from transformers import modeling_flash_attention_utils as flash
     from transformers.integrations.flash_attention import flash_attention_forward

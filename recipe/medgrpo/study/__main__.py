@@ -27,7 +27,8 @@ def parser() -> argparse.ArgumentParser:
     running = actions.add_parser("run", help="run the cells that have no result")
     running.add_argument("--out", type=Path, required=True, help="folder of the runs")
     running.add_argument("--hours", type=float, default=8.0, help="start no cell after so many (%(default)s)")
-    running.add_argument("--only", nargs="+", help="these settings alone")
+    running.add_argument("--only", nargs="+", default=(), help="these settings alone")
+    running.add_argument("--seeds", nargs="+", type=int, default=(), help="these seeds alone")
     telling = actions.add_parser("page", help="write the study's part of a page")
     telling.add_argument("--page", type=Path, required=True, help="Markdown file with the two marks")
     for one in (running, telling):
@@ -72,10 +73,12 @@ def unlike(artifact: Artifact, scale: Mapping[str, float], shift: Mapping[str, f
 
 
 def _run(args: argparse.Namespace, study: Study) -> int:
-    if unknown := set(args.only or ()) - study.settings.keys():
+    if unknown := set(args.only) - study.settings.keys():
         raise StudyError(f"--only {' '.join(sorted(unknown))}: the settings are {', '.join(study.settings)}")
-    only = set(args.only) if args.only else None
-    failed = run_missing(study, args.study / "cell.sh", args.out.absolute(), args.study / "results", args.hours, only)
+    if unknown := set(args.seeds) - set(study.seeds):
+        raise StudyError(f"--seeds {' '.join(map(str, unknown))}: the seeds are {', '.join(map(str, study.seeds))}")
+    script, out, results = args.study / "cell.sh", args.out.absolute(), args.study / "results"
+    failed = run_missing(study, script, out, results, args.hours, args.only, args.seeds)
     return 1 if failed else 0
 
 

@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from recipe.medgrpo.common.run_folder import write_json
@@ -17,15 +18,23 @@ from recipe.medgrpo.study.results import collect
 
 
 def run_missing(
-    study: Study, script: Path, out: Path, results: Path, hours: float, only: set[str] | None = None
+    study: Study,
+    script: Path,
+    out: Path,
+    results: Path,
+    hours: float,
+    only: Collection[str] = (),
+    seeds: Collection[int] = (),
 ) -> list[Cell]:
-    """Run cells (``only`` of these settings) that have no file in ``results``, and start none after so many hours.
+    """Run cells (``only`` of these settings and ``seeds``, if given) that have no file in ``results``, and start none
+    after so many hours.
 
     One that fails is left out, and the next one follows. Returns the cells that failed.
     """
     end, failed = time.monotonic() + 3600 * hours, []
     for cell in study.cells():
-        if (results / cell.file).exists() or (only and cell.setting not in only):
+        unwanted = (only and cell.setting not in only) or (seeds and cell.seed not in seeds)
+        if unwanted or (results / cell.file).exists():
             continue
         if time.monotonic() > end:
             print(f"{hours:g} hours are over: the same command goes on", flush=True)

@@ -6,6 +6,7 @@ That the stand-ins compute what a GPU computes is shown by test_parity_on_cpu.py
 (sequence parallel).
 """
 
+import itertools
 import os
 import subprocess
 import sys
@@ -53,9 +54,9 @@ def test_heads_are_exchanged_for_positions_over_gloo():
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_each_sequence_of_a_packed_row_attends_to_itself(causal):
-    lengths, heads, key_heads, width = [3, 1, 5], 4, 2, 8
+    lengths, heads, key_heads, width = [3, 1, 1, 5, 5, 3], 4, 2, 8
     q, k, v = (torch.randn(sum(lengths), count, width) for count in (heads, key_heads, key_heads))
-    ends = torch.tensor([0, 3, 4, 9], dtype=torch.int32)
+    ends = torch.tensor([0, *itertools.accumulate(lengths)], dtype=torch.int32)
     packed = patches._varlen_attention(q, k, v, ends, ends, causal=causal)
     for begin, end in zip(ends[:-1], ends[1:], strict=True):
         scores = torch.einsum("qhd,khd->hqk", q[begin:end], k[begin:end].repeat_interleave(2, 1)) / width**0.5

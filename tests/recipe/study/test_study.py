@@ -173,6 +173,9 @@ def test_cells_run_once_and_a_failure_ends_nothing(small, capfd):
     assert calls(small) == [f"b {seed} " for seed in range(5)]
     assert "b, seed 3: " in capfd.readouterr().out
     assert command.main(run) == 1 and calls(small) == ["b 3 "]
+    assert command.main([*run, "--seeds", "1", "2"]) == 0 and calls(small) == []
+    assert command.main([*run, "--seeds", "2", "3"]) == 1 and calls(small) == ["b 3 "]
+    assert command.main([*run, "--seeds", "9"]) == 2 and "the seeds are 0, 1" in capfd.readouterr().err
     assert command.main([*run, "--only", "c"]) == 2 and "the settings are a, b" in capfd.readouterr().err
     result = json.loads((small / "results" / "a.4.json").read_text())
     assert result["before"] == {"CoPESD/tag": {"raw": 0.2}, "CoPESD/vs": {"judge": 0.1}}
