@@ -7,7 +7,7 @@ set -euo pipefail
 REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 # shellcheck source=examples/common.sh
 source "$REPOSITORY/examples/common.sh"
-: "${RUN:?}" "${SETTING:?}" "${SEED:?}" "${SOURCES:?}" "${CLIPS:?}" "${TASKS:?}" "${RL_TASKS:?}" "${SFT_STEPS:?}" "${RL_STEPS:?}"
+: "${RUN:?}" "${SETTING:?}" "${SEED:?}" "${SOURCES:?}" "${CLIPS:?}" "${TASKS:?}" "${RL_TASKS:?}" "${SFT_STEPS:?}" "${RL_STEPS:?}" "${VAL_BEFORE:?}"
 TWINS=${TWINS:-}                 # 1: every TAG question has its twin
 POSITION_FPS=${POSITION_FPS:-}   # one fps for all clips; empty: each clip's own
 UNLIKE=${UNLIKE:-}               # {"scale": {SOURCE: X}, "shift": {SOURCE: X}}: raw rewards that are made unlike
@@ -65,11 +65,12 @@ REWARD=(
   medgrpo.reward.reward_tasks="$REWARDED"
   medgrpo.alarm.action=warn
 )
-# Greedy validation before the first step and after the last; nothing is saved, an interrupted cell starts anew.
+# Greedy validation after the last step, and before the first (true or false); nothing is saved, an interrupted cell
+# starts anew.
 TRAINER=(
   trainer.total_epochs=1000
   trainer.total_training_steps="$RL_STEPS"
-  trainer.val_before_train=true
+  trainer.val_before_train="$VAL_BEFORE"
   trainer.test_freq="$RL_STEPS"
   trainer.save_freq=-1
   trainer.resume_mode=disable

@@ -57,6 +57,10 @@ class Term(_Strict):
     weight: float = 1.0
 
 
+#: In a prediction's ``against``: the SFT model from which the setting starts.
+SFT = "sft"
+
+
 class Prediction(_Strict):
     """One line of the table: the expected difference of two arms, within each seed; one within ``bound`` is none."""
 
@@ -95,7 +99,7 @@ class Study(_Strict):
     def _names_exist(self) -> Study:
         used = [(one.world, self.worlds) for one in self.settings.values()]
         for one in self.predictions:
-            used += [(name, self.settings) for name in (one.setting, one.against)]
+            used += [(name, self.settings) for name in (one.setting, one.against) if name != SFT]
             used += [(one.outcome, self.outcomes), (one.question, self.questions)]
         if missing := [name for name, known in used if name not in known]:
             raise ValueError(f"names that nothing has: {', '.join(missing)}")
@@ -112,3 +116,8 @@ class Study(_Strict):
     def cells(self) -> Iterator[Cell]:
         """All runs: every setting of one seed before the next seed, so that what is there is paired at any time."""
         return (Cell(setting, seed) for seed, setting in product(self.seeds, self.settings))
+
+    def alike(self, cell: Cell) -> Iterator[Cell]:
+        """The runs that start from this one's SFT model, itself included."""
+        world = self.settings[cell.setting].world
+        return (Cell(name, cell.seed) for name, setting in self.settings.items() if setting.world == world)

@@ -1,6 +1,9 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""The result of a cell: what verl's own validation, greedy, said before and after RL. One small file each."""
+"""The result of a cell: what verl's own validation, greedy, said after RL. One small file each.
+
+The first cell of a world and seed also says what validation was before RL, which is the same for all others.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from recipe.medgrpo.common.run_folder import read_json, read_jsonl
-from recipe.medgrpo.study.design import Cell, Prediction, Study, StudyError
+from recipe.medgrpo.study.design import SFT, Cell, Prediction, Study, StudyError
 from recipe.medgrpo.study.intervals import Effect, effect
 
 RUNNER = "python -m recipe.medgrpo.study run"
@@ -23,15 +26,13 @@ Validation = dict[str, dict[str, float]]
 
 
 def collect(folder: Path, steps: int) -> dict[str, Any]:
-    """Validation before and after, and some figures of the last step, from a run's metrics files."""
+    """Validation before (if it was asked for) and after, and some figures of the last step, from a run's metrics."""
     files = sorted(folder.glob("metrics*.jsonl"))
     logs = (read_jsonl(file, RUNNER, cut_tail_allowed=True) for file in files)
     by_step = {record["step"]: record["data"] for log in logs for record in log}
     before, after = (_validation(by_step.get(step, {})) for step in (0, steps))
-    if not before or not after:
-        raise StudyError(
-            f"{folder}: no validation at step {0 if not before else steps}; remove the folder and run again"
-        )
+    if not after:
+        raise StudyError(f"{folder}: no validation at step {steps}; remove the folder and run again")
     last = {name: by_step[steps][name] for name in _TRAINING if by_step[steps].get(name) is not None}
     return {"before": before, "after": after, "last_step": last}
 
@@ -60,11 +61,21 @@ def outcome(study: Study, name: str, validation: Validation) -> float:
 
 def effect_of(study: Study, results: Mapping[Cell, Mapping[str, Any]], prediction: Prediction) -> Effect | None:
     """The difference of a prediction's two arms over the seeds that both have; None without any."""
-    arms = ([Cell(name, seed) for name in (prediction.setting, prediction.against)] for seed in study.seeds)
-    values = (
-        [outcome(study, prediction.outcome, results[arm]["after"]) for arm in pair]
-        for pair in arms
-        if results.keys() >= set(pair)
-    )
-    differences = [one - other for one, other in values]
+    differences = []
+    for seed in study.seeds:
+        cell = Cell(prediction.setting, seed)
+        arms = _after(results, cell), _other(study, results, prediction, cell)
+        if all(arms):
+            one, other = (outcome(study, prediction.outcome, arm) for arm in arms)
+            differences.append(one - other)
     return effect(differences) if differences else None
+
+
+def _after(results: Mapping[Cell, Mapping[str, Any]], cell: Cell) -> Validation:
+    return results[cell]["after"] if cell in results else {}
+
+
+def _other(study: Study, results: Mapping, prediction: Prediction, cell: Cell) -> Validation:
+    if prediction.against != SFT:
+        return _after(results, Cell(prediction.against, cell.seed))
+    return next((results[one]["before"] for one in study.alike(cell) if one in results and results[one]["before"]), {})

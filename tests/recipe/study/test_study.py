@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from recipe.medgrpo.study import __main__ as command
-from recipe.medgrpo.study.design import Cell, Prediction, Study, StudyError
+from recipe.medgrpo.study.design import SFT, Cell, Prediction, Study, StudyError
 from recipe.medgrpo.study.intervals import Effect, effect, interquartile_mean, verdict
 from recipe.medgrpo.study.page import BEGIN, END, section, write_page
 from recipe.medgrpo.study.results import collect, effect_of, read_results
@@ -31,7 +31,7 @@ def study():
 def test_the_design_is_whole(study):
     assert len(study.seeds) >= 5 and len(set(study.seeds)) == len(study.seeds)
     assert {one.question for one in study.predictions} == set(study.questions)
-    compared = {name for one in study.predictions for name in (one.setting, one.against)}
+    compared = {name for one in study.predictions for name in (one.setting, one.against)} - {SFT}
     assert compared == set(study.settings), "a setting that nothing is predicted of costs time for nothing"
     assert {one.world for one in study.settings.values()} == set(study.worlds)
     for name, setting in study.settings.items():
@@ -46,8 +46,8 @@ def test_the_design_is_whole(study):
 
 def test_arms_that_are_compared_share_their_world_or_differ_in_it_alone(study):
     for one in study.predictions:
-        arms = [study.settings[name] for name in (one.setting, one.against)]
-        if arms[0].world != arms[1].world:
+        arms = [study.settings[name] for name in (one.setting, one.against) if name != SFT]
+        if arms[0].world != arms[-1].world:
             assert arms[0].model_copy(update={"world": ""}) == arms[1].model_copy(update={"world": ""})
 
 
@@ -146,7 +146,8 @@ value=0.3; [ "$SETTING" = b ] || value=0.5
 tag="val-aux/medvidbench/CoPESD/tag" vs="val-aux/medvidbench/CoPESD/vs"
 data() { echo "\\"$tag/raw/mean@1\\": $1, \\"$vs/judge/mean@1\\": 0.1, \\"$tag/judge/mean@1\\": null"; }
 line() { echo "{\\"step\\": $1, \\"data\\": {$(data "$2")}}"; }
-{ line 0 0.2; echo '{"step": 1, "data": {}}'; line 2 $value; } > "$RUN/$SETTING/metrics.1.jsonl"
+before() { [ "$VAL_BEFORE" = false ] || line 0 0.2; }
+{ before; echo '{"step": 1, "data": {}}'; line 2 $value; } > "$RUN/$SETTING/metrics.1.jsonl"
 """
 
 
@@ -179,6 +180,9 @@ def test_cells_run_once_and_a_failure_ends_nothing(small, capfd):
     assert command.main([*run, "--only", "c"]) == 2 and "the settings are a, b" in capfd.readouterr().err
     result = json.loads((small / "results" / "a.4.json").read_text())
     assert result["before"] == {"CoPESD/tag": {"raw": 0.2}, "CoPESD/vs": {"judge": 0.1}}
+    assert json.loads((small / "results" / "b.4.json").read_text())["before"] == {}, (
+        "that of one setting is that of all"
+    )
     assert result["after"]["CoPESD/tag"] == {"raw": 0.5} and (result["setting"], result["seed"]) == ("a", 4)
     assert result["commit"] != "unknown" and "cores" in result["machine"]
 
@@ -192,8 +196,9 @@ def test_a_cell_gets_its_variables(small):
 
 def test_a_run_without_validation_is_no_result(tmp_path):
     (tmp_path / "metrics.1.jsonl").write_text('{"step": 2, "data": {"val-aux/m/A/tag/raw/mean@1": 0.5}}\n')
-    with pytest.raises(StudyError, match="no validation at step 0"):
-        collect(tmp_path, 2)
+    assert collect(tmp_path, 2)["after"] == {"A/tag": {"raw": 0.5}}
+    with pytest.raises(StudyError, match="no validation at step 3"):
+        collect(tmp_path, 3)
 
 
 def test_the_page_is_made_from_the_results(small):
@@ -207,6 +212,10 @@ def test_the_page_is_made_from_the_results(small):
     run_missing(study, small / "cell.sh", small / "out", small / "results", 1)
     results = read_results(study, small / "results")
     assert effect_of(study, results, study.predictions[0]).seeds == 4
+    learned = effect_of(study, results, study.predictions[0].model_copy(update={"against": SFT}))
+    assert learned.seeds == 5 and learned.point == pytest.approx(0.3)
+    learned = effect_of(study, results, study.predictions[0].model_copy(update={"setting": "b", "against": SFT}))
+    assert learned.seeds == 4 and learned.point == pytest.approx(0.1)
     results[Cell("b", 3)] = results[Cell("b", 2)]
     write_page(page, study, results)
     line = "| c (higher) | gap: `a` - `b` | 0.05 | +0.200 (+0.200 to +0.200), 5 seeds | as predicted |"
@@ -241,7 +250,7 @@ def test_stages_of_a_cell(tmp_path, study):
 
     def stages(setting):
         given = variables(study, Cell(setting, 7), tmp_path / "out")
-        environment = {**os.environ, **given, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+        environment = {**os.environ, **given, "VAL_BEFORE": "false", "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
         subprocess.run(["bash", FOLDER / "cell.sh", *study.settings[setting].overrides], env=environment, check=True)
         lines = [line.split() for line in calls(tmp_path)]
         return {line[line.index("--name") + 1]: line for line in lines}
