@@ -1,6 +1,7 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""The same two steps on one rank, on two FSDP ranks of one node, and on one rank on each of two Ray nodes.
+"""The same two steps on one rank, on two FSDP ranks of one node, on one rank on each of two Ray nodes, and with pixels
+in TransferQueue.
 
 Answers are greedy and advantages are taken over the whole batch, so that every run must answer, score and update alike:
 what differs is the number of processes that share the work. Two ranks have one vLLM replica, split over them by tensor
@@ -8,6 +9,7 @@ parallelism, and share each sequence (sequence parallelism); two nodes share the
 """
 
 import pytest
+from queue_bytes import counted, counting
 from small_run import BATCH, GROUP, STEPS, THREADS, command, train
 
 pytestmark = pytest.mark.e2e
@@ -25,7 +27,17 @@ TWO_RANKS = (
 @pytest.fixture(scope="module")
 def one_rank(drawn, tiny_model, tmp_path_factory) -> dict:
     run = tmp_path_factory.mktemp("one_rank")
-    return train(run, command(drawn, tiny_model, run))
+    file = run / "queue_bytes.txt"
+    return train(run, command(drawn, tiny_model, run), **counting(file)) | counted(file)
+
+
+@pytest.fixture(scope="module")
+def pixels_sent(drawn, tiny_model, tmp_path_factory) -> dict:
+    """Without a cache that knows what they are made of, pixels go through TransferQueue as in stock verl."""
+    run = tmp_path_factory.mktemp("pixels_sent")
+    file = run / "queue_bytes.txt"
+    arguments = command(drawn, tiny_model, run, "data.media.memory_gb=0")
+    return train(run, arguments, **counting(file)) | counted(file)
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +97,11 @@ def test_two_ranks_are_one_rank(one_rank, two_ranks):
 
 def test_two_nodes_are_one_rank(one_rank, two_nodes):
     check_alike(two_nodes, one_rank)
+
+
+def test_pixels_that_are_made_by_the_trainer_train_alike_and_spare_the_queue(one_rank, pixels_sent):
+    check_alike(pixels_sent, one_rank)
+    for step in range(1, STEPS + 1):
+        assert pixels_sent["metrics"][step]["actor/grad_norm"] == one_rank["metrics"][step]["actor/grad_norm"]
+    for way in ("put", "got"):
+        assert pixels_sent[way] > 8 * one_rank[way] > 0, way

@@ -28,6 +28,7 @@ from PIL import Image
 from data_preprocess.common.atomic_file import whole_file
 from data_preprocess.media import mp4
 from data_preprocess.media.frames import FrameError, read_frame
+from recipe.medgrpo.model_inputs.pixels import NAMES, Pixels, Source
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class _Entry:
 
     key: str
     value: Image.Image | tuple[torch.Tensor, dict]
+    source: Source
     cache: MediaCache
     features: dict = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -120,7 +122,7 @@ class MediaCache:
                 if self.options.disk and isinstance(value, tuple):
                     self._to_disk(key, value)
             with self._lock:
-                self._keep(_Entry(key, value, cache=self))
+                self._keep(_Entry(key, value, Source(item, patch_size, self.options), cache=self))
             return value
         finally:
             with self._lock:
@@ -306,6 +308,7 @@ def share_features(call, kind: str):
         wants_metadata = kwargs.get("return_metadata")
         found = [_features(call, self, entry, kind, kwargs) for entry in entries]
         data = found[0] if len(found) == 1 else {key: torch.cat([one[key] for one in found]) for key in found[0]}
+        data[NAMES[kind]].made_from = Pixels.of(self, kind, kwargs, [entry.source for entry in entries])
         output = BatchFeature(dict(data))
         if kind == "videos" and wants_metadata:
             output["video_metadata"] = make_batched_metadata(items, video_metadata=metadata)

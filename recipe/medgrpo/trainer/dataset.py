@@ -18,7 +18,7 @@ from verl.utils.py_functional import convert_nested_value_to_list_recursive
 
 from data_preprocess.media.frames import FrameError
 from recipe.medgrpo.common.listed import listed
-from recipe.medgrpo.model_inputs import media_cache
+from recipe.medgrpo.model_inputs import media_cache, pixels
 from recipe.medgrpo.model_inputs.encode import encode, load_media, positions_of, with_media
 from recipe.medgrpo.model_inputs.prompt_length import PromptLengths
 from recipe.medgrpo.model_inputs.prompt_templates import apply_template
@@ -119,7 +119,8 @@ class MedGRPOSFTDataset(MultiTurnSFTDataset):
         keys = [key for key in ("images", "videos") if key in row]
         prompt = apply_template(prompt, self.template)
         prompt = with_media(prompt, convert_nested_value_to_list_recursive({key: row[key] for key in keys}))
-        inputs = encode(self.processor, prompt, *load_media(prompt, self.image_patch_size, self.media))
+        media = load_media(prompt, self.image_patch_size, self.media)
+        inputs = encode(self.processor, prompt, *media)
         prompt_ids = inputs.pop("input_ids")[0]
         inputs.pop("attention_mask")
         inputs.pop("mm_token_type_ids", None)
@@ -138,5 +139,5 @@ class MedGRPOSFTDataset(MultiTurnSFTDataset):
             "input_ids": input_ids,
             "position_ids": torch.cat([torch.arange(len(input_ids))[None], vision[:, 0]]),
             "loss_mask": loss_mask,
-            "multi_modal_inputs": multi_modal_inputs,
+            "multi_modal_inputs": pixels.with_media(multi_modal_inputs, *media),
         }

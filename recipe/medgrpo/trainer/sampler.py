@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""The recipe's replay buffer for verl's hook ``trainer.v1.sampler.custom_sampler`` (synchronous V1 trainer).
+"""The recipe's replay buffers for verl's hook ``trainer.v1.sampler.custom_sampler``, sync and colocate_async.
 
 In addition to what verl's does, it takes groups with too few scored answers out of a batch and logs every step's
 rewards per (source, task). It lets running normalization follow the policy, and stops a run that has collapsed.
@@ -8,14 +8,14 @@ rewards per (source, task). It lets running normalization follow the policy, and
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import ray
 import transfer_queue as tq
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, ValidationError
 from transfer_queue import KVBatchMeta
-from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
+from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer, ReplayBufferAsync
 
 from recipe.medgrpo.common.run_log import keep_messages
 from recipe.medgrpo.trainer import judge_limiter, lost_media
@@ -82,8 +82,8 @@ class SamplerOptions(BaseModel):
     checkpoints: Checkpoints
 
 
-class MedGRPOReplayBuffer(ReplayBuffer):
-    """verl's replay buffer, with :class:`SamplerOptions`."""
+class _Sampling:
+    """What this recipe adds to either of verl's replay buffers, with :class:`SamplerOptions`."""
 
     def __init__(self, *args, sampler_kwargs: DictConfig, **kwargs):
         try:
@@ -105,9 +105,9 @@ class MedGRPOReplayBuffer(ReplayBuffer):
             sync_refill_failed_groups=options.sync_refill_failed_groups,
             **kwargs,
         )
-        if self.trainer_mode != "sync":
+        if self.trainer_mode not in ("sync", "colocate_async"):
             raise SamplerError(
-                f"this sampler is for trainer.v1.trainer_mode=sync, not {self.trainer_mode}; "
+                f"this sampler is for trainer.v1.trainer_mode=sync or colocate_async, not {self.trainer_mode}; "
                 "trainer.v1.sampler.custom_sampler.path=null takes verl's own, without this recipe's metrics and alarm"
             )
         keep_messages(options.checkpoints.folder)
@@ -121,6 +121,7 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         self._workers: set[str] = set()
         self._selected: list[str] = []
         self._data_sources: dict[str, str] = {}
+        self._judge_failures: Mapping[str, int] = {}
 
     def submitted(self, uids: Iterable[str], data_sources: Iterable[str]) -> None:
         """Prompts are about to be answered; of one whose answers all fail, nothing else says what it was."""
@@ -151,6 +152,8 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         finally:
             # Also where no answer is left: the judge's own error says more than verl's.
             judged = judge_limiter.step_metrics(self.judge)
+        if not batch.keys:
+            raise SamplerError("no answer of this step has a score: the errors of the reward loop above say why")
         answers = self._fetch(batch)
         write_scores(self.options.checkpoints.folder / "scores", global_steps, batch.keys, answers)
         batch = self._drop_small_groups(batch)
@@ -158,19 +161,26 @@ class MedGRPOReplayBuffer(ReplayBuffer):
         unscored = (set(self._selected) - {answer.uid for answer in answers}) & self._data_sources.keys()
         sources = [self._data_sources[uid] for uid in sorted(unscored)]
         metrics |= judged | dropped_by_pair(answers, kept, self.options.group_size, sources)
-        failed = judge_limiter.failed_by_group(self.judge)
+        failed, settled = self._settle(partition_id)
         if self.judge is not None:
-            metrics |= judge_failures_by_pair(failed, self._data_sources)
-        unjudged = sum(failed.get(uid, 0) for uid in self._data_sources)
-        # A synchronous step leaves no prompt to the next one.
-        self._data_sources = {}
+            metrics |= judge_failures_by_pair(failed, settled)
         answers = [answer for answer in answers if answer.uid in kept]
         metrics |= step_metrics(answers, asked=batch_size * self.options.group_size)
-        metrics |= dropped_by_cause(metrics["medgrpo/dropped_trajectories"], self._unreadable, unjudged)
+        metrics |= dropped_by_cause(metrics["medgrpo/dropped_trajectories"], self._unreadable, failed.total())
         metrics["medgrpo/dropped_groups"] = batch_size - len(kept)
         self.normalizer.observe(global_steps, answers)
         self.alarm.check(global_steps, metrics)
         return batch, metrics
+
+    def _settle(self, partition_id: str) -> tuple[Counter, dict[str, str]]:
+        """Of the prompts that are in the batch or thrown away: answers without a verdict, and data sources. An
+        asynchronous step leaves prompts to the next one, and their figures with them."""
+        states = (self.pending_keys, self.running_keys, self.finished_keys, self.failure_keys)
+        waiting = set().union(*(keys[partition_id] for keys in states)) - set(self._selected)
+        failed = Counter(self._judge_failures) + Counter(judge_limiter.failed_by_group(self.judge))
+        settled = {uid: self._data_sources.pop(uid) for uid in self._data_sources.keys() - waiting}
+        self._judge_failures = {uid: failed[uid] for uid in failed.keys() & waiting}
+        return Counter({uid: failed[uid] for uid in failed.keys() & settled.keys()}), settled
 
     def _terminal_eviction_reasons(self, global_steps: int, partition_id: str) -> tuple[set, set, set, Counter]:
         """verl's choice of the prompts to replace, with an end: a judge that is gone fails the replacements too, and a
@@ -259,6 +269,45 @@ class MedGRPOReplayBuffer(ReplayBuffer):
             )
             for key, tag, source, extra, log_probs, index in zip(batch.keys, batch.tags, *columns, strict=True)
         ]
+
+
+class MedGRPOReplayBuffer(_Sampling, ReplayBuffer):
+    """``trainer_mode=sync``: a step ends with the last answer to its prompts."""
+
+
+class _PartlyFailedGroups(ReplayBufferAsync):
+    """verl's replay buffer for asynchronous training replaces a prompt of which one answer has failed. Here that answer
+    alone is lost, as it is in synchronous training."""
+
+    def _terminal_eviction_reasons(self, global_steps: int, partition_id: str) -> tuple[set, set, set, Counter]:
+        _, filtered, failed, counts = ReplayBuffer._terminal_eviction_reasons(self, global_steps, partition_id)
+        return self._stale_terminal_keys(global_steps, partition_id), filtered, failed, counts
+
+    def _stale_terminal_keys(self, global_steps: int, partition_id: str) -> set[str]:
+        finished = self.finished_keys[partition_id]
+        self.finished_keys[partition_id] = finished | self.failure_keys[partition_id]
+        try:
+            return super()._stale_terminal_keys(global_steps, partition_id)
+        finally:
+            self.finished_keys[partition_id] = finished
+
+
+class MedGRPOReplayBufferAsync(_Sampling, _PartlyFailedGroups):
+    """``trainer_mode=colocate_async``: the prompts of the next step are being answered before this one begins."""
+
+    def _materialize_batch(self, partition_id: str, selected_prompt_uids: list[str], *args) -> KVBatchMeta:
+        # Prompts that came back with a checkpoint were submitted to another sampler.
+        unknown = [uid for uid in selected_prompt_uids if uid not in self._data_sources]
+        if unknown and partition_id == "train":
+            rows = tq.kv_batch_get(keys=unknown, partition_id=partition_id, select_fields=["data_source"])
+            self.submitted(unknown, list(rows["data_source"]))
+        return super()._materialize_batch(partition_id, selected_prompt_uids, *args)
+
+
+def replay_buffer(trainer_mode: str, **kwargs) -> _Sampling:
+    """The replay buffer of ``trainer.v1.trainer_mode``, as verl's trainer asks for it."""
+    cls = MedGRPOReplayBuffer if trainer_mode == "sync" else MedGRPOReplayBufferAsync
+    return cls(trainer_mode=trainer_mode, **kwargs)
 
 
 def _uid(key: str) -> str:

@@ -68,6 +68,32 @@ def share_processed_images(image_processing_utils) -> None:
     cls.__call__ = media_cache.share_features(cls.__call__, "images")
 
 
+def send_no_pixels(agent_loop_module) -> None:
+    """verl 0.9.1 puts a clip's processed pixels into TransferQueue with every answer, in float32, and the trainer gets
+    them twice: 138 MiB for 7,680 tokens. What they are made of goes instead (model_inputs/pixels.py).
+    """
+
+    @replace(agent_loop_module.AgentLoopWorker, "_compute_multi_modal_inputs")
+    def _compute_multi_modal_inputs(original, self, output, input_ids):
+        from recipe.medgrpo.model_inputs.pixels import without_pixels
+
+        return without_pixels(original(self, output, input_ids))
+
+
+def make_pixels(model_module) -> None:
+    """The other end of :func:`send_no_pixels`, for SFT too: pixels are made for one micro-batch at a time."""
+
+    @replace(model_module, "extract_multi_modal_inputs")
+    def extract_multi_modal_inputs(original, batch_data, indices=None):
+        from verl.utils.device import get_device_id, get_device_name
+
+        from recipe.medgrpo.model_inputs.pixels import with_pixels
+
+        device = None if get_device_name() == "cpu" else get_device_id()
+        rows = (getattr(row, "data", row) for row in batch_data)
+        return original([with_pixels(row, device) for row in rows], indices)
+
+
 def fix_text_only_micro_batch(qwen2_vl_module) -> None:
     """verl 0.9.1, ``_get_input_embeds``: for a micro-batch without vision it calls ``.mean()`` on the vision tower's
     output, which transformers 5 returns as an object; the other branches unpack it. Dropping a trajectory pads the

@@ -63,7 +63,7 @@ def test_sft_row_is_the_rollouts_prompt_and_the_answer(parts):
         rl_positions = AgentLoopWorker._compute_position_ids(worker, ids, torch.ones_like(ids), dict(inputs))
         assert torch.equal(item["position_ids"], rl_positions[0])
         torch.testing.assert_close(
-            item["multi_modal_inputs"]["pixel_values_videos"], torch.as_tensor(inputs["pixel_values_videos"])
+            item["multi_modal_inputs"]["pixel_values_videos"].make(), torch.as_tensor(inputs["pixel_values_videos"])
         )
     assert {fps for fps, _ in seen} == {0.5, 1.0, 2.0, 3.0}
 

@@ -1,0 +1,119 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Pixels that are made anew by the trainer are those that the processor made for the rollout, to the last bit."""
+
+import io
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from data_preprocess.media.token_count import pixel_budget
+from recipe.medgrpo.model_inputs import encode, media_cache, pixels
+
+KWARGS = {"do_resize": False, "do_sample_frames": False, "return_tensors": "pt"}
+OPTIONS = media_cache.MediaOptions(memory_gb=0.05)
+
+
+def draw(path, seed):
+    rng = np.random.default_rng(seed)
+    Image.fromarray(rng.integers(0, 255, (90, 140, 3), dtype=np.uint8)).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def frames(tmp_path):
+    return [draw(tmp_path / f"{i}.png", i) for i in range(5)]
+
+
+@pytest.fixture
+def anew(monkeypatch):
+    """Empties this process's caches, as if another process went on."""
+
+    def forget():
+        media_cache._cache.cache_clear()
+        monkeypatch.setattr(media_cache, "_HELD", {})
+
+    return forget
+
+
+def items(frames):
+    clips = ({"video": frames[:n], "sample_fps": 0.5 * n, "raw_fps": 0.5 * n, **pixel_budget()} for n in (4, 3))
+    return [{"type": "video"} | clip for clip in clips]
+
+
+def processed(frames):
+    """What the processors make of two clips and of a picture, and the decoded media."""
+    from transformers import Qwen2VLImageProcessor, Qwen2VLVideoProcessor
+
+    parts = [*items(frames), {"type": "image", "image": frames[0]}]
+    images, videos = encode.load_media([{"role": "user", "content": parts}], 14, OPTIONS)
+    values, metadata = map(list, zip(*videos, strict=True))
+    inputs = dict(Qwen2VLVideoProcessor()(videos=values, video_metadata=metadata, **KWARGS))
+    inputs |= Qwen2VLImageProcessor()(images=images, do_resize=False, return_tensors="pt")
+    return inputs, images, videos
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_what_is_made_anew_is_what_was_made_before(frames, anew, device):
+    inputs, *_ = processed(frames)
+    small = pickle.dumps(pixels.without_pixels(inputs))
+    assert len(small) < sum(inputs[name].nbytes for name in pixels.NAMES.values()) / 100
+    anew()
+    found = pixels.with_pixels(pickle.loads(small), device)
+    assert found.keys() == inputs.keys() and all(torch.equal(found[name], inputs[name]) for name in inputs)
+
+
+def test_media_that_come_along_are_not_decoded_again(frames, anew, monkeypatch):
+    inputs, images, videos = processed(frames)
+    buffer = io.BytesIO()
+    torch.save(pixels.with_media(inputs, images, videos), buffer)
+    anew()
+    monkeypatch.setattr(media_cache.MediaCache, "submit", None)
+    buffer.seek(0)
+    found = pixels.with_pixels(torch.load(buffer, weights_only=False), None)
+    assert all(torch.equal(found[name], inputs[name]) for name in inputs)
+
+
+class Rows(torch.utils.data.Dataset):
+    def __init__(self, frames):
+        self.frames = frames
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        inputs, images, videos = processed(self.frames)
+        sent = pixels.with_media(inputs, images, videos)
+        # What is sent from a worker lies in shared memory from then on: the cache must not.
+        return sent, any(frames.is_shared() for frames, _ in videos)
+
+
+def test_a_loader_worker_sends_bytes_and_keeps_its_cache_out_of_shared_memory(frames):
+    rows = list(DataLoader(Rows(frames), num_workers=1, collate_fn=lambda rows: rows[0]))
+    assert [shared for _, shared in rows] == [False, False]
+    inputs, *_ = processed(frames)
+    for row, _ in rows:
+        assert [clip.dtype for clip, _ in row["pixel_values_videos"].media] == [torch.uint8] * 2
+        found = pixels.with_pixels(row, None)
+        assert all(torch.equal(found[name], inputs[name]) for name in inputs)
+
+
+def test_what_no_cache_holds_goes_as_it_is():
+    inputs = {"pixel_values": torch.ones(2, 3), "image_grid_thw": torch.ones(1, 3)}
+    assert pixels.without_pixels(inputs) == inputs == pixels.with_pixels(inputs, None)
+    assert pixels.with_pixels(None, None) is None
+
+
+def test_transfer_queues_storage_imports_nothing_for_it(frames, tmp_path):
+    inputs, *_ = processed(frames)
+    file = tmp_path / "sent"
+    file.write_bytes(pickle.dumps(pixels.without_pixels({"pixel_values_videos": inputs["pixel_values_videos"]})))
+    code = f"import pickle, sys; pickle.load(open({str(file)!r}, 'rb')); print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "False", result.stderr
