@@ -297,9 +297,11 @@ def share_features(call, kind: str):
     @functools.wraps(call)
     def __call__(self, *args, **kwargs):
         items = kwargs.get(kind)
-        entries = [_HELD.get(id(item)) for item in items] if isinstance(items, list) else []
-        if args or not entries or None in entries or kwargs.get("do_sample_frames") or kwargs.get("device"):
+        if args or not isinstance(items, list) or not items or kwargs.get("do_sample_frames") or kwargs.get("device"):
             return call(self, *args, **kwargs)
+        entries = [_HELD.get(id(item)) for item in items]
+        if None in entries:
+            return _remember(call(self, **kwargs), self, kind, kwargs)
         from transformers import BatchFeature
         from transformers.video_utils import make_batched_metadata
 
@@ -308,13 +310,21 @@ def share_features(call, kind: str):
         wants_metadata = kwargs.get("return_metadata")
         found = [_features(call, self, entry, kind, kwargs) for entry in entries]
         data = found[0] if len(found) == 1 else {key: torch.cat([one[key] for one in found]) for key in found[0]}
-        data[NAMES[kind]].made_from = Pixels.of(self, kind, kwargs, [entry.source for entry in entries])
-        output = BatchFeature(dict(data))
+        output = _remember(BatchFeature(dict(data)), self, kind, kwargs, [entry.source for entry in entries])
         if kind == "videos" and wants_metadata:
             output["video_metadata"] = make_batched_metadata(items, video_metadata=metadata)
         return output
 
     return __call__
+
+
+def _remember(output, processor, kind: str, options: dict, sources: list[Source] | None = None):
+    """Have the pixels in a processor's ``output`` say what they are made of."""
+    pixels = output.get(NAMES[kind])
+    if isinstance(pixels, torch.Tensor):
+        options = {key: value for key, value in options.items() if key not in (kind, "video_metadata")}
+        pixels.made_from = Pixels.of(processor, kind, options, sources)
+    return output
 
 
 def _features(call, processor, entry: _Entry, kind: str, kwargs: dict) -> dict[str, torch.Tensor]:

@@ -47,16 +47,18 @@ class Pixels:
         kind: "images" or "videos".
         call: the processor, its keyword arguments and the sources of the media. Pickled, because on its way
             TransferQueue's storage reads all else.
+        has_sources: whether the sources are known.
         media: the decoded media, if they come along.
     """
 
     kind: str
     call: bytes
+    has_sources: bool
     media: list | None = None
 
     @classmethod
-    def of(cls, processor, kind: str, options: Mapping, sources: Sequence[Source]) -> Pixels:
-        return cls(kind, pickle.dumps((processor, dict(options), sources)))
+    def of(cls, processor, kind: str, options: Mapping, sources: Sequence[Source] | None) -> Pixels:
+        return cls(kind, pickle.dumps((processor, dict(options), sources)), sources is not None)
 
     def make(self, device: torch.device | int | None = None) -> torch.Tensor:
         """The pixels, made on ``device``; None: on the CPU, and shared with whoever asks for the same again."""
@@ -71,21 +73,20 @@ class Pixels:
 
 def without_pixels(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """A processor's ``inputs`` with :class:`Pixels` wherever the cache knows what they are made of."""
-    return {name: getattr(value, "made_from", value) for name, value in inputs.items()}
+    made_from = ((name, value, getattr(value, "made_from", None)) for name, value in inputs.items())
+    return {name: known if known and known.has_sources else value for name, value, known in made_from}
 
 
 def with_media(inputs: Mapping[str, Any], images: list | None, videos: list | None) -> dict[str, Any]:
-    """As :func:`without_pixels`; the decoded media come along, so that nobody has to decode them again."""
+    """As :func:`without_pixels`, with or without a cache: the decoded media come along."""
     from torch.utils.data import get_worker_info
 
     if videos is not None and get_worker_info() is not None:
         # A tensor that a loader's worker sends moves into shared memory; the cache's own must not stay there.
         videos = [(frames.clone(), metadata) for frames, metadata in videos]
     media = {"images": images, "videos": videos}
-    return {
-        name: replace(value, media=media[value.kind]) if isinstance(value, Pixels) else value
-        for name, value in without_pixels(inputs).items()
-    }
+    made_from = ((name, value, getattr(value, "made_from", None)) for name, value in inputs.items())
+    return {name: replace(known, media=media[known.kind]) if known else value for name, value, known in made_from}
 
 
 def with_pixels(inputs: Mapping[str, Any] | None, device: torch.device | int | None) -> dict[str, Any] | None:

@@ -153,7 +153,10 @@ class _Sampling:
             # Also where no answer is left: the judge's own error says more than verl's.
             judged = judge_limiter.step_metrics(self.judge)
         if not batch.keys:
-            raise SamplerError("no answer of this step has a score: the errors of the reward loop above say why")
+            raise SamplerError(
+                "no answer of this step has a score: the errors of the reward loop above say why. "
+                "trainer.v1.sampler.sync_refill_failed_groups=true replaces such prompts"
+            )
         answers = self._fetch(batch)
         write_scores(self.options.checkpoints.folder / "scores", global_steps, batch.keys, answers)
         batch = self._drop_small_groups(batch)

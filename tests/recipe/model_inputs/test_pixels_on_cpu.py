@@ -47,12 +47,12 @@ def items(frames):
     return [{"type": "video"} | clip for clip in clips]
 
 
-def processed(frames):
+def processed(frames, options=OPTIONS):
     """What the processors make of two clips and of a picture, and the decoded media."""
     from transformers import Qwen2VLImageProcessor, Qwen2VLVideoProcessor
 
     parts = [*items(frames), {"type": "image", "image": frames[0]}]
-    images, videos = encode.load_media([{"role": "user", "content": parts}], 14, OPTIONS)
+    images, videos = encode.load_media([{"role": "user", "content": parts}], 14, options)
     values, metadata = map(list, zip(*videos, strict=True))
     inputs = dict(Qwen2VLVideoProcessor()(videos=values, video_metadata=metadata, **KWARGS))
     inputs |= Qwen2VLImageProcessor()(images=images, do_resize=False, return_tensors="pt")
@@ -69,8 +69,11 @@ def test_what_is_made_anew_is_what_was_made_before(frames, anew, device):
     assert found.keys() == inputs.keys() and all(torch.equal(found[name], inputs[name]) for name in inputs)
 
 
-def test_media_that_come_along_are_not_decoded_again(frames, anew, monkeypatch):
-    inputs, images, videos = processed(frames)
+@pytest.mark.parametrize("memory_gb", [0.05, 0])
+def test_media_that_come_along_are_not_decoded_again(frames, anew, monkeypatch, memory_gb):
+    inputs, images, videos = processed(frames, media_cache.MediaOptions(memory_gb))
+    held = pixels.without_pixels(inputs)
+    assert all(isinstance(held[name], pixels.Pixels) == bool(memory_gb) for name in pixels.NAMES.values())
     buffer = io.BytesIO()
     torch.save(pixels.with_media(inputs, images, videos), buffer)
     anew()

@@ -12,12 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 import ray
-import torch
 import transfer_queue as tq
-from configuration import composed
 from omegaconf import open_dict
 from PIL import Image
-from verl.utils.tensordict_utils import list_of_dict_to_tensordict
+from real_queue import build, configuration, put, train_partition
 
 import reward_score
 from data_preprocess.media.frames import FrameError
@@ -32,29 +30,11 @@ from recipe.medgrpo.trainer.ema_normalizer import (
     RunningNormalizer,
 )
 from recipe.medgrpo.trainer.lost_media import MediaLost
-from recipe.medgrpo.trainer.sampler import MedGRPOReplayBuffer, SamplerError, WorkerLost
+from recipe.medgrpo.trainer.sampler import SamplerError, WorkerLost
 from recipe.medgrpo.trainer.step_metrics import CollapseError, ScoredAnswer
 from reward_score.errors import NormalizationError
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
-
-
-def configuration(*overrides):
-    needed = "data.train_files=t", "data.val_files=v", "actor_rollout_ref.model.path=m"
-    return composed(*needed, "actor_rollout_ref.rollout.n=3", "platform=cpu", *overrides)
-
-
-def build(config, refill=None):
-    """As verl's trainer does."""
-    sampler = config.trainer.v1.sampler
-    return MedGRPOReplayBuffer(
-        trainer_mode=config.trainer.v1.trainer_mode,
-        trainer_config={},
-        max_off_policy_threshold=sampler.max_off_policy_threshold,
-        max_off_policy_strategy=sampler.max_off_policy_strategy,
-        sampler_kwargs=sampler.sampler_kwargs,
-        refill_fn=refill or (lambda n: n),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +45,14 @@ def artifact(tmp_path_factory):
     return reward_score.Artifact.from_observations(observed, provenance).save(path)
 
 
-@pytest.fixture
-def plain(tmp_path):
-    return configuration(
-        "medgrpo.reward.normalization=none", "medgrpo.reward.artifact=null", f"trainer.default_local_dir='{tmp_path}'"
-    )
+REWARD = ("medgrpo.reward.normalization=none", "medgrpo.reward.artifact=null")
+
+
+@pytest.fixture(params=["sync", "colocate_async"])
+def plain(request, tmp_path):
+    """What is dropped, counted and stopped is the same in both modes."""
+    mode = f"trainer.v1.trainer_mode={request.param}"
+    return configuration(*REWARD, mode, f"trainer.default_local_dir='{tmp_path}'")
 
 
 def test_filter_groups_and_intervals_arrive(plain):
@@ -86,7 +69,7 @@ def test_filter_groups_and_intervals_arrive(plain):
 
 def test_other_trainer_modes_and_unknown_options_are_refused(plain):
     plain.trainer.v1.trainer_mode = "separate_async"
-    with pytest.raises(SamplerError, match="trainer.v1.trainer_mode=sync"):
+    with pytest.raises(SamplerError, match="trainer.v1.trainer_mode=sync or colocate_async"):
         build(plain)
     plain.trainer.v1.trainer_mode = "sync"
     with open_dict(plain):
@@ -108,32 +91,12 @@ def cluster():
         ray.shutdown()
 
 
-def train_partition():
-    return (tq.kv_list() or {}).get("train", {})
-
-
 @pytest.fixture
 def queue(cluster):
     """The queue, emptied after the test."""
     yield
     if keys := list(train_partition()):
         tq.kv_clear(keys=keys, partition_id="train")
-
-
-def put(uid, rewards, status):
-    """A prompt with its answers, as verl's agent loop leaves them."""
-    prompt = {"is_prompt": True, "status": status, "global_steps": 1}
-    tq.kv_batch_put(keys=[uid], partition_id="train", tags=[prompt])
-    fields = []
-    for i, reward in enumerate(rewards):
-        score = {"raw": reward, "normalized": reward / 2, "score": reward, "parsed": 1.0, "cut": 0.0}
-        answer = {"data_source": "medvidbench/CoPESD/tag", "index": 7, "extra_fields": {"reward_extra_info": score}}
-        answer["rollout_log_probs"] = torch.full((4 + i,), -0.5)
-        fields.append(answer | {"rm_scores": torch.tensor([0.0] * (3 + i) + [reward])})
-    if fields:
-        keys = [f"{uid}_{i}_0" for i in range(len(rewards))]
-        tags = [{"status": "success", "response_len": 4 + i} for i in range(len(rewards))]
-        tq.kv_batch_put(keys=keys, partition_id="train", fields=list_of_dict_to_tensordict(fields), tags=tags)
 
 
 def test_groups_that_cannot_be_compared_are_left_out(queue, plain):
@@ -276,9 +239,11 @@ def test_a_group_of_equal_rewards_is_replaced_by_fresh_ones(queue, plain, metric
     put("b", [0.1, 0.2, 0.3], "finished")
     refill = Refill([0.4, 0.4, 0.9])
     batch, metrics = build(plain, refill).sample(1, "train", 2)
-    # verl asks for two in place of one, and discards what a batch does not need.
-    assert len(refill.asked) == 2 and metrics["training/filter_groups/evicted_samples"] == 1
-    assert metrics["training/filter_groups/discarded_surplus_samples"] == 1
+    assert metrics["training/filter_groups/evicted_samples"] == 1
+    # In synchronous training verl asks for two in place of one, and discards what a batch does not need.
+    synchronous = plain.trainer.v1.trainer_mode == "sync"
+    assert len(refill.asked) == (2 if synchronous else 1)
+    assert metrics.get("training/filter_groups/discarded_surplus_samples") == (1 if synchronous else None)
     uids = {key.split("_")[0] for key in batch.keys}
     assert len(batch.keys) == 6 and len(uids) == 2 and uids <= {"b", "new0", "new1"}
     assert sorted(train_partition()) == sorted(batch.keys)
@@ -290,8 +255,10 @@ def test_a_step_in_which_nobody_is_scored_is_replaced_if_so_wished(queue, plain,
     plain.data.train_batch_size = 2
     for uid in "ab":
         put(uid, [], "failure")
-    with pytest.raises(RuntimeError, match="Enable trainer.v1.sampler.sync_refill_failed_groups"):
+    with pytest.raises(RuntimeError, match="sync_refill_failed_groups"):
         build(plain).sample(1, "train", 2)
+    for uid in set("ab") - train_partition().keys():
+        put(uid, [], "failure")
     plain.trainer.v1.sampler.sync_refill_failed_groups = True
     refill = Refill([0.1, 0.2, 0.3]) if answered else Refill([], "failure")
     if answered:
@@ -338,6 +305,45 @@ def test_the_sampler_owns_the_judges_limiter_and_stops_the_run_without_it(queue,
     put("b", [0.1, 0.2, 0.3], "finished")
     with pytest.raises(judge_limiter.JudgeAborted, match="limiter does not answer"):
         sampler.sample(2, "train", 1)
+
+
+def test_an_asynchronous_step_leaves_prompts_to_the_next_and_their_figures_with_them(queue, tmp_path):
+    options = "judge=openai", "trainer.v1.trainer_mode=colocate_async", f"trainer.default_local_dir='{tmp_path}'"
+    sampler = build(configuration(*REWARD, *options))
+    sampler.submitted("abc", ["medvidbench/CoPESD/rc", "medvidbench/CoPESD/rc", "medvidbench/AVOS/vs"])
+    put("a", [0.1, 0.2, 0.3], "finished")
+    # verl itself would replace it for the one answer that failed.
+    put("b", [0.4, 0.5], "failure")
+    put("c", [], "running")
+    for uid in "bcc":
+        ray.get(sampler.judge.fail.remote(uid))
+    batch, first = sampler.sample(1, "train", 2)
+    assert {key.split("_")[0] for key in batch.keys} == {"a", "b"} and "c" in train_partition()
+    assert first["medgrpo/dropped_trajectories"] == 1 == first["medgrpo/dropped_judge"]
+    assert first["medgrpo/CoPESD/rc/judge_failures"] == 1 and "medgrpo/AVOS/vs/judge_failures" not in first
+    tq.kv_clear(keys=batch.keys, partition_id="train")
+    put("c", [0.4], "failure")
+    # It came back with a checkpoint: nobody has told this sampler of it.
+    put("d", [0.1, 0.9], "failure", step=2, data_source="medvidbench/AVOS/rc")
+    put("e", [], "failure", step=2, data_source="medvidbench/NurViD/rc")
+    batch, second = sampler.sample(2, "train", 3)
+    assert batch.keys == ["d_0_0", "d_1_0"] and second["medgrpo/dropped_groups"] == 2
+    assert second["medgrpo/AVOS/vs/judge_failures"] == 2 == second["medgrpo/dropped_judge"]
+    assert second["medgrpo/AVOS/vs/dropped_trajectories"] == 3 == second["medgrpo/NurViD/rc/dropped_trajectories"]
+    assert sampler._data_sources == {} == sampler._judge_failures
+
+
+@pytest.mark.parametrize("status", ["finished", "failure"])
+def test_answers_by_weights_that_are_too_old_are_replaced(queue, tmp_path, status):
+    options = "trainer.v1.trainer_mode=colocate_async", "trainer.v1.sampler.max_off_policy_threshold=2"
+    put("old", [0.1, 0.2], status)
+    put("b", [0.1, 0.2, 0.3], "finished", step=2)
+    refill = lambda number: put("new", [0.4, 0.5, 0.6], "finished", step=3)  # noqa: E731
+    sampler = build(configuration(*REWARD, *options, f"trainer.default_local_dir='{tmp_path}'"), refill)
+    sampler.submitted(["old", "b", "new"], ["medvidbench/CoPESD/tag"] * 3)
+    batch, metrics = sampler.sample(3, "train", 2)
+    assert {key.split("_")[0] for key in batch.keys} == {"b", "new"}
+    assert metrics["training/off_policy/evicted_samples"] == 1
 
 
 def test_reward_workers_follow_the_running_statistics(cluster, artifact, tmp_path):
