@@ -297,7 +297,7 @@ def share_features(call, kind: str):
     @functools.wraps(call)
     def __call__(self, *args, **kwargs):
         items = kwargs.get(kind)
-        if args or not isinstance(items, list) or not items or kwargs.get("do_sample_frames") or kwargs.get("device"):
+        if args or not isinstance(items, list) or not items or kwargs.get("do_sample_frames") or "device" in kwargs:
             return call(self, *args, **kwargs)
         entries = [_HELD.get(id(item)) for item in items]
         if None in entries:

@@ -60,7 +60,7 @@ class Pixels:
     def of(cls, processor, kind: str, options: Mapping, sources: Sequence[Source] | None) -> Pixels:
         return cls(kind, pickle.dumps((processor, dict(options), sources)), sources is not None)
 
-    def make(self, device: torch.device | int | None = None) -> torch.Tensor:
+    def make(self, device: str | None = None) -> torch.Tensor:
         """The pixels, made on ``device``; None: on the CPU, and shared with whoever asks for the same again."""
         processor, options, sources = pickle.loads(self.call)
         media = self.media or [future.result() for future in [source.decode() for source in sources]]
@@ -89,7 +89,7 @@ def with_media(inputs: Mapping[str, Any], images: list | None, videos: list | No
     return {name: replace(known, media=media[known.kind]) if known else value for name, value, known in made_from}
 
 
-def with_pixels(inputs: Mapping[str, Any] | None, device: torch.device | int | None) -> dict[str, Any] | None:
+def with_pixels(inputs: Mapping[str, Any] | None, device: str | None) -> dict[str, Any] | None:
     """The reverse of the two others."""
     if inputs is None:
         return None

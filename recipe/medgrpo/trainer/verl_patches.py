@@ -89,7 +89,7 @@ def make_pixels(model_module) -> None:
 
         from recipe.medgrpo.model_inputs.pixels import with_pixels
 
-        device = None if get_device_name() == "cpu" else get_device_id()
+        device = None if get_device_name() == "cpu" else f"{get_device_name()}:{get_device_id()}"
         rows = (getattr(row, "data", row) for row in batch_data)
         return original([with_pixels(row, device) for row in rows], indices)
 
