@@ -3,7 +3,7 @@
 """verl: every answer to one picture carries the picture's processed pixels, in float32, into TransferQueue.
 
 The trainer reads them with the answer, for the old log-probabilities and again for the update, and casts them to the
-model's type. The pixels of a group's answers are the same, and four times the size of the picture they are made from.
+model's type. The pixels of a group's answers are the same, and four to eight times the size of what they are made from.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class Source:
         return cache_of(self.options).submit(self.item, self.patch_size)
 
 
-@dataclass(frozen=True)
 class Pixels:
-    """Stands in for a tensor of pixels until :meth:`make` is called.
+    """Stands in for a tensor of pixels until :meth:`make` is called. A plain class, because TransferQueue's encoder
+    would turn a data class into a dict.
 
     Args:
         kind: "images" or "videos".
@@ -51,10 +51,12 @@ class Pixels:
         media: the decoded media, if they come along.
     """
 
-    kind: str
-    call: bytes
-    has_sources: bool
-    media: list | None = None
+    def __init__(self, kind: str, call: bytes, has_sources: bool, media: list | None = None) -> None:
+        self.kind, self.call, self.has_sources, self.media = kind, call, has_sources, media
+
+    def carrying(self, media: list) -> Pixels:
+        """The same with the decoded media."""
+        return Pixels(self.kind, self.call, self.has_sources, media)
 
     @classmethod
     def of(cls, processor, kind: str, options: Mapping, sources: Sequence[Source] | None) -> Pixels:
@@ -86,7 +88,7 @@ def with_media(inputs: Mapping[str, Any], images: list | None, videos: list | No
         videos = [(frames.clone(), metadata) for frames, metadata in videos]
     media = {"images": images, "videos": videos}
     made_from = ((name, value, getattr(value, "made_from", None)) for name, value in inputs.items())
-    return {name: replace(known, media=media[known.kind]) if known else value for name, value, known in made_from}
+    return {name: known.carrying(media[known.kind]) if known else value for name, value, known in made_from}
 
 
 def with_pixels(inputs: Mapping[str, Any] | None, device: str | None) -> dict[str, Any] | None:

@@ -12,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
+from transfer_queue.utils.serial_utils import decode as decode_from_queue
+from transfer_queue.utils.serial_utils import encode as encode_for_queue
 
 from data_preprocess.media.token_count import pixel_budget
 from recipe.medgrpo.model_inputs import encode, media_cache, pixels
@@ -62,10 +64,13 @@ def processed(frames, options=OPTIONS):
 @pytest.mark.parametrize("device", [None, "cpu"])
 def test_what_is_made_anew_is_what_was_made_before(frames, anew, device):
     inputs, *_ = processed(frames)
-    small = pickle.dumps(pixels.without_pixels(inputs))
-    assert len(small) < sum(inputs[name].nbytes for name in pixels.NAMES.values()) / 100
+    small = encode_for_queue([pixels.without_pixels(inputs)])
+    assert (
+        sum(len(memoryview(part)) for part in small) < sum(inputs[name].nbytes for name in pixels.NAMES.values()) / 100
+    )
     anew()
-    found = pixels.with_pixels(pickle.loads(small), device)
+    [arrived] = decode_from_queue(small)
+    found = pixels.with_pixels(arrived, device)
     assert found.keys() == inputs.keys() and all(torch.equal(found[name], inputs[name]) for name in inputs)
 
 
