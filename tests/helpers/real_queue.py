@@ -40,7 +40,7 @@ def put(uid, rewards, status, step=1, data_source="medvidbench/CoPESD/tag"):
     fields = []
     for i, reward in enumerate(rewards):
         score = {"raw": reward, "normalized": reward / 2, "score": reward, "parsed": 1.0, "cut": 0.0}
-        answer = {"data_source": "medvidbench/CoPESD/tag", "index": 7, "extra_fields": {"reward_extra_info": score}}
+        answer = {"data_source": data_source, "index": 7, "extra_fields": {"reward_extra_info": score}}
         answer["rollout_log_probs"] = torch.full((4 + i,), -0.5)
         fields.append(answer | {"rm_scores": torch.tensor([0.0] * (3 + i) + [reward])})
     if fields:

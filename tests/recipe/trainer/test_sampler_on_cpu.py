@@ -322,7 +322,7 @@ def test_an_asynchronous_step_leaves_prompts_to_the_next_and_their_figures_with_
     assert first["medgrpo/dropped_trajectories"] == 1 == first["medgrpo/dropped_judge"]
     assert first["medgrpo/CoPESD/rc/judge_failures"] == 1 and "medgrpo/AVOS/vs/judge_failures" not in first
     tq.kv_clear(keys=batch.keys, partition_id="train")
-    put("c", [0.4], "failure")
+    put("c", [0.4], "failure", data_source="medvidbench/AVOS/vs")
     # It came back with a checkpoint: nobody has told this sampler of it.
     put("d", [0.1, 0.9], "failure", step=2, data_source="medvidbench/AVOS/rc")
     put("e", [], "failure", step=2, data_source="medvidbench/NurViD/rc")
