@@ -99,7 +99,7 @@ class Step:
             mm_processor_kwargs=self.kwargs,
             processor=processor,
         )
-        self.worker = SimpleNamespace(processor=processor, tokenizer=tokenizer)
+        self.worker = SimpleNamespace(processor=processor, tokenizer=tokenizer, distillation_enabled=False)
 
     async def sample(self, messages: list[dict]):
         loop = asyncio.get_running_loop()

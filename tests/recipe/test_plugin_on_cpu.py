@@ -360,6 +360,7 @@ def test_stock_verl_processes_a_medium_at_each_use(tiny_model, monkeypatch):
     worker = SimpleNamespace(
         processor=processor,
         tokenizer=hf_tokenizer(str(tiny_model)),
+        distillation_enabled=False,
         _get_mm_processor_kwargs=lambda audios: {"do_resize": False},
     )
     cls, calls = type(processor.image_processor), []
@@ -385,17 +386,23 @@ def test_pixels_stay_behind_and_are_made_for_the_model(tiny_model, drawn):
     from recipe.medgrpo.model_inputs.pixels import Pixels
 
     processor = hf_processor(str(tiny_model))
-    worker = SimpleNamespace(processor=processor, tokenizer=hf_tokenizer(str(tiny_model)))
+    parts = {"processor": processor, "tokenizer": hf_tokenizer(str(tiny_model))}
+    worker = SimpleNamespace(**parts, distillation_enabled=False)
     [row] = pq.read_table(drawn / "train.parquet").slice(0, 1).to_pylist()
     messages = encode.with_media(row["prompt"], row)
     images, videos = encode.load_media(messages, 14)
     ids = torch.as_tensor(encode.encode(processor, messages, images, videos)["input_ids"])
-    output = SimpleNamespace(multi_modal_data={"videos": videos}, mm_processor_kwargs=encode.MM_PROCESSOR_KWARGS)
+    output = SimpleNamespace(
+        multi_modal_data={"videos": videos},
+        mm_processor_kwargs=encode.MM_PROCESSOR_KWARGS,
+        mm_processor_output=["the pixels again, for SGLang"],
+    )
     compute = AgentLoopWorker._compute_multi_modal_inputs
     sent, stock = compute(worker, output, ids), compute.__wrapped__(worker, output, ids)
     told = "verl sends no float32 pixels: send_no_pixels and make_pixels can go"
     assert stock["pixel_values_videos"].dtype == torch.float32, told
     assert isinstance(sent["pixel_values_videos"], Pixels) and sent.keys() == stock.keys()
+    assert output.mm_processor_output is None
     # Two answers to one clip, and the padding of a dropped one.
     made = extract_multi_modal_inputs([sent, sent, {}])
     expected = extract_multi_modal_inputs.__wrapped__([stock, stock, {}])

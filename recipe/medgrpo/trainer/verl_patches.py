@@ -70,13 +70,16 @@ def share_processed_images(image_processing_utils) -> None:
 
 def send_no_pixels(agent_loop_module) -> None:
     """verl 0.9.1 puts a clip's processed pixels into TransferQueue with every answer, in float32, and the trainer gets
-    them twice: 138 MiB for 7,680 tokens. What they are made of goes instead (model_inputs/pixels.py).
+    them twice: 138 MiB for 7,680 tokens. A second copy goes with them, made for SGLang and needed by a teacher alone.
+    What they are made of goes instead (model_inputs/pixels.py).
     """
 
     @replace(agent_loop_module.AgentLoopWorker, "_compute_multi_modal_inputs")
     def _compute_multi_modal_inputs(original, self, output, input_ids):
         from recipe.medgrpo.model_inputs.pixels import without_pixels
 
+        if not self.distillation_enabled:
+            output.mm_processor_output = None
         return without_pixels(original(self, output, input_ids))
 
 
