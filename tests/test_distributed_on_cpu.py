@@ -101,7 +101,9 @@ def test_two_nodes_are_one_rank(one_rank, two_nodes):
 
 def test_pixels_that_are_made_by_the_trainer_train_alike_and_spare_the_queue(one_rank, pixels_sent):
     check_alike(pixels_sent, one_rank)
+    # The order of a batch's answers, and so of sums, is that of their arrival.
     for step in range(1, STEPS + 1):
-        assert pixels_sent["metrics"][step]["actor/grad_norm"] == one_rank["metrics"][step]["actor/grad_norm"]
+        norms = [run["metrics"][step]["actor/grad_norm"] for run in (pixels_sent, one_rank)]
+        assert norms[0] == pytest.approx(norms[1], rel=1e-5)
     for way in ("put", "got"):
         assert pixels_sent[way] > 8 * one_rank[way] > 0, way
