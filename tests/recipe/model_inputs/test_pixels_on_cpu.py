@@ -6,6 +6,7 @@ import io
 import pickle
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -125,3 +126,33 @@ def test_transfer_queues_storage_imports_nothing_for_it(frames, tmp_path):
     code = f"import pickle, sys; pickle.load(open({str(file)!r}, 'rb')); print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "False", result.stderr
+
+
+def test_pixels_stay_behind_and_are_made_for_the_model(tiny_model, drawn):
+    import pyarrow.parquet as pq
+    from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
+    from verl.utils import hf_processor, hf_tokenizer
+    from verl.utils.model import extract_multi_modal_inputs
+
+    processor = hf_processor(str(tiny_model))
+    parts = {"processor": processor, "tokenizer": hf_tokenizer(str(tiny_model))}
+    worker = SimpleNamespace(**parts, distillation_enabled=False)
+    [row] = pq.read_table(drawn / "train.parquet").slice(0, 1).to_pylist()
+    messages = encode.with_media(row["prompt"], row)
+    images, videos = encode.load_media(messages, 14)
+    ids = torch.as_tensor(encode.encode(processor, messages, images, videos)["input_ids"])
+    output = SimpleNamespace(
+        multi_modal_data={"videos": videos},
+        mm_processor_kwargs=encode.MM_PROCESSOR_KWARGS,
+        mm_processor_output=["the pixels again, for SGLang"],
+    )
+    compute = AgentLoopWorker._compute_multi_modal_inputs
+    sent, stock = compute(worker, output, ids), compute.__wrapped__(worker, output, ids)
+    told = "verl sends no float32 pixels: send_no_pixels and make_pixels can go"
+    assert stock["pixel_values_videos"].dtype == torch.float32, told
+    assert isinstance(sent["pixel_values_videos"], pixels.Pixels) and sent.keys() == stock.keys()
+    assert output.mm_processor_output is None
+    # Two answers to one clip, and the padding of a dropped one.
+    made = extract_multi_modal_inputs([sent, sent, {}])
+    expected = extract_multi_modal_inputs.__wrapped__([stock, stock, {}])
+    assert made.keys() == expected.keys() and all(torch.equal(made[name], expected[name]) for name in expected)
