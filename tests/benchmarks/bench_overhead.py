@@ -42,6 +42,8 @@ STOCK = [
 COMMON = ("timing_s/old_log_prob", "timing_s/update_actor", "timing_s/update_weights")
 POLL = 0.05
 
+# verl knows the platform "cpu" through the recipe's plugin.
+os.environ["MEDGRPO_PLUGIN"] = "1"
 try:
     # Absent where verl only loads the constant reward from this file.
     from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
