@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from drawn_inputs import draw_rows
 
 from recipe.medgrpo import PLUGIN
 
@@ -18,13 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory) -> Path:
     """Folder with train.parquet and val.parquet of a small drawn world."""
-    from data_preprocess import medvidbench
-    from data_preprocess.synthetic import clips
-
-    root = tmp_path_factory.mktemp("drawn world")
-    file = clips.generate(root / "world", clips_per_source=6, progress=False)
-    medvidbench.main(["--json", str(file), "--frames-root", str(root / "world/frames"), "--out", str(root / "data")])
-    return root / "data"
+    return draw_rows(tmp_path_factory.mktemp("drawn world"), clips_per_source=6)
 
 
 @pytest.fixture(scope="session")

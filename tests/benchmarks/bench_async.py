@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
 
+from drawn_inputs import draw_rows
 from judge_server import JudgeServer, verdict
 
 BATCH, GROUP, TOKENS, WARM_UP = 16, 4, 32, 3
@@ -28,14 +29,11 @@ STALENESS = "training/off_policy/trajectory_staleness/mean"
 
 def make_inputs(root: Path) -> tuple[Path, Path]:
     """Rows of a drawn world, and a tiny model."""
-    from data_preprocess import medvidbench
-    from data_preprocess.synthetic import clips
     from recipe.medgrpo.cpu import tiny_model
 
-    file = clips.generate(root / "world", clips_per_source=24, progress=False)
-    medvidbench.main(["--json", str(file), "--frames-root", str(root / "world/frames"), "--out", str(root / "data")])
-    tiny_model.build(root / "model", root / "data/train.parquet")
-    return root / "data/train.parquet", root / "model"
+    rows = draw_rows(root, clips_per_source=24) / "train.parquet"
+    tiny_model.build(root / "model", rows)
+    return rows, root / "model"
 
 
 def train(mode: str, steps: int, run: Path, url: str, rows: Path, model: Path) -> list[dict]:

@@ -25,6 +25,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
+
 BATCH, GROUP, TOKENS, WARM_UP, LIMIT = 16, 8, 48, 4, 0.02
 #: Overrides that put verl's own parts in the place of this recipe's.
 STOCK = [
@@ -42,7 +44,7 @@ STOCK = [
 COMMON = ("timing_s/old_log_prob", "timing_s/update_actor", "timing_s/update_weights")
 POLL = 0.05
 
-# verl knows the platform "cpu" through the recipe's plugin.
+# Stock verl, too, finds the platform "cpu" in the recipe's plugin; trainings inherit this.
 os.environ["MEDGRPO_PLUGIN"] = "1"
 try:
     # Absent where verl only loads the constant reward from this file.
@@ -65,16 +67,14 @@ def make_inputs(root: Path) -> tuple[Path, Path, Path]:
     """Rows of the grounding tasks, percentiles for them, and a tiny model."""
     import pyarrow as pa
     import pyarrow.parquet as pq
+    from drawn_inputs import draw_rows
 
     import reward_score
-    from data_preprocess import medvidbench
-    from data_preprocess.synthetic import clips
     from recipe.medgrpo.cpu import tiny_model
 
-    file = clips.generate(root / "world", clips_per_source=24, progress=False)
-    medvidbench.main(["--json", str(file), "--frames-root", str(root / "world/frames"), "--out", str(root / "data")])
-    tiny_model.build(root / "model", root / "data/train.parquet")
-    table = pq.read_table(root / "data/train.parquet")
+    drawn = draw_rows(root, clips_per_source=24) / "train.parquet"
+    tiny_model.build(root / "model", drawn)
+    table = pq.read_table(drawn)
     rows = [row for row in table.to_pylist() if row["ability"] in ("tag", "stg")]
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), root / "rows.parquet")
     observed = {(*row["data_source"].split("/")[1:], "raw"): [step / 40 for step in range(40)] for row in rows}
@@ -118,8 +118,7 @@ def train(side: str, steps: int, run: Path, rows: Path, model: Path, artifact: P
     figures = run / "metrics.jsonl"
     print(f"{run.name}: {steps} steps", flush=True)
     with (run / "log.txt").open("w") as log:
-        # Stock verl, too, finds its CPU platform in the plugin.
-        environment = {**os.environ, "MEDGRPO_PLUGIN": "1", "VERL_FILE_LOGGER_PATH": str(figures)}
+        environment = {**os.environ, "VERL_FILE_LOGGER_PATH": str(figures)}
         done = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     if done.returncode:
         raise SystemExit(f"{side}: the training failed\n" + (run / "log.txt").read_text()[-3000:])

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from drawn_inputs import draw_frame
 from PIL import Image
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
@@ -20,17 +21,6 @@ from recipe.medgrpo.model_inputs.media_cache import MediaCache, MediaOptions
 from recipe.medgrpo.trainer import dataset
 
 KWARGS = {"do_resize": False, "do_sample_frames": False, "return_tensors": "pt", "return_metadata": True}
-
-
-def draw(path, seed):
-    rng = np.random.default_rng(seed)
-    Image.fromarray(rng.integers(0, 255, (90, 140, 3), dtype=np.uint8)).save(path)
-    return str(path)
-
-
-@pytest.fixture
-def frames(tmp_path):
-    return [draw(tmp_path / f"{i}.png", i) for i in range(5)]
 
 
 def video(frames, fps=0.5):
@@ -132,7 +122,7 @@ def test_processor_runs_once_for_a_shared_clip_and_alike(frames, monkeypatch):
 def test_a_changed_file_is_decoded_anew_and_never_another_clips(frames, tmp_path):
     cache = MediaCache(MediaOptions(memory_gb=0.1))
     first = cache.submit(video(frames), 14).result()[0]
-    draw(frames[2], 99)
+    draw_frame(frames[2], 99)
     os.utime(frames[2], ns=(1, 1))
     second = cache.submit(video(frames), 14).result()[0]
     assert not torch.equal(first, second) and cache.stats["decoded"] == 2
@@ -143,7 +133,7 @@ def test_a_changed_file_is_decoded_anew_and_never_another_clips(frames, tmp_path
 
 
 def test_memory_stays_within_its_bound(tmp_path):
-    paths = [[draw(tmp_path / f"{i}_{j}.png", 10 * i + j) for j in range(2)] for i in range(12)]
+    paths = [[draw_frame(tmp_path / f"{i}_{j}.png", 10 * i + j) for j in range(2)] for i in range(12)]
     one = MediaCache(MediaOptions()).submit(video(paths[0]), 14).result()[0].nbytes
     bound = 3.5 * one
     cache = MediaCache(MediaOptions(memory_gb=bound / 2**30))
@@ -217,7 +207,7 @@ def test_damage_is_a_typed_error_that_names_the_file(frames, tmp_path, damage):
         with pytest.raises(FrameError, match=name):
             cache.submit(item, 14).result()
     if damage == "missing":
-        draw(frames[2], 2)
+        draw_frame(frames[2], 2)
         assert len(cache.submit(item, 14).result()[0]) == 6
 
 

@@ -8,10 +8,8 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader
 from transfer_queue.utils.serial_utils import decode as decode_from_queue
 from transfer_queue.utils.serial_utils import encode as encode_for_queue
@@ -21,17 +19,6 @@ from recipe.medgrpo.model_inputs import encode, media_cache, pixels
 
 KWARGS = {"do_resize": False, "do_sample_frames": False, "return_tensors": "pt"}
 OPTIONS = media_cache.MediaOptions(memory_gb=0.05)
-
-
-def draw(path, seed):
-    rng = np.random.default_rng(seed)
-    Image.fromarray(rng.integers(0, 255, (90, 140, 3), dtype=np.uint8)).save(path)
-    return str(path)
-
-
-@pytest.fixture
-def frames(tmp_path):
-    return [draw(tmp_path / f"{i}.png", i) for i in range(5)]
 
 
 @pytest.fixture
@@ -148,8 +135,8 @@ def test_pixels_stay_behind_and_are_made_for_the_model(tiny_model, drawn):
     )
     compute = AgentLoopWorker._compute_multi_modal_inputs
     sent, stock = compute(worker, output, ids), compute.__wrapped__(worker, output, ids)
-    told = "verl sends no float32 pixels: send_no_pixels and make_pixels can go"
-    assert stock["pixel_values_videos"].dtype == torch.float32, told
+    reason = "verl sends no float32 pixels: send_no_pixels and make_pixels can go"
+    assert stock["pixel_values_videos"].dtype == torch.float32, reason
     assert isinstance(sent["pixel_values_videos"], pixels.Pixels) and sent.keys() == stock.keys()
     assert output.mm_processor_output is None
     # Two answers to one clip, and the padding of a dropped one.
