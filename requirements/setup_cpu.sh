@@ -48,8 +48,10 @@ setup_cpu() {
     ln -sfn "$repo/.venv" "$venv" || return 1
   fi
   export PATH="$venv/bin:$PATH"
-  # One vLLM thread and one torch thread per core; logical devices instead of GPUs; nothing is looked up on a hub.
-  export VERL_PLATFORM=cpu HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}"
+  # Logical devices instead of GPUs; nothing is looked up on a hub.
+  export VERL_PLATFORM=cpu HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+  # One thread in each of a run's processes, on any core: of two, one spins while it waits for a core that others have.
+  export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" VLLM_CPU_OMP_THREADS_BIND="${VLLM_CPU_OMP_THREADS_BIND:-nobind}"
   # Compiling kernels costs more than it saves here, and fails in a folder with an apostrophe in its name.
   export TORCHDYNAMO_DISABLE=1
   # A cluster of one's own, not one that happens to run on this machine.

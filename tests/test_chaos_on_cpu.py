@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 from judge_server import JudgeServer, verdict
-from small_run import THREADS, command
+from small_run import command
 
 from recipe.medgrpo.common.processes import mark_of, signal_all
 from recipe.medgrpo.common.run_folder import RunDir, read_jsonl
@@ -54,7 +54,7 @@ class Stage:
         options = "--costly", self.run.rl, "--metrics", self.run.rl, "--total", STEPS
         stage = sys.executable, "-m", "recipe.medgrpo.stage", "--run", root, "--name", "rl", *options, "--"
         self.command = [str(word) for word in (*stage, *command(drawn, model, self.run.rl, *OVERRIDES))]
-        self.environment = {**os.environ, **THREADS, "OPENAI_BASE_URL": judge, "OPENAI_API_KEY": "sk-of-this-test"}
+        self.environment = {**os.environ, "OPENAI_BASE_URL": judge, "OPENAI_API_KEY": "sk-of-this-test"}
         self.limit = time.monotonic() + 60 * MINUTES
 
     def start(self) -> None:

@@ -58,7 +58,7 @@ ARROWS = {
         "browse": {"common"},
         "export": {"common"},
         "lmms_eval": {"export"},
-        "study": {"common"},
+        "study": {"common", "report"},
         "replay": {*low, "evaluation"},
         "report": {*low, "cpu", "trainer", "evaluation", "preflight"},
     },

@@ -10,7 +10,7 @@ parallelism, and share each sequence (sequence parallelism); two nodes share the
 
 import pytest
 from queue_bytes import counted, counting
-from small_run import BATCH, GROUP, STEPS, THREADS, command, train
+from small_run import BATCH, GROUP, STEPS, command, train
 
 pytestmark = pytest.mark.e2e
 
@@ -54,21 +54,17 @@ def two_nodes(request, drawn, tiny_model, tmp_path_factory) -> dict:
     run = tmp_path_factory.mktemp("two_nodes")
     # verl asks for three processors of each node at once; its helpers must fit next to them wherever Ray puts them.
     node = {"num_cpus": 8, "num_gpus": 1, "object_store_memory": 200 * 2**20, "include_dashboard": False}
-    with pytest.MonkeyPatch.context() as environment:
-        # Ray's workers get the environment of the raylets, not the driver's.
-        for name, value in THREADS.items():
-            environment.setenv(name, value)
-        cluster = Cluster(initialize_head=True, head_node_args=node)
-        request.addfinalizer(cluster.shutdown)
-        cluster.add_node(**node)
-        overrides = (
-            "trainer.nnodes=2",
-            "trainer.n_gpus_per_node=1",
-            # The cluster knows its own resources.
-            "ray_kwargs.ray_init.num_cpus=null",
-            "ray_kwargs.ray_init.num_gpus=null",
-        )
-        return train(run, command(drawn, tiny_model, run, *overrides), RAY_ADDRESS=cluster.address)
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    request.addfinalizer(cluster.shutdown)
+    cluster.add_node(**node)
+    overrides = (
+        "trainer.nnodes=2",
+        "trainer.n_gpus_per_node=1",
+        # The cluster knows its own resources.
+        "ray_kwargs.ray_init.num_cpus=null",
+        "ray_kwargs.ray_init.num_gpus=null",
+    )
+    return train(run, command(drawn, tiny_model, run, *overrides), RAY_ADDRESS=cluster.address)
 
 
 def check_alike(many: dict, one: dict) -> None:

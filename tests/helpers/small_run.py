@@ -16,8 +16,6 @@ import psutil
 from recipe.medgrpo.common.run_folder import read_jsonl
 
 BATCH, GROUP, STEPS, MINUTES = 4, 2, 2, 15
-#: Two vLLM workers on two cores must not both bind to the first.
-THREADS = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
 
 
 def command(drawn: Path, model: Path, run: Path, *overrides: str) -> list[str]:
@@ -80,7 +78,7 @@ def train(run: Path, arguments: list[str], **environment: str) -> dict:
     memory, started = {}, time.monotonic()
     log = run / "log.txt"
     with peak_memory(memory), log.open("w") as output:
-        own = {"env": {**os.environ, **THREADS, **environment}, "timeout": 60 * MINUTES}
+        own = {"env": {**os.environ, **environment}, "timeout": 60 * MINUTES}
         process = subprocess.run(arguments, stdout=output, stderr=subprocess.STDOUT, **own)
     memory["seconds"] = time.monotonic() - started
     (run / "memory.json").write_text(json.dumps(memory))

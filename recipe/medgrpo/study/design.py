@@ -19,11 +19,13 @@ class StudyError(ValueError):
     """A study or its results cannot be used; the message names file, place and remedy."""
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Part of a design: keys that it does not know are errors."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class World(_Strict):
+class World(Strict):
     """What the settings of one seed share: drawn clips (so many per source), the SFT model, the artifact."""
 
     sources: tuple[str, ...]
@@ -37,7 +39,7 @@ class World(_Strict):
     sft_steps: Annotated[int, Field(ge=1)]
 
 
-class Setting(_Strict):
+class Setting(Strict):
     """One arm: RL in a world under some overrides."""
 
     world: str
@@ -49,7 +51,7 @@ class Setting(_Strict):
     shift: dict[str, float] = {}
 
 
-class Term(_Strict):
+class Term(Strict):
     """Part of an outcome: the greedy validation mean of one key of one (source, task), with a weight."""
 
     pair: str
@@ -61,7 +63,7 @@ class Term(_Strict):
 SFT = "sft"
 
 
-class Prediction(_Strict):
+class Prediction(Strict):
     """One line of the table: the expected difference of two arms, within each seed; one within ``bound`` is none."""
 
     question: str
@@ -84,7 +86,7 @@ class Cell(NamedTuple):
         return f"{self.setting}.{self.seed}.json"
 
 
-class Study(_Strict):
+class Study(Strict):
     """The whole design; ``load`` reads it."""
 
     seeds: tuple[int, ...]

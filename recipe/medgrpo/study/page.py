@@ -4,25 +4,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from recipe.medgrpo.study.design import Cell, Prediction, Study, StudyError
 from recipe.medgrpo.study.intervals import Effect, verdict
+from recipe.medgrpo.study.picture import draw
 from recipe.medgrpo.study.results import effect_of
 
-BEGIN, END = "<!-- begin: made by python -m recipe.medgrpo.study page -->", "<!-- end -->"
+PICTURE = "pictures/normalization_study.png"
+#: What writes the study's part; it stands in the mark above it.
+MADE_BY = "python -m recipe.medgrpo.study page"
+END = "<!-- end -->"
 
 
 def write_page(page: Path, study: Study, results: Mapping[Cell, Mapping[str, Any]]) -> None:
-    """Replace what stands between the page's two marks."""
-    text = page.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or END not in text.split(BEGIN)[1]:
-        raise StudyError(f"{page} needs the line {BEGIN}, and {END} below it")
-    head, rest = text.split(BEGIN)
-    body = "\n".join(section(study, results))
-    page.write_text(f"{head}{BEGIN}\n\n{body}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+    """Write the study's part of the page, and its picture next to it."""
+    if results:
+        draw(study, results, page.parent / PICTURE)
+    write_between(page, MADE_BY, section(study, results))
+
+
+def write_between(page: Path, made_by: str, lines: Iterable[str]) -> None:
+    """Replace what stands between the mark of ``made_by`` and the next end."""
+    begin, text = f"<!-- begin: made by {made_by} -->", page.read_text(encoding="utf-8")
+    if text.count(begin) != 1 or END not in text.split(begin)[1]:
+        raise StudyError(f"{page} needs the line {begin}, and {END} below it")
+    head, rest = text.split(begin)
+    body = "\n".join(lines)
+    page.write_text(f"{head}{begin}\n\n{body}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
 
 
 def section(study: Study, results: Mapping[Cell, Mapping[str, Any]]) -> Iterator[str]:
@@ -38,6 +49,9 @@ def section(study: Study, results: Mapping[Cell, Mapping[str, Any]]) -> Iterator
         for one in study.predictions:
             if one.question == question:
                 yield _line(one, effect_of(study, results, one))
+        yield ""
+    if results:
+        yield f"![Effects, their intervals and what was predicted]({PICTURE})"
         yield ""
     if missing := [cell for cell in cells if cell not in results]:
         yield f"Missing: {_ranges(study, missing)}."

@@ -55,7 +55,7 @@ def run_missing(
             failed.append(cell)
             continue
         machine = f"{platform.machine()}, {os.cpu_count()} cores"
-        facts = {"commit": _commit(), "machine": machine, "seconds": round(time.monotonic() - started)}
+        facts = {"commit": commit(), "machine": machine, "seconds": round(time.monotonic() - started)}
         write_json(results / cell.file, {"setting": cell.setting, "seed": cell.seed, **facts, **found})
     return failed
 
@@ -80,7 +80,7 @@ def variables(study: Study, cell: Cell, out: Path) -> dict[str, str]:
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     """The repository's commit, with ``+`` if files differ from it."""
     command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
     done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)

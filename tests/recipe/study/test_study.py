@@ -14,13 +14,14 @@ import yaml
 from recipe.medgrpo.study import __main__ as command
 from recipe.medgrpo.study.design import SFT, Cell, Prediction, Study, StudyError
 from recipe.medgrpo.study.intervals import Effect, effect, interquartile_mean, verdict
-from recipe.medgrpo.study.page import BEGIN, END, section, write_page
+from recipe.medgrpo.study.page import END, MADE_BY, section, write_page
 from recipe.medgrpo.study.results import collect, effect_of, read_results
 from recipe.medgrpo.study.run import run_missing, variables
 from reward_score import Artifact, Normalizer, Provenance
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FOLDER = REPOSITORY / "examples/studies/normalization"
+BEGIN = f"<!-- begin: made by {MADE_BY} -->"
 
 
 @pytest.fixture(scope="module")

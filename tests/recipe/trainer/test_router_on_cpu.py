@@ -121,10 +121,8 @@ def test_verl_makes_it_of_the_configuration(request):
 
 
 @pytest.mark.e2e
-def test_two_vllm_replicas_process_a_prompt_once(drawn, tiny_model, request, monkeypatch):
+def test_two_vllm_replicas_process_a_prompt_once(drawn, tiny_model, request):
     """Answers that found their prompt in their replica's prefix cache: all but a group's first, instead of half."""
-    # Two replicas on two cores must not both bind to the first.
-    monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     rollout = "actor_rollout_ref.rollout"
     config = composed(
         *("platform=cpu", f"data.train_files='{drawn}/train.parquet'", "data.val_files=v", "medgrpo.reward.artifact=a"),

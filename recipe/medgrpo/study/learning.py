@@ -1,0 +1,166 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether RL learns on the drawn clips: greedy answers to held-out rows of each arm, for the page.
+
+    python -m recipe.medgrpo.study.learning --study examples/studies/learning --page docs/evidence.md [--run RUN...]
+
+A result is taken of each RUN, whose folder is called ``seed<N>``. Without one the page is written from the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from os import cpu_count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from pydantic import ValidationError
+
+from recipe.medgrpo.common.plot_style import MUTED, canvas, task_name
+from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_json, write_json
+from recipe.medgrpo.report import run_data
+from recipe.medgrpo.study.design import StudyError, Strict
+from recipe.medgrpo.study.page import write_between
+from recipe.medgrpo.study.run import commit
+
+MADE_BY = "python -m recipe.medgrpo.study.learning"
+PICTURE = "pictures/learning.png"
+#: Tasks whose curves are drawn.
+DRAWN = ("tag", "stg")
+
+
+class Expected(Strict):
+    """That one arm's raw scores are above another's, in every seed and task, by so many standard errors."""
+
+    claim: str
+    arm: str
+    against: str
+    tasks: tuple[str, ...]
+    above: float
+
+
+class Learning(Strict):
+    """The study's design; ``load`` reads it."""
+
+    seeds: tuple[int, ...]
+    arms: dict[str, str]
+    predictions: tuple[Expected, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> Learning:
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except (OSError, yaml.YAMLError, ValidationError) as error:
+            raise StudyError(f"{path}: {error}") from None
+
+    def compared(self) -> list[tuple[str, str]]:
+        """(arm, against): what the page has a table of."""
+        return list(dict.fromkeys((one.arm, one.against) for one in self.predictions))
+
+
+def collect(study: Learning, run: RunDir) -> dict[str, Any]:
+    """A seed's result: paired differences of raw scores by task, the curve of verl's validation, and times."""
+    sides = {arm: run_data.read_evaluation(run.evaluation(arm)) for arm in study.arms}
+    differences = {
+        f"{arm} - {against}": {
+            line.task: [line.n, *(round(x, 5) for x in line.raw[:4])]
+            for line in run_data.compare(sides[against], sides[arm])
+            if line.group == "task"
+        }
+        for arm, against in study.compared()
+    }
+    validated = run_data.pair_series(run_data.read_metrics(run.metrics_files()), run_data.VALIDATED)
+    curve = {}
+    for task in DRAWN:
+        sources = [values for (_, of_task), values in validated.items() if of_task == task]
+        means = np.mean([values["raw"] for values in sources], axis=0)
+        curve[task] = [[int(step), round(float(mean), 5)] for step, mean in zip(sources[0]["step"], means, strict=True)]
+    seconds = {stage: round(value) for stage, value in run.timings().items()}
+    machine = f"{platform.machine()}, {cpu_count()} cores"
+    facts = {"commit": commit(), "machine": machine, "seconds": seconds}
+    return {**facts, "differences": differences, "curve": curve}
+
+
+def section(study: Learning, results: dict[int, dict[str, Any]]) -> Iterator[str]:
+    """Lines of Markdown."""
+    yield f"{len(results)} of {len(study.seeds)} seeds have run."
+    yield ""
+    yield "| prediction, for every seed | arms | verdict |"
+    yield "| --- | --- | --- |"
+    for one in study.predictions:
+        yield f"| {one.claim} | `{one.arm}` - `{one.against}` | {verdict(study, results, one)} |"
+    yield ""
+    for arm, against in study.compared() if results else ():
+        tables = {seed: result["differences"][f"{arm} - {against}"] for seed, result in results.items()}
+        yield f"Raw score, `{arm}` ({study.arms[arm]}) less `{against}` ({study.arms[against]}), ± one standard error:"
+        yield ""
+        yield f"| task | rows | {' | '.join(f'seed {seed}' for seed in tables)} |"
+        yield f"| --- | ---: |{' ---: |' * len(tables)}"
+        for task, (rows, *_) in next(iter(tables.values())).items():
+            found = (table[task] for table in tables.values())
+            cells = (f"{old:.3f} {delta:+.3f} ± {error:.3f}" for _, old, _, delta, error in found)
+            yield f"| {task.upper()} | {rows} | {' | '.join(cells)} |"
+        yield ""
+    if results:
+        yield f"![Raw scores of held-out rows by step of RL]({PICTURE})"
+        yield ""
+        commits = ", ".join(sorted({result["commit"] for result in results.values()}))
+        seconds = [sum(result["seconds"].values()) for result in results.values()]
+        yield f"Commits {commits}; {next(iter(results.values()))['machine']}; {sum(seconds) / 3600:.1f} hours."
+        yield ""
+
+
+def verdict(study: Learning, results: dict[int, dict[str, Any]], one: Expected) -> str:
+    """In how many seeds each task is as expected."""
+    if not results:
+        return "missing"
+    words, all_right = [], len(results) == len(study.seeds)
+    for task in one.tasks:
+        lines = [result["differences"][f"{one.arm} - {one.against}"][task] for result in results.values()]
+        # Where no answer changed there is no error, and no fall either.
+        right = sum(delta > one.above * error or delta == 0 > one.above for *_, delta, error in lines)
+        all_right &= right == len(study.seeds)
+        words.append(f"{task.upper()} {right} of {len(results)}")
+    missing = len(results) < len(study.seeds)
+    return f"{'as predicted' if all_right else 'missing' if missing else 'not as predicted'} ({', '.join(words)})"
+
+
+def draw(results: dict[int, dict[str, Any]], path: Path) -> None:
+    """Greedy raw scores of held-out rows by RL's step, a line per seed."""
+    with canvas(8, 2.8, path) as figure:
+        for axes, task in zip(figure.subplots(1, len(DRAWN)), DRAWN, strict=True):
+            for colour, (seed, result) in zip(MUTED, results.items(), strict=False):
+                steps, scores = zip(*result["curve"][task], strict=True)
+                axes.plot(steps, scores, color=colour, marker="o", markersize=3, label=f"seed {seed}")
+            axes.set(title=task_name(task), xlabel="step of RL", ylabel="raw score, held-out rows")
+            axes.legend(fontsize=8)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog=MADE_BY, description=__doc__.split(":")[0])
+    parser.add_argument("--study", type=Path, required=True, help="folder of study.yaml and results")
+    parser.add_argument("--page", type=Path, required=True, help="Markdown file with the two marks")
+    parser.add_argument("--run", type=Path, nargs="+", default=(), help="finished runs, seed0 and so on")
+    args = parser.parse_args(argv)
+    try:
+        study = Learning.load(args.study / "study.yaml")
+        for run in args.run:
+            write_json(args.study / "results" / f"{run.name}.json", collect(study, RunDir(run)))
+        files = {seed: args.study / "results" / f"seed{seed}.json" for seed in study.seeds}
+        results = {seed: read_json(file, MADE_BY) for seed, file in files.items() if file.exists()}
+        if results:
+            draw(results, args.page.parent / PICTURE)
+        write_between(args.page, MADE_BY, section(study, results))
+        return 0
+    except (StudyError, RunDirError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+# Copyright 2026 Individual Contributor: verl-medgrpo authors
+# SPDX-License-Identifier: Apache-2.0
+"""The study of learning: results are made of runs' evaluations, and its part of a page of the results."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from recipe.medgrpo.study.learning import MADE_BY, Learning, main, section, verdict
+from recipe.medgrpo.study.page import END
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+FOLDER = REPOSITORY / "examples/studies/learning"
+BEGIN = f"<!-- begin: made by {MADE_BY} -->"
+
+
+@pytest.fixture(scope="module")
+def study():
+    return Learning.load(FOLDER / "study.yaml")
+
+
+def evaluation(folder, gains):
+    """What `medgrpo evaluate` leaves: eight rows of each task, whose raw scores are about 0.3 and a task's gain."""
+    folder.mkdir(parents=True)
+    lines = []
+    for task, gain in gains.items():
+        for row in range(8):
+            words = {"source": "AVOS", "task": task, "data_source": f"m/AVOS/{task}", "ground_truth": "t"}
+            answer = {"response": "r", "finish_reason": "stop", "score": 0.5, "parsed": 1}
+            lines.append({"index": len(lines), **words, **answer, "raw": 0.3 + gain + 0.01 * (row % 2) * (gain != 0)})
+    (folder / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    decoding = {"model": "m", "data": "d", "decoding": {}, "normalization": "h", "leaderboard": {}}
+    (folder / "summary.json").write_text(json.dumps({**decoding, "rows": len(lines)}))
+
+
+@pytest.fixture
+def run(tmp_path, study):
+    folder = tmp_path / "seed1"
+    tasks = ("tag", "stg", "dvc", "nap", "sa", "cvs")
+    gains = {"sft": {}, "rl": {"tag": 0.2, "stg": 0.1, "sa": -0.1}, "more-sft": {"tag": 0.1}, "all-tasks": {}, "kl": {}}
+    assert set(gains) == set(study.arms)
+    for arm, own in gains.items():
+        evaluation(folder / "eval" / arm, {task: own.get(task, 0.0) for task in tasks})
+    (folder / "rl").mkdir()
+    names = [f"val-aux/m/{source}/{task}/raw/mean@1" for source in ("AVOS", "CoPESD") for task in ("tag", "stg")]
+    steps = [{"step": step, "data": dict.fromkeys(names, 0.3 + 0.1 * step)} for step in (0, 1)]
+    (folder / "rl" / "metrics.1.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
+    return folder
+
+
+def test_the_page_is_made_from_runs(tmp_path, run, study, capsys):
+    (tmp_path / "study.yaml").write_text((FOLDER / "study.yaml").read_text())
+    page = tmp_path / "page.md"
+    page.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nAfter.\n")
+    call = ["--study", str(tmp_path), "--page", str(page)]
+    assert main(call) == 0
+    assert "0 of 3 seeds have run." in page.read_text() and "missing |" in page.read_text()
+    assert main([*call, "--run", str(run)]) == 0
+    text = page.read_text()
+    assert "old" not in text and text.endswith(f"{END}\n\nAfter.\n") and "1 of 3 seeds have run." in text
+    # The rows' extra hundredths make the error: 0.005 * sqrt(8 / 7) / sqrt(8).
+    assert "| TAG | 8 | 0.300 +0.205 ± 0.002 |" in text and "| DVC | 8 | 0.300 +0.000 ± 0.000 |" in text
+    assert "| RL raises what it rewards | `rl` - `sft` | missing (TAG 1 of 1, STG 1 of 1) |" in text
+    result = json.loads((tmp_path / "results" / "seed1.json").read_text())
+    assert result["curve"]["tag"] == [[0, 0.3], [1, 0.4]]
+    assert result["differences"]["rl - more-sft"]["tag"][3] == pytest.approx(0.1)
+    assert (tmp_path / "pictures" / "learning.png").stat().st_size > 5000
+    everywhere = dict.fromkeys(study.seeds, result)
+    found = [verdict(study, everywhere, one) for one in study.predictions]
+    assert found[0] == "as predicted (TAG 3 of 3, STG 3 of 3)"
+    # What did not change did not fall.
+    assert found[2] == "not as predicted (DVC 3 of 3, NAP 3 of 3, SA 0 of 3, CVS 3 of 3)"
+
+
+def test_what_is_missing_is_named(tmp_path, capsys):
+    (tmp_path / "study.yaml").write_text((FOLDER / "study.yaml").read_text())
+    call = ["--study", str(tmp_path), "--page", str(tmp_path / "page.md"), "--run", str(tmp_path / "seed0")]
+    assert main(call) == 2 and "medgrpo evaluate" in capsys.readouterr().err
+    (tmp_path / "study.yaml").write_text("seeds: [a]")
+    assert main(call) == 2 and "study.yaml" in capsys.readouterr().err
+
+
+def test_the_committed_page_is_the_one_that_the_results_make(study):
+    text = (REPOSITORY / "docs/evidence.md").read_text()
+    files = {seed: FOLDER / "results" / f"seed{seed}.json" for seed in study.seeds}
+    results = {seed: json.loads(file.read_text()) for seed, file in files.items() if file.exists()}
+    assert text.split(BEGIN)[1].split(END)[0].strip() == "\n".join(section(study, results)).strip()
+
+
+def test_stages_of_a_seed(tmp_path, study):
+    """run.sh with a stand-in for Python that notes its arguments, in a copy of the repository's scripts."""
+    for part in ("examples", "requirements"):
+        (tmp_path / part).symlink_to(REPOSITORY / part)
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    (bin / "python").write_text(f'#!/bin/bash\necho "$*" >> {tmp_path}/calls\n')
+    (bin / "python").chmod(0o755)
+    script = (FOLDER / "run.sh").read_text().replace("source requirements/setup_cpu.sh\n", "")
+    (tmp_path / "run.sh").write_text(script.replace("REPOSITORY=$(", f"REPOSITORY={REPOSITORY} # $("))
+    environment = {**os.environ, "SEEDS": "5", "OUT": str(tmp_path / "out"), "PATH": f"{bin}:{os.environ['PATH']}"}
+    subprocess.run(["bash", tmp_path / "run.sh"], env=environment, check=True)
+    lines = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
+    stages = {line[line.index("--name") + 1]: line for line in lines if "--name" in line and "stage" in line[1]}
+    made = ["world", "data", "model", "sft", "calibrate"]
+    assert [name for name in stages if not name.startswith("eval-")] == [*made, "rl", "more-sft", "all-tasks", "kl"]
+    assert {name.removeprefix("eval-") for name in stages if name.startswith("eval-")} == set(study.arms)
+    assert "data.tasks=[tag,stg,vs,rc]" in stages["rl"] and "data.tasks=[tag,stg,vs,rc]" not in stages["all-tasks"]
+    assert "trainer.total_training_steps=1000" in stages["more-sft"]
+    assert lines[-1][:2] == ["-m", "recipe.medgrpo.study.learning"] and lines[-1][-1] == f"{tmp_path}/out/seed5"
