@@ -58,9 +58,9 @@ ARROWS = {
         "browse": {"common"},
         "export": {"common"},
         "lmms_eval": {"export"},
-        "study": {"common", "report"},
         "replay": {*low, "evaluation"},
         "report": {*low, "cpu", "trainer", "evaluation", "preflight"},
+        "study": {"common", "report"},
     },
 }
 #: Every subcommand's module has these two; recipe/medgrpo/cli.py says what they are.

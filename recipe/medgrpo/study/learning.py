@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from recipe.medgrpo.common.plot_style import MUTED, canvas, task_name
 from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_json, write_json
 from recipe.medgrpo.report import run_data
-from recipe.medgrpo.study.design import StudyError, Strict
+from recipe.medgrpo.study.design import Strict, StudyError
 from recipe.medgrpo.study.page import write_between
 from recipe.medgrpo.study.run import commit
 
