@@ -13,6 +13,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,32 +46,39 @@ class Pixels:
 
     Args:
         kind: "images" or "videos".
-        call: the processor, its keyword arguments and the sources of the media. Pickled, because on its way
-            TransferQueue's storage reads all else.
+        processor: pickled, as is ``call``, because on its way TransferQueue's storage reads all else.
+        call: its keyword arguments and the sources of the media.
         has_sources: whether the sources are known.
         media: the decoded media, if they come along.
     """
 
-    def __init__(self, kind: str, call: bytes, has_sources: bool, media: list | None = None) -> None:
-        self.kind, self.call, self.has_sources, self.media = kind, call, has_sources, media
+    def __init__(self, kind: str, processor: bytes, call: bytes, has_sources: bool, media: list | None = None) -> None:
+        self.kind, self.processor, self.call = kind, processor, call
+        self.has_sources, self.media = has_sources, media
 
     def carrying(self, media: list) -> Pixels:
         """The same with the decoded media."""
-        return Pixels(self.kind, self.call, self.has_sources, media)
+        return Pixels(self.kind, self.processor, self.call, self.has_sources, media)
 
     @classmethod
     def of(cls, processor, kind: str, options: Mapping, sources: Sequence[Source] | None) -> Pixels:
-        return cls(kind, pickle.dumps((processor, dict(options), sources)), sources is not None)
+        return cls(kind, pickle.dumps(processor), pickle.dumps((dict(options), sources)), sources is not None)
 
     def make(self, device: str | None = None) -> torch.Tensor:
         """The pixels, made on ``device``; None: on the CPU, and shared with whoever asks for the same again."""
-        processor, options, sources = pickle.loads(self.call)
+        options, sources = pickle.loads(self.call)
         media = self.media or [future.result() for future in [source.decode() for source in sources]]
         if self.kind == "videos":
             media, options["video_metadata"] = map(list, zip(*media, strict=True))
         if device is not None:
             options["device"] = device
-        return processor(**{self.kind: media}, **options)[NAMES[self.kind]]
+        return _processor(self.processor)(**{self.kind: media}, **options)[NAMES[self.kind]]
+
+
+@lru_cache
+def _processor(pickled: bytes) -> Any:
+    """One for all that asks: what the cache shares is known by the processor that made it."""
+    return pickle.loads(pickled)
 
 
 def without_pixels(inputs: Mapping[str, Any]) -> dict[str, Any]:

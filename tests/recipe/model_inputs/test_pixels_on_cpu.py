@@ -62,6 +62,14 @@ def test_what_is_made_anew_is_what_was_made_before(frames, anew, device):
     assert found.keys() == inputs.keys() and all(torch.equal(found[name], inputs[name]) for name in inputs)
 
 
+def test_all_answers_to_a_medium_share_what_is_made_of_it(frames, anew):
+    inputs, *_ = processed(frames)
+    sent = [pickle.loads(pickle.dumps(pixels.without_pixels(inputs))) for _ in range(3)]
+    anew()
+    made = [pixels.with_pixels(one, None)["pixel_values"] for one in sent]
+    assert len({one.data_ptr() for one in made}) == 1
+
+
 @pytest.mark.parametrize("memory_gb", [0.05, 0])
 def test_media_that_come_along_are_not_decoded_again(frames, anew, monkeypatch, memory_gb):
     inputs, images, videos = processed(frames, media_cache.MediaOptions(memory_gb))
