@@ -78,14 +78,17 @@ stage --name rl --after calibrate --costly "$RUN/rl" --metrics "$RUN/rl" --total
   python -m recipe.medgrpo.main_medgrpo "${RL_ARGS[@]}"
 
 # Sampled as in training, several answers a row: 24 steps mostly make the policy surer, which greedy answers do not show.
-EVALUATION=(
-  --data "$RUN/data/val.parquet" --normalization "$RUN/normalization.json" --max-tokens "$TOKENS" --temperature 1 --n 4 "${SCORING[@]}"
-)
+evaluate() {
+  stage --name "eval-$1" --after "$2" --output "$RUN/eval/$1" -- \
+    medgrpo evaluate --name "$1" --model "$3" --out "$RUN/eval/$1" --data "$RUN/data/val.parquet" \
+    --normalization "$RUN/normalization.json" --max-tokens "$TOKENS" --temperature 1 --n 4 "${SCORING[@]}"
+}
 
-stage --name eval-sft --after calibrate --output "$RUN/eval/sft" -- \
-  medgrpo evaluate --name sft --model "$SFT" --out "$RUN/eval/sft" "${EVALUATION[@]}"
-
-stage --name eval-rl --after rl --output "$RUN/eval/rl" -- \
-  medgrpo evaluate --name rl --model "$RL" --out "$RUN/eval/rl" "${EVALUATION[@]}"
+# At once: each keeps one core busy.
+evaluate sft calibrate "$SFT" &
+status=0
+evaluate rl rl "$RL" || status=$?
+wait "$!" || status=$?
+[ "$status" = 0 ] || exit "$status"
 
 medgrpo report "$RUN"

@@ -12,5 +12,5 @@ if [ "$which" != e2e ]; then
   python -m pytest -m "not e2e and not slow" -n 2 --dist loadfile --durations=5 "$@"
 fi
 if [ "$which" != fast ]; then
-  python -m pytest -m e2e --capture=no "$@"
+  python -m pytest -m "e2e and not slow" --capture=no "$@"
 fi

@@ -91,6 +91,7 @@ def test_two_ranks_are_one_rank(one_rank, two_ranks):
     check_alike(two_ranks, one_rank)
 
 
+@pytest.mark.slow
 def test_two_nodes_are_one_rank(one_rank, two_nodes):
     check_alike(two_nodes, one_rank)
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two RL steps of each family on drawn clips: the policy that is trained is the sampled one.
 
-Qwen2.5-VL has the newcomer's run (test_e2e_on_cpu.py); for Qwen2-VL on images see test_presets_on_cpu.py.
+Qwen2.5-VL has the newcomer's run (test_e2e_on_cpu.py). Qwen2-VL trains on images in test_presets_on_cpu.py, and here
+with ``-m slow``.
 """
 
 import pytest
@@ -34,7 +35,7 @@ def sharpen(model) -> None:
     save_file(weights, file, metadata={"format": "pt"})
 
 
-@pytest.mark.parametrize("family", ["qwen2_vl", *tiny_model.TIMES_AS_TEXT])
+@pytest.mark.parametrize("family", [pytest.param("qwen2_vl", marks=pytest.mark.slow), *tiny_model.TIMES_AS_TEXT])
 def test_two_steps_of_rl(family, world, tmp_path):
     data, model, run = tmp_path / "data", tmp_path / "model", tmp_path / "run"
     paths = ["--json", world, "--frames-root", world.parent / "frames", "--out", data]

@@ -1,7 +1,7 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
 """Presets train: two real steps each, real verl and real vLLM, on the drawn worlds. A preset takes about three minutes,
-so three run by default, which differ most; ``ALL_PRESETS=1`` runs every one.
+so two run by default, which differ most; ``ALL_PRESETS=1`` runs every one.
 
 What a start of ``main_medgrpo`` does beyond this (the comparison of prompts in trainer and vLLM, a log of its own) does
 not depend on the preset, and has tests of its own.
@@ -25,7 +25,7 @@ PAPERS = (
     "zhu_drgrpo_strict"
 ).split()
 MEDGRPO = ("medgrpo", "medgrpo_all_tasks", "medgrpo_no_norm")
-ALWAYS = ("medr1_think", "zhu_drgrpo_strict", "medgrpo_no_norm")
+ALWAYS = ("medr1_think", "zhu_drgrpo_strict")
 SFT_STEPS = 60
 #: Prompts a step; enough for some answer to be right even at chance.
 BATCH, GROUP = 8, 4

@@ -317,15 +317,18 @@ def test_the_length_of_answers_is_one_in_all_stages(machine):
 
 @pytest.fixture
 def on_cpu(tmp_path):
-    """The newcomer's script in a repository of its own, whose stages are only noted, in ``on_cpu.lines``."""
+    """The newcomer's script in a repository of its own, whose stages are only noted, in ``on_cpu.lines``; the stage
+    FAILS fails.
+    """
     shutil.copytree(EXAMPLES, tmp_path / "repo/examples")
     (tmp_path / "repo/requirements").mkdir()
     (tmp_path / "repo/requirements/setup_cpu.sh").touch()
     for name in ("python", "medgrpo"):
-        executable(tmp_path / f"bin/{name}", f'echo "$*" >> "{tmp_path}/calls"\n')
+        note = f'echo "$*" >> "{tmp_path}/calls"\n[[ $* != *"--name $FAILS "* ]]\n'
+        executable(tmp_path / f"bin/{name}", note)
 
     def call(*overrides, **variables):
-        environment = {**CLEAN, "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}", **variables}
+        environment = {**CLEAN, "FAILS": "none", "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}", **variables}
         command = ["bash", tmp_path / "repo/examples/run_medgrpo_cpu.sh", *overrides]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
         calls = tmp_path / "calls"
@@ -338,11 +341,19 @@ def on_cpu(tmp_path):
 def test_the_newcomers_run_keeps_checkpoints_and_scores_alike(on_cpu, tmp_path):
     assert on_cpu("medgrpo.reward.k=2", "data.train_batch_size=8", RUN="mine").returncode == 0
     stages = {line.split(" --name ")[1].split()[0]: line for line in on_cpu.lines[:-1]}
-    assert list(stages) == ["world", "data", "model", "sft", "calibrate", "rl", "eval-sft", "eval-rl"]
+    assert list(stages)[:6] == ["world", "data", "model", "sft", "calibrate", "rl"]
+    assert set(list(stages)[6:]) == {"eval-sft", "eval-rl"}, "both at once"
     assert all(f" --run {tmp_path}/mine " in line for line in stages.values()), "where the caller is"
     assert f" --costly {tmp_path}/mine/rl " in stages["rl"] and "--output" not in stages["rl"]
     for name in ("calibrate", "eval-sft", "eval-rl"):
         assert stages[name].endswith(" medgrpo.reward.k=2") and " --max-tokens 96 " in stages[name]
+
+
+@pytest.mark.parametrize("stage", ["sft", "eval-sft", "eval-rl"])
+def test_the_newcomers_run_ends_with_a_stage_that_fails(on_cpu, stage):
+    assert on_cpu(FAILS=stage).returncode == 1
+    assert not any(line.startswith("report ") for line in on_cpu.lines)
+    assert ("eval-sft" in " ".join(on_cpu.lines)) == (stage != "sft")
 
 
 def test_the_newcomers_run_has_one_length_of_answers_and_no_variable_without_effect(on_cpu):
