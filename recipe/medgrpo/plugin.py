@@ -22,6 +22,8 @@ PATCHES = (
     ("transformers.image_processing_utils", verl_patches.share_processed_images),
     ("verl.experimental.agent_loop.agent_loop", verl_patches.send_no_pixels),
     ("verl.utils.model", verl_patches.make_pixels),
+    ("verl.workers.rollout.vllm_rollout.vllm_rollout", verl_patches.name_sender_by_cluster),
+    ("verl.workers.rollout.vllm_rollout.vllm_async_server", verl_patches.name_receiver_by_cluster),
     ("verl.models.transformers.qwen2_vl", verl_patches.fix_text_only_micro_batch),
     ("verl.models.transformers.qwen3_5", verl_patches.end_delta_nets_with_their_sequence),
     ("verl.utils.tensordict_utils", verl_patches.fix_uniform_lengths),

@@ -58,6 +58,7 @@ DATA=(
   data.train_files="$(hydra "$RUN/$rows/train.parquet")"
   data.val_files="$(hydra "$RUN/data/val.parquet")"
   "${DATA[@]}"
+  data.train_batch_size=8
 )
 # All tasks have a reward, so that validation scores them; RL's rows are those of its own tasks.
 REWARD=(
@@ -65,8 +66,12 @@ REWARD=(
   medgrpo.reward.reward_tasks="$REWARDED"
   medgrpo.alarm.action=warn
 )
-# Greedy validation after the last step, and before the first (true or false); nothing is saved, an interrupted cell
-# starts anew.
+ROLLOUT+=(
+  actor_rollout_ref.rollout.val_kwargs.do_sample=true
+  actor_rollout_ref.rollout.val_kwargs.temperature=1
+  actor_rollout_ref.rollout.val_kwargs.n=2
+)
+# Validation after the last step, and before the first (true or false); nothing is saved, an interrupted cell starts anew.
 TRAINER=(
   trainer.total_epochs=1000
   trainer.total_training_steps="$RL_STEPS"

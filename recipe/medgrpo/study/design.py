@@ -52,7 +52,7 @@ class Setting(Strict):
 
 
 class Term(Strict):
-    """Part of an outcome: the greedy validation mean of one key of one (source, task), with a weight."""
+    """Part of an outcome: the validation mean of one key of one (source, task), with a weight."""
 
     pair: str
     key: str

@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""The result of a cell: what verl's own validation, greedy, said after RL. One small file each.
+"""The result of a cell: what verl's own validation said after RL. One small file each.
 
 The first cell of a world and seed also says what validation was before RL, which is the same for all others.
 """
@@ -19,7 +19,7 @@ from recipe.medgrpo.study.intervals import Effect, effect
 RUNNER = "python -m recipe.medgrpo.study run"
 #: Keys of the reward that a result keeps.
 KEPT = ("raw", "parsed", "similarity", "judge", "cut")
-_VALIDATION = re.compile(rf"val-(?:core|aux)/[^/]+/([^/]+/[^/]+)/({'|'.join(KEPT)})/mean@1")
+_VALIDATION = re.compile(rf"val-(?:core|aux)/[^/]+/([^/]+/[^/]+)/({'|'.join(KEPT)})/mean@\d+")
 _TRAINING = ("medgrpo/parse_rate", "medgrpo/zero_std_groups", "medgrpo/sampled_entropy", "actor/grad_norm")
 
 Validation = dict[str, dict[str, float]]
@@ -39,7 +39,8 @@ def collect(folder: Path, steps: int) -> dict[str, Any]:
 
 def _validation(data: Mapping[str, float | None]) -> Validation:
     found: Validation = {}
-    for name, value in data.items():
+    # Shorter names first: verl logs mean@1 next to mean@2 when answers to some rows were lost.
+    for name, value in sorted(data.items(), key=lambda item: len(item[0])):
         # A key that a task lacks is NaN, which is logged as null.
         if (match := _VALIDATION.fullmatch(name)) and value is not None:
             found.setdefault(match[1], {})[match[2]] = round(value, 6)

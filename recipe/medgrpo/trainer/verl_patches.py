@@ -7,6 +7,7 @@ docs/upstream.md names for each what upstream says, and the test that fails once
 
 import functools
 import inspect
+import os
 import sys
 
 
@@ -95,6 +96,33 @@ def make_pixels(model_module) -> None:
         device = None if get_device_name() == "cpu" else f"{get_device_name()}:{get_device_id()}"
         rows = (getattr(row, "data", row) for row in batch_data)
         return original([with_pixels(row, device) for row in rows], indices)
+
+
+def name_sender_by_cluster(vllm_rollout_module) -> None:
+    """verl 0.9.1 names the socket that new weights go through by the number of the Ray job. A Ray that a run starts
+    itself counts from 1, so two runs on one machine take each other's socket, and hang at some step. The address of the
+    run's own Ray comes to the number.
+    """
+
+    @replace(vllm_rollout_module.ServerAdapter, "__init__")
+    def __init__(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.zmq_handle = self.zmq_handle.replace("-replica-", f"-{_cluster()}-replica-")
+
+
+def name_receiver_by_cluster(vllm_async_server_module) -> None:
+    """The other end of :func:`name_sender_by_cluster`: vLLM's process has the job's number from this variable."""
+
+    @replace(vllm_async_server_module.vLLMHttpServer, "__init__")
+    def __init__(original, self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        os.environ["VERL_RAY_JOB_ID"] += f"-{_cluster()}"
+
+
+def _cluster() -> str:
+    import ray
+
+    return ray.get_runtime_context().gcs_address.replace(":", "-")
 
 
 def fix_text_only_micro_batch(qwen2_vl_module) -> None:

@@ -196,7 +196,9 @@ def test_a_cell_gets_its_variables(small):
 
 
 def test_a_run_without_validation_is_no_result(tmp_path):
-    (tmp_path / "metrics.1.jsonl").write_text('{"step": 2, "data": {"val-aux/m/A/tag/raw/mean@1": 0.5}}\n')
+    # verl logs both when answers to some rows were lost.
+    both = '{"val-aux/m/A/tag/raw/mean@2": 0.5, "val-aux/m/A/tag/raw/mean@1": 0.9}'
+    (tmp_path / "metrics.1.jsonl").write_text(f'{{"step": 2, "data": {both}}}\n')
     assert collect(tmp_path, 2)["after"] == {"A/tag": {"raw": 0.5}}
     with pytest.raises(StudyError, match="no validation at step 3"):
         collect(tmp_path, 3)
