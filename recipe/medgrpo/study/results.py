@@ -39,8 +39,8 @@ def collect(folder: Path, steps: int) -> dict[str, Any]:
 
 def _validation(data: Mapping[str, float | None]) -> Validation:
     found: Validation = {}
-    # Shorter names first: verl logs mean@1 next to mean@2 when answers to some rows were lost.
-    for name, value in sorted(data.items(), key=lambda item: len(item[0])):
+    # mean@2 after mean@1, and so in its place: verl logs both when answers to some rows were lost.
+    for name, value in sorted(data.items()):
         # A key that a task lacks is NaN, which is logged as null.
         if (match := _VALIDATION.fullmatch(name)) and value is not None:
             found.setdefault(match[1], {})[match[2]] = round(value, 6)
