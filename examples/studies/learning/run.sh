@@ -18,6 +18,7 @@ RL_STEPS=48
 MORE_STEPS=1000     # of SFT: as long as SFT and RL take together
 STUDY=examples/studies/learning
 ALL=[tag,stg,vs,rc,dvc,nap,sa,cvs]
+SCORING=(--max-tokens 96 "medgrpo.reward.reward_tasks=$ALL")   # of greedy answers
 
 stage() { python -m recipe.medgrpo.stage --run "$RUN" "$@"; }
 
@@ -31,14 +32,7 @@ reinforce() {
     "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]" trainer.max_actor_ckpt_to_keep=1 \
     trainer.total_epochs=1000 trainer.total_training_steps="$RL_STEPS" trainer.save_freq=12 \
     trainer.default_local_dir="$(hydra "$RUN/$1")" hydra.run.dir="$(hydra "$RUN/$1")" "${@:2}"
-  evaluate "$1" "$RUN/$1/global_step_$RL_STEPS/actor/huggingface"
-}
-
-# evaluate ARM MODEL: greedy answers to the held-out rows.
-evaluate() {
-  stage --name "eval-$1" --after "$1" --output "$RUN/eval/$1" -- \
-    medgrpo evaluate --name "$1" --model "$2" --out "$RUN/eval/$1" --data "$RUN/data/val.parquet" \
-    --normalization "$RUN/normalization.json" --max-tokens 96 "medgrpo.reward.reward_tasks=$ALL"
+  evaluate "$1" "$1" "$RUN/$1/global_step_$RL_STEPS/actor/huggingface" "${SCORING[@]}"
 }
 
 for SEED in ${SEEDS:-0 1 2}; do
@@ -46,20 +40,17 @@ for SEED in ${SEEDS:-0 1 2}; do
   mkdir -p "$RUN"
   # shellcheck source=examples/cpu.sh
   source examples/cpu.sh
-  stage --name world --output "$RUN/world" -- \
-    python -m data_preprocess.synthetic --out "$RUN/world" --seed "$SEED" --clips-per-source "$CLIPS"
+  draw_world
   stage --name data --rooted --after world --output "$RUN/data" -- \
     python -m data_preprocess.medvidbench --json "$RUN/world/medvidbench_synthetic.json" \
     --frames-root "$RUN/world/frames" --out "$RUN/data" --seed "$SEED" --val-ratio 0.4
   warm_start
-  stage --name calibrate --after sft --output "$RUN/normalization.json" "$RUN/normalization.answers.jsonl" -- \
-    medgrpo calibrate --model "$SFT" --data "$RUN/data/train.parquet" --out "$RUN/normalization.json" --max-tokens 96 \
-    --max-per-pair 200 "medgrpo.reward.reward_tasks=$ALL"
-  evaluate sft "$SFT"
+  calibrate --max-per-pair 200 "${SCORING[@]}"
+  evaluate sft calibrate "$SFT" "${SCORING[@]}"
   # Its curve comes from verl's own validation, which the other arms do without: it takes as long as six steps.
   reinforce rl "data.tasks=[tag,stg,vs,rc]" trainer.test_freq=12 trainer.val_before_train=true
   fine_tune more-sft "$MORE_STEPS"
-  evaluate more-sft "$RUN/more-sft/global_step_$MORE_STEPS/huggingface"
+  evaluate more-sft more-sft "$RUN/more-sft/global_step_$MORE_STEPS/huggingface" "${SCORING[@]}"
   reinforce all-tasks
   reinforce kl "data.tasks=[tag,stg,vs,rc]" actor_rollout_ref.actor.use_kl_loss=true \
     actor_rollout_ref.actor.kl_loss_coef=0.04

@@ -23,9 +23,7 @@ mkdir -p "$RUN"
 source examples/cpu.sh
 stage() { python -m recipe.medgrpo.stage --run "$RUN" "$@"; }
 
-stage --name world --output "$RUN/world" -- \
-  python -m data_preprocess.synthetic --out "$RUN/world" --seed "$SEED" --clips-per-source "$CLIPS" \
-  --sources "${sources[@]}" ${TWINS:+--twins}
+draw_world --sources "${sources[@]}" ${TWINS:+--twins}
 
 # More is held out than usual: what is compared are small differences of held-out means.
 CONVERT=(
@@ -43,9 +41,7 @@ stage --name "$rows" --rooted --after world --output "$RUN/$rows" -- \
 warm_start
 
 REWARDED="[${TASKS// /,}]"
-stage --name calibrate --after sft --output "$RUN/normalization.json" "$RUN/normalization.answers.jsonl" -- \
-  medgrpo calibrate --model "$SFT" --data "$RUN/data/train.parquet" --out "$RUN/normalization.json" --max-tokens 96 \
-  --max-per-pair 200 "medgrpo.reward.reward_tasks=$REWARDED"
+calibrate --max-tokens 96 --max-per-pair 200 "medgrpo.reward.reward_tasks=$REWARDED"
 
 before=calibrate
 if [ -n "$UNLIKE" ]; then

@@ -62,6 +62,14 @@ def series(metrics: Metrics, name: str) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(steps), np.asarray([metrics[step][name] for step in steps], dtype=float)
 
 
+def samples(name: str) -> int:
+    """N of a ``.../mean@N``, 0 of other names. verl logs mean@8 next to mean@16 when answers to some rows were lost:
+    sorted by this, the greater one comes last and wins.
+    """
+    tail = name.rpartition("@")[2]
+    return int(tail) if tail.isdigit() else 0
+
+
 def pair_series(metrics: Metrics, logged: re.Pattern[str] = PAIR) -> dict[tuple[str, str], Series]:
     """(source, task) to ``step`` and what else was ``logged`` of it, each of shape (steps that logged any,).
 
@@ -69,8 +77,7 @@ def pair_series(metrics: Metrics, logged: re.Pattern[str] = PAIR) -> dict[tuple[
     """
     found: dict[tuple[str, str], dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for step, figures in metrics.items():
-        # Shorter names first, so that mean@16 wins over mean@8: verl logs both when answers to some rows were lost.
-        for name in filter(None, map(logged.fullmatch, sorted(figures, key=len))):
+        for name in filter(None, map(logged.fullmatch, sorted(figures, key=samples))):
             found[name[1], name[2]][step][PAIR_METRICS.get(name[3], name[3])] = figures[name[0]]
     keys = ("raw", "reward") if logged is VALIDATED else ("answers", *PAIR_METRICS.values())
     return {

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -23,6 +23,14 @@ class Strict(BaseModel):
     """Part of a design: keys that it does not know are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the YAML file."""
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except (OSError, yaml.YAMLError, ValidationError) as error:
+            raise StudyError(f"{path}: {error}") from None
 
 
 class World(Strict):
@@ -106,14 +114,6 @@ class Study(Strict):
         if missing := [name for name, known in used if name not in known]:
             raise ValueError(f"names that nothing has: {', '.join(missing)}")
         return self
-
-    @classmethod
-    def load(cls, path: Path) -> Study:
-        """Read the YAML file."""
-        try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, yaml.YAMLError, ValidationError) as error:
-            raise StudyError(f"{path}: {error}") from None
 
     def cells(self) -> Iterator[Cell]:
         """All runs: every setting of one seed before the next seed, so that what is there is paired at any time."""

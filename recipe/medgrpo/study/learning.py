@@ -10,23 +10,19 @@ A result is taken of each RUN, whose folder is called ``seed<N>``. Without one t
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 from collections.abc import Iterator, Sequence
-from os import cpu_count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
-from pydantic import ValidationError
 
 from recipe.medgrpo.common.plot_style import MUTED, canvas, task_name
 from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_json, write_json
 from recipe.medgrpo.report import run_data
 from recipe.medgrpo.study.design import Strict, StudyError
-from recipe.medgrpo.study.page import write_between
-from recipe.medgrpo.study.run import commit
+from recipe.medgrpo.study.page import origins, write_between
+from recipe.medgrpo.study.run import origin
 
 MADE_BY = "python -m recipe.medgrpo.study.learning"
 PICTURE = "pictures/learning.png"
@@ -51,13 +47,6 @@ class Learning(Strict):
     arms: dict[str, str]
     predictions: tuple[Expected, ...]
 
-    @classmethod
-    def load(cls, path: Path) -> Learning:
-        try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, yaml.YAMLError, ValidationError) as error:
-            raise StudyError(f"{path}: {error}") from None
-
     def compared(self) -> list[tuple[str, str]]:
         """(arm, against): what the page has a table of."""
         return list(dict.fromkeys((one.arm, one.against) for one in self.predictions))
@@ -81,9 +70,7 @@ def collect(study: Learning, run: RunDir) -> dict[str, Any]:
         means = np.mean([values["raw"] for values in sources], axis=0)
         curve[task] = [[int(step), round(float(mean), 5)] for step, mean in zip(sources[0]["step"], means, strict=True)]
     seconds = {stage: round(value) for stage, value in run.timings().items()}
-    machine = f"{platform.machine()}, {cpu_count()} cores"
-    facts = {"commit": commit(), "machine": machine, "seconds": seconds}
-    return {**facts, "differences": differences, "curve": curve}
+    return {**origin(), "seconds": seconds, "differences": differences, "curve": curve}
 
 
 def section(study: Learning, results: dict[int, dict[str, Any]]) -> Iterator[str]:
@@ -109,9 +96,7 @@ def section(study: Learning, results: dict[int, dict[str, Any]]) -> Iterator[str
     if results:
         yield f"![Raw scores of held-out rows by step of RL]({PICTURE})"
         yield ""
-        commits = ", ".join(sorted({result["commit"] for result in results.values()}))
-        seconds = [sum(result["seconds"].values()) for result in results.values()]
-        yield f"Commits {commits}; {next(iter(results.values()))['machine']}; {sum(seconds) / 3600:.1f} hours."
+        yield origins(results.values(), sum(sum(result["seconds"].values()) for result in results.values()))
         yield ""
 
 
@@ -119,15 +104,15 @@ def verdict(study: Learning, results: dict[int, dict[str, Any]], one: Expected) 
     """In how many seeds each task is as expected."""
     if not results:
         return "missing"
-    words, all_right = [], len(results) == len(study.seeds)
+    words, counts = [], []
     for task in one.tasks:
         lines = [result["differences"][f"{one.arm} - {one.against}"][task] for result in results.values()]
         # Where no answer changed there is no error, and no fall either.
         right = sum(delta > one.above * error or delta == 0 > one.above for *_, delta, error in lines)
-        all_right &= right == len(study.seeds)
+        counts.append(right)
         words.append(f"{task.upper()} {right} of {len(results)}")
-    missing = len(results) < len(study.seeds)
-    return f"{'as predicted' if all_right else 'missing' if missing else 'not as predicted'} ({', '.join(words)})"
+    found = "as predicted" if min(counts) == len(study.seeds) else "not as predicted"
+    return f"{found if len(results) == len(study.seeds) else 'missing'} ({', '.join(words)})"
 
 
 def draw(results: dict[int, dict[str, Any]], path: Path) -> None:

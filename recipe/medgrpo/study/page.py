@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,12 @@ def write_between(page: Path, made_by: str, lines: Iterable[str]) -> None:
     page.write_text(f"{head}{begin}\n\n{body}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
 
 
+def origins(results: Collection[Mapping[str, Any]], seconds: float) -> str:
+    """The line that says where results come from."""
+    commits, machines = (sorted({result[key] for result in results}) for key in ("commit", "machine"))
+    return f"Commits {', '.join(commits)}; {'; '.join(machines)}; {seconds / 3600:.1f} hours."
+
+
 def section(study: Study, results: Mapping[Cell, Mapping[str, Any]]) -> Iterator[str]:
     """Lines of Markdown."""
     cells = list(study.cells())
@@ -57,10 +63,7 @@ def section(study: Study, results: Mapping[Cell, Mapping[str, Any]]) -> Iterator
         yield f"Missing: {_ranges(study, missing)}."
         yield ""
     if results:
-        commits = sorted({result["commit"] for result in results.values()})
-        machines = sorted({result["machine"] for result in results.values()})
-        hours = sum(result["seconds"] for result in results.values()) / 3600
-        yield f"Commits {', '.join(commits)}; {'; '.join(machines)}; {hours:.1f} hours."
+        yield origins(results.values(), sum(result["seconds"] for result in results.values()))
         yield ""
 
 

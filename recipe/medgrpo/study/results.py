@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recipe.medgrpo.common.run_folder import read_json, read_jsonl
+from recipe.medgrpo.common.run_folder import read_json
+from recipe.medgrpo.report import run_data
 from recipe.medgrpo.study.design import SFT, Cell, Prediction, Study, StudyError
 from recipe.medgrpo.study.intervals import Effect, effect
 
@@ -27,23 +28,18 @@ Validation = dict[str, dict[str, float]]
 
 def collect(folder: Path, steps: int) -> dict[str, Any]:
     """Validation before (if it was asked for) and after, and some figures of the last step, from a run's metrics."""
-    files = sorted(folder.glob("metrics*.jsonl"))
-    logs = (read_jsonl(file, RUNNER, cut_tail_allowed=True) for file in files)
-    by_step = {record["step"]: record["data"] for log in logs for record in log}
+    by_step = run_data.read_metrics(sorted(folder.glob("metrics*.jsonl")))
     before, after = (_validation(by_step.get(step, {})) for step in (0, steps))
     if not after:
         raise StudyError(f"{folder}: no validation at step {steps}; remove the folder and run again")
-    last = {name: by_step[steps][name] for name in _TRAINING if by_step[steps].get(name) is not None}
+    last = {name: by_step[steps][name] for name in _TRAINING if name in by_step[steps]}
     return {"before": before, "after": after, "last_step": last}
 
 
-def _validation(data: Mapping[str, float | None]) -> Validation:
+def _validation(data: Mapping[str, float]) -> Validation:
     found: Validation = {}
-    # mean@2 after mean@1, and so in its place: verl logs both when answers to some rows were lost.
-    for name, value in sorted(data.items()):
-        # A key that a task lacks is NaN, which is logged as null.
-        if (match := _VALIDATION.fullmatch(name)) and value is not None:
-            found.setdefault(match[1], {})[match[2]] = round(value, 6)
+    for match in filter(None, map(_VALIDATION.fullmatch, sorted(data, key=run_data.samples))):
+        found.setdefault(match[1], {})[match[2]] = round(data[match[0]], 6)
     return found
 
 

@@ -54,8 +54,7 @@ def run_missing(
             print(f"{cell.setting}, seed {cell.seed}: {error}", flush=True)
             failed.append(cell)
             continue
-        machine = f"{platform.machine()}, {os.cpu_count()} cores"
-        facts = {"commit": commit(), "machine": machine, "seconds": round(time.monotonic() - started)}
+        facts = {**origin(), "seconds": round(time.monotonic() - started)}
         write_json(results / cell.file, {"setting": cell.setting, "seed": cell.seed, **facts, **found})
     return failed
 
@@ -80,8 +79,9 @@ def variables(study: Study, cell: Cell, out: Path) -> dict[str, str]:
     }
 
 
-def commit() -> str:
-    """The repository's commit, with ``+`` if files differ from it."""
+def origin() -> dict[str, str]:
+    """The repository's commit, with ``+`` if files differ from it, and the machine."""
     command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
     done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
+    machine = f"{platform.machine()}, {os.cpu_count()} cores"
+    return {"commit": done.stdout.strip() or "unknown", "machine": machine}

@@ -3,11 +3,12 @@
 """The study of learning: results are made of runs' evaluations, and its part of a page of the results."""
 
 import json
-import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from scripts import CLEAN, executable
 
 from recipe.medgrpo.study.learning import MADE_BY, Learning, main, section, verdict
 from recipe.medgrpo.study.page import END
@@ -91,17 +92,14 @@ def test_the_committed_page_is_the_one_that_the_results_make(study):
 
 
 def test_stages_of_a_seed(tmp_path, study):
-    """run.sh with a stand-in for Python that notes its arguments, in a copy of the repository's scripts."""
-    for part in ("examples", "requirements"):
-        (tmp_path / part).symlink_to(REPOSITORY / part)
-    bin = tmp_path / "bin"
-    bin.mkdir()
-    (bin / "python").write_text(f'#!/bin/bash\necho "$*" >> {tmp_path}/calls\n')
-    (bin / "python").chmod(0o755)
-    script = (FOLDER / "run.sh").read_text().replace("source requirements/setup_cpu.sh\n", "")
-    (tmp_path / "run.sh").write_text(script.replace("REPOSITORY=$(", f"REPOSITORY={REPOSITORY} # $("))
-    environment = {**os.environ, "SEEDS": "5", "OUT": str(tmp_path / "out"), "PATH": f"{bin}:{os.environ['PATH']}"}
-    subprocess.run(["bash", tmp_path / "run.sh"], env=environment, check=True)
+    """run.sh in a repository of its own, with a stand-in for Python that notes its arguments."""
+    shutil.copytree(REPOSITORY / "examples", tmp_path / "repo/examples")
+    (tmp_path / "repo/requirements").mkdir()
+    (tmp_path / "repo/requirements/setup_cpu.sh").touch()
+    executable(tmp_path / "bin/python", f'echo "$*" >> "{tmp_path}/calls"\n')
+    own = {"SEEDS": "5", "OUT": str(tmp_path / "out"), "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}"}
+    script = tmp_path / "repo/examples/studies/learning/run.sh"
+    subprocess.run(["bash", script], env={**CLEAN, **own}, check=True)
     lines = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
     stages = {line[line.index("--name") + 1]: line for line in lines if "--name" in line and "stage" in line[1]}
     made = ["world", "data", "model", "sft", "calibrate"]
