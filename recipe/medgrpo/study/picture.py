@@ -20,7 +20,8 @@ def draw(study: Study, results: Mapping[Cell, Mapping[str, Any]], path: Path) ->
     """One line per prediction that has results: its effect with the 95% interval, on the band that counts as none."""
     found = [(one, effect_of(study, results, one)) for one in study.predictions]
     found = [(one, effect) for one, effect in found if effect is not None]
-    with canvas(9, 0.9 + 0.32 * len(found), path) as figure:
+    with canvas(9, 1.2 + 0.32 * len(found), path) as figure:
+        figure.suptitle("line: 95%; band: counts as none; green: as predicted, red: not, grey: undecided", fontsize=9)
         axes = figure.subplots()
         for height, (one, effect) in enumerate(reversed(found)):
             colour = COLOURS.get(verdict(one, effect), BEFORE)
@@ -30,5 +31,5 @@ def draw(study: Study, results: Mapping[Cell, Mapping[str, Any]], path: Path) ->
             axes.plot(effect.point, height, marker, color=colour, markersize=6)
         axes.set_yticks(range(len(found)), [f"{one.question}  {one.claim}" for one, _ in reversed(found)])
         axes.axvline(0, color=BEFORE, linewidth=1)
-        axes.set_xlabel("difference of two arms (band: counts as none; green: as predicted, red: not, grey: undecided)")
+        axes.set_xlabel("difference of two arms")
         axes.grid(axis="y", visible=False)
