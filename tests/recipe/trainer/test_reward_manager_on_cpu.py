@@ -104,15 +104,8 @@ CAPTION = {
 }
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
-
-
 @pytest.fixture
-def judged(cluster, tiny_model, monkeypatch):
+def judged(local_ray, tiny_model, monkeypatch):
     """judged(server, answers, **options) -> result or error of each answer, scored at once by one reward worker."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
 
@@ -194,7 +187,7 @@ def test_one_answer_without_a_verdict_is_an_error_of_its_own(judged):
     assert step_metrics()["judge/asked"] == 0
 
 
-def test_limits_are_the_jobs_not_a_processs(cluster, monkeypatch):
+def test_limits_are_the_jobs_not_a_processs(local_ray, monkeypatch):
     """Two worker processes of the job share one limiter."""
     forget_judge()
 
@@ -239,7 +232,7 @@ def end(process):
             time.sleep(0.1)
 
 
-def test_the_limiter_outlives_the_reward_worker_that_asks_for_it(cluster):
+def test_the_limiter_outlives_the_reward_worker_that_asks_for_it(local_ray):
     forget_judge()
     actor = judge_limiter.start(reward_score.ScoreConfig(judge={"cache": None}))
     worker = Process.remote()
@@ -254,7 +247,7 @@ def test_the_limiter_outlives_the_reward_worker_that_asks_for_it(cluster):
         judge_limiter.step_metrics(actor)
 
 
-def test_a_coordinator_that_was_killed_is_started_again_with_new_counts(cluster):
+def test_a_coordinator_that_was_killed_is_started_again_with_new_counts(local_ray):
     forget_judge()
     actor = judge_limiter.start(reward_score.ScoreConfig(judge={"cache": None}))
     worker = judge_limiter.JobLimiter(JudgeConfig(cache=None))
@@ -276,7 +269,7 @@ def test_a_coordinator_that_was_killed_is_started_again_with_new_counts(cluster)
     assert judge_limiter.failed_by_group(actor) == {}
 
 
-def test_a_limiter_that_is_gone_with_its_owner_stops_the_run(cluster):
+def test_a_limiter_that_is_gone_with_its_owner_stops_the_run(local_ray):
     forget_judge()
     owner = Process.remote()
     [actor] = ray.get(owner.owner.remote({"cache": None}))
@@ -288,7 +281,7 @@ def test_a_limiter_that_is_gone_with_its_owner_stops_the_run(cluster):
             time.sleep(0.1)
 
 
-def test_who_no_longer_waits_for_the_jobs_limiter_takes_no_slot_of_it(cluster):
+def test_who_no_longer_waits_for_the_jobs_limiter_takes_no_slot_of_it(local_ray):
     forget_judge()
     config = JudgeConfig(cache=None, concurrency=1, request_timeout=300)
     limiter = judge_limiter.JobLimiter(config)
@@ -304,7 +297,7 @@ def test_who_no_longer_waits_for_the_jobs_limiter_takes_no_slot_of_it(cluster):
     asyncio.run(scenario())
 
 
-def test_without_an_llm_judge_there_is_nothing_to_report(cluster):
+def test_without_an_llm_judge_there_is_nothing_to_report(local_ray):
     assert judge_limiter.step_metrics(judge_limiter.start(reward_score.ScoreConfig(judge="lexical"))) == {}
 
 

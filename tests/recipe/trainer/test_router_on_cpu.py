@@ -104,13 +104,10 @@ class Replica:
         return RolloutConfig(name="vllm", n=3)
 
 
-def test_verl_makes_it_of_the_configuration(request):
+def test_verl_makes_it_of_the_configuration(local_ray):
     """As verl's LLMServerManager and LLMServerClient do."""
     overrides = "data.train_files=t", "data.val_files=v", "actor_rollout_ref.model.path=m", "medgrpo.reward.artifact=a"
     path = composed(*overrides).actor_rollout_ref.rollout.router_config_path
-    ray.shutdown()  # what other tests of this process have started
-    ray.init(num_cpus=4, include_dashboard=False)
-    request.addfinalizer(ray.shutdown)
     actor = get_router_handle({name: Replica.options(num_cpus=0).remote() for name in "ab"}, router_config_path=path)
     fields = ray.get([actor.require_acquire_fields.remote(), actor.require_release_fields.remote()])
     assert fields == [["prompt_ids"], []]

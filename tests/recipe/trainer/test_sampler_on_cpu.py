@@ -79,20 +79,15 @@ def test_other_trainer_modes_and_unknown_options_are_refused(plain):
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    """A Ray cluster of this machine, and the TransferQueue of the CPU configuration on it."""
-    started = not ray.is_initialized()
-    if started:
-        ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+def transfer_queue(local_ray):
+    """The TransferQueue of the CPU configuration."""
     tq.init(configuration("medgrpo.reward.artifact=null").transfer_queue)
     yield
     tq.close()
-    if started:
-        ray.shutdown()
 
 
 @pytest.fixture
-def queue(cluster):
+def queue(transfer_queue):
     """The queue, emptied after the test."""
     yield
     if keys := list(train_partition()):
@@ -346,7 +341,7 @@ def test_answers_by_weights_that_are_too_old_are_replaced(queue, tmp_path, statu
     assert metrics["training/off_policy/evicted_samples"] == 1
 
 
-def test_reward_workers_follow_the_running_statistics(cluster, artifact, tmp_path):
+def test_reward_workers_follow_the_running_statistics(transfer_queue, artifact, tmp_path):
     reward = reward_score.ScoreConfig(artifact=str(artifact), normalization="ema")
     checkpoints = Checkpoints(folder=tmp_path, resume_mode="auto", resume_from_path=None)
     sampler = RunningNormalizer.start(reward, checkpoints)
