@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set up and run all tests: the fast ones (style among them), then the end-to-end runs (50 minutes).
+# Set up and run all tests: the fast ones (style among them), then the end-to-end runs (30 minutes).
 #   bash tests/run_tests.sh [fast|e2e] [pytest arguments]
 set -euo pipefail
 cd "$(dirname "$0")/.."
