@@ -40,7 +40,7 @@ def evaluation(folder, gains):
 @pytest.fixture
 def run(tmp_path, study):
     folder = tmp_path / "seed1"
-    tasks = ("tag", "stg", "dvc", "nap", "sa", "cvs")
+    tasks = ("tag", "stg", "vs", "nap", "sa", "cvs")
     gains = {"sft": {}, "rl": {"tag": 0.2, "stg": 0.1, "sa": -0.1}, "more-sft": {"tag": 0.1}, "all-tasks": {}, "kl": {}}
     assert set(gains) == set(study.arms)
     for arm, own in gains.items():
@@ -63,7 +63,7 @@ def test_the_page_is_made_from_runs(tmp_path, run, study, capsys):
     text = page.read_text()
     assert "old" not in text and text.endswith(f"{END}\n\nAfter.\n") and "1 of 3 seeds have run." in text
     # The rows' extra hundredths make the error: 0.005 * sqrt(8 / 7) / sqrt(8).
-    assert "| TAG | 8 | 0.300 +0.205 ± 0.002 |" in text and "| DVC | 8 | 0.300 +0.000 ± 0.000 |" in text
+    assert "| TAG | 8 | 0.300 +0.205 ± 0.002 |" in text and "| VS | 8 | 0.300 +0.000 ± 0.000 |" in text
     assert "| RL raises what it rewards | `rl` - `sft` | missing (TAG 1 of 1, STG 1 of 1) |" in text
     result = json.loads((tmp_path / "results" / "seed1.json").read_text())
     assert result["curve"]["tag"] == [[0, 0.3], [1, 0.4]]
@@ -73,7 +73,7 @@ def test_the_page_is_made_from_runs(tmp_path, run, study, capsys):
     found = [verdict(study, everywhere, one) for one in study.predictions]
     assert found[0] == "as predicted (TAG 3 of 3, STG 3 of 3)"
     # What did not change did not fall.
-    assert found[2] == "not as predicted (DVC 3 of 3, NAP 3 of 3, SA 0 of 3, CVS 3 of 3)"
+    assert found[2] == "not as predicted (VS 3 of 3, NAP 3 of 3, SA 0 of 3, CVS 3 of 3)"
 
 
 def test_what_is_missing_is_named(tmp_path, capsys):
@@ -105,6 +105,6 @@ def test_stages_of_a_seed(tmp_path, study):
     made = ["world", "data", "model", "sft", "calibrate"]
     assert [name for name in stages if not name.startswith("eval-")] == [*made, "rl", "more-sft", "all-tasks", "kl"]
     assert {name.removeprefix("eval-") for name in stages if name.startswith("eval-")} == set(study.arms)
-    assert "data.tasks=[tag,stg,vs,rc]" in stages["rl"] and "data.tasks=[tag,stg,vs,rc]" not in stages["all-tasks"]
-    assert "trainer.total_training_steps=1000" in stages["more-sft"]
+    assert "data.tasks=[tag,stg]" in stages["rl"] and "data.tasks=[tag,stg]" not in stages["all-tasks"]
+    assert "trainer.total_training_steps=1700" in stages["more-sft"]
     assert lines[-1][:2] == ["-m", "recipe.medgrpo.study.learning"] and lines[-1][-1] == f"{tmp_path}/out/seed5"
