@@ -27,6 +27,7 @@ PATCHES = (
     ("verl.models.transformers.qwen2_vl", verl_patches.fix_text_only_micro_batch),
     ("verl.models.transformers.qwen3_5", verl_patches.end_delta_nets_with_their_sequence),
     ("verl.utils.tensordict_utils", verl_patches.fix_uniform_lengths),
+    ("verl.trainer.ppo.metric_utils", verl_patches.draw_all_samples_at_once),
     ("verl.trainer.ppo.v1.trainer_base", verl_patches.give_gdpo_its_rewards),
     ("verl.trainer.ppo.v1.trainer_base", verl_patches.tell_sampler_the_sources),
     ("verl.workers.rollout.utils", verl_patches.collapse_qwen3_vl_videos),

@@ -126,6 +126,17 @@ def test_positions_are_bound_to_the_processor(tiny_model):
     assert not hasattr(original, "get_rope_index_kwargs"), "verl passes the fps itself: bind_true_positions can go"
 
 
+def test_best_and_worst_of_n_are_verls_numbers_without_a_call_per_draw():
+    import numpy as np
+    from verl.trainer.ppo import metric_utils
+
+    stock, data, functions = metric_utils.bootstrap_metric.__wrapped__, [0.1, 0.7, True, 0.2], [np.max, np.min]
+    assert metric_utils.bootstrap_metric(data, 3, functions) == stock(data, 3, functions)
+    vote = [{"val": 0.5, "pred": "a"}, {"val": 1.0, "pred": "b"}]
+    functions = [lambda drawn: metric_utils.calc_maj_val(drawn, vote_key="pred", val_key="val")]
+    assert metric_utils.bootstrap_metric(vote, 2, functions) == stock(vote, 2, functions)
+
+
 def test_text_only_micro_batch(tiny_model):
     import verl.models.transformers.qwen2_vl as module
     from transformers import Qwen2_5_VLForConditionalGeneration

@@ -191,6 +191,26 @@ def give_gdpo_its_rewards(trainer_module) -> None:
         return original(data, batch_keys, adv_estimator, *args, config=config, **kwargs)
 
 
+def draw_all_samples_at_once(metric_utils) -> None:
+    """verl 0.9.1's validation of several answers per row estimates best and worst of n by 1,000 draws for each row and
+    each value that the reward returns, with a call of numpy for each draw: of 400 rows with two answers of 20 values, 81
+    processor seconds. The same draws, reduced in one call, take 2.
+    """
+
+    @replace(metric_utils, "bootstrap_metric")
+    def bootstrap_metric(original, data, subset_size, reduce_fns, n_bootstrap=1000, seed=42):
+        import numpy as np
+
+        # A majority vote is no function of an array.
+        if not all(function in (np.max, np.min) for function in reduce_fns):
+            return original(data, subset_size, reduce_fns, n_bootstrap, seed)
+        np.random.seed(seed)
+        drawn = np.random.choice(len(data), size=(n_bootstrap, subset_size), replace=True)
+        samples = np.array(data, dtype=np.float64)[drawn]
+        results = (function(samples, axis=1) for function in reduce_fns)
+        return [(float(np.mean(result)), float(np.std(result))) for result in results]
+
+
 def tell_sampler_the_sources(trainer_module) -> None:
     """verl 0.9.1's V1 trainer registers a prompt by its id alone, so a sampler does not know which source and task lost
     a prompt whose answers all failed.
