@@ -193,8 +193,8 @@ def give_gdpo_its_rewards(trainer_module) -> None:
 
 def draw_all_samples_at_once(metric_utils) -> None:
     """verl 0.9.1's validation of several answers per row estimates best and worst of n by 1,000 draws for each row and
-    each value that the reward returns, with a call of numpy for each draw: of 400 rows with two answers of 20 values, 81
-    processor seconds. The same draws, reduced in one call, take 2.
+    each value that the reward returns, with a call of numpy for each draw: of 400 rows with two answers of 20 values,
+    81 processor seconds. The same draws, reduced in one call, take 2.
     """
 
     @replace(metric_utils, "bootstrap_metric")
