@@ -8,14 +8,14 @@ Best and worst of n are estimated by 1,000 draws of n answers, and each draw is 
 import os
 import sys
 import time
+from unittest import mock
+
+import numpy as np
 
 # verl and vLLM as released: no installed plugin, external module or platform may change them; no GPU is used.
 STOCK = ("VERL_USE_EXTERNAL_MODULES", "VERL_PLATFORM", "VLLM_PLUGINS", "CUDA_VISIBLE_DEVICES")
 os.environ.update({"VERL_USE_EXTERNAL_PLUGINS": "none", **dict.fromkeys(STOCK, "")})
 
-from unittest import mock  # noqa: E402
-
-import numpy as np  # noqa: E402
 from verl.trainer.ppo.metric_utils import process_validation_metrics  # noqa: E402
 
 VALUES = 20

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 import torch
@@ -130,8 +131,12 @@ def test_best_and_worst_of_n_are_verls_numbers_without_a_call_per_draw():
     import numpy as np
     from verl.trainer.ppo import metric_utils
 
-    stock, data, functions = metric_utils.bootstrap_metric.__wrapped__, [0.1, 0.7, True, 0.2], [np.max, np.min]
-    assert metric_utils.bootstrap_metric(data, 3, functions) == stock(data, 3, functions)
+    stock, data = metric_utils.bootstrap_metric.__wrapped__, [0.1, 0.7, True, 0.2]
+    with mock.patch.object(np, "max", wraps=np.max) as largest:
+        found = metric_utils.bootstrap_metric(data, 3, [np.max, np.min])
+        assert largest.call_count == 1
+        assert found == stock(data, 3, [np.max, np.min])
+        assert largest.call_count == 1001
     vote = [{"val": 0.5, "pred": "a"}, {"val": 1.0, "pred": "b"}]
     functions = [lambda drawn: metric_utils.calc_maj_val(drawn, vote_key="pred", val_key="val")]
     assert metric_utils.bootstrap_metric(vote, 2, functions) == stock(vote, 2, functions)

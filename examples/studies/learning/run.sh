@@ -22,7 +22,7 @@ SCORING=(--max-tokens 96 "medgrpo.reward.reward_tasks=$ALL")   # of greedy answe
 
 stage() { python -m recipe.medgrpo.stage --run "$RUN" "$@"; }
 
-# reinforce ARM [hydra overrides]: RL from the SFT model.
+# reinforce ARM [hydra overrides]: RL from the SFT model. So many clips, all validated at once, would fill the memory.
 reinforce() {
   stage --name "$1" --after calibrate --costly "$RUN/$1" --metrics "$RUN/$1" --total "$RL_STEPS" -- \
     python -m recipe.medgrpo.main_medgrpo platform=cpu \
