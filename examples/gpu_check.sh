@@ -5,7 +5,7 @@
 # With VERL_PLATFORM=cpu and a tiny model it tries the stages, and no GPU.
 set -euo pipefail
 
-RUN=${RUN:-outputs/gpu_check}      # must not exist yet
+RUN=${RUN:-outputs/gpu_check}      # a second call goes on there
 N_GPUS=${N_GPUS:-1}
 LAYERS=${LAYERS:-4}                # of the language model, and of the vision tower
 CLIPS=${CLIPS:-24}                 # clips per source of the drawn world
@@ -53,7 +53,7 @@ if [ "$OFFLOAD" = 1 ]; then
 fi
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-[ ! -e "$RUN" ] || die "$RUN exists: remove it, or set RUN to another folder"
+[ ! -e "$RUN" ] || [ -d "$RUN/stages" ] || die "$RUN is no check's folder: set RUN to another"
 mkdir -p "$RUN"
 # The table comes whatever happens, and says which stage failed; its status is the script's.
 trap 'trap - EXIT; python3 -m recipe.medgrpo.report.gpu_check --run "$RUN"; exit $?' EXIT

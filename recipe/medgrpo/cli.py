@@ -103,6 +103,9 @@ def complaint(error: Exception) -> str | None:
     if is_own_error(error):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and not f"{error.name}.".startswith(OWN_PACKAGES):
+        if error.name is None:
+            # transformers' own, of a class that it loads late: what is missing stands in the error's cause.
+            return f"{error.__cause__ or error}: install what training needs (docs/install.md)"
         extra = EXTRAS.get(f"{error.name}".split(".")[0])
         remedy = f"pip install -e '.[{extra}]'" if extra else "install what training needs"
         return f"needs the Python package {error.name}, which is not installed: {remedy} (docs/install.md)"

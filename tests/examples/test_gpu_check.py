@@ -84,10 +84,18 @@ def test_the_table_comes_after_a_failure_too(check):
     assert "stage calibrate failed" in done.stderr
 
 
-def test_a_folder_is_never_overwritten(check, tmp_path):
+def test_a_second_call_goes_on_after_the_stage_that_failed(check):
+    _, before = check(FAILS="medgrpocalibrate")
+    done, calls = check()
+    assert done.returncode == 0, done.stderr
+    again = [call[1] if call[0] == "medgrpo" else call[0] for call in calls[len(before) :]]
+    assert "torchrun" not in again and {"calibrate", "evaluate"} <= set(again)
+
+
+def test_a_folder_of_something_else_is_refused(check, tmp_path):
     (tmp_path / "run").mkdir()
     done, calls = check()
-    assert done.returncode == 1 and not calls and "exists: remove it, or set RUN" in done.stderr
+    assert done.returncode == 1 and not calls and "is no check's folder" in done.stderr
 
 
 def test_no_card_is_said_at_once(check, tmp_path):

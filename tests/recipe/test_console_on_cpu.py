@@ -29,6 +29,14 @@ def test_no_model_is_overwritten(world, model):
     assert (model / "model.safetensors").read_bytes() == before
 
 
+def test_what_transformers_misses_is_named(world, tmp_path):
+    """On a GPU machine without this package of mistral-common's it said: needs the Python package None."""
+    (tmp_path / "pycountry.py").write_text("raise ModuleNotFoundError('not here', name='pycountry')")
+    argv = "tiny-model", "--out", tmp_path / "model", "--data", world.train
+    done = medgrpo(*argv, check=False, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2 and 'requires "pycountry"' in done.stderr and "Traceback" not in done.stderr
+
+
 def overrides(world, model) -> list[str]:
     paths = {"data.train_files": world.train, "data.val_files": world.val, "actor_rollout_ref.model.path": model}
     return [*(f"{key}='{path}'" for key, path in paths.items()), "medgrpo.reward.artifact=none.json"]
