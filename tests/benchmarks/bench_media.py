@@ -7,8 +7,9 @@
 What verl's agent loop does for each sample is done here with its own code: extract the media of the messages, build the
 prompt's tokens, and compute the multimodal inputs twice (for the reward and for training). Only the dataset class
 differs. Ours sends no pixels to the trainer, so what the trainer does in their place counts for ours: decode each clip
-once, and make the pixels of each answer twice. vLLM's own processing (once per prompt in either case, by its cache) is
-not part of it. Figures are CPU seconds of all threads. Exit status 1 when a goal is missed.
+once, and make the pixels of each answer twice. vLLM processes a prompt once on every replica that answers it: its own
+processor is measured, and the replicas are counted with verl's balancer and with ours (bench_router.py). Figures are
+CPU seconds of all threads. Exit status 1 when a goal is missed.
 """
 
 import argparse
@@ -43,7 +44,11 @@ from data_preprocess.media.token_count import pixel_budget, video_size
 from recipe.medgrpo.cpu import tiny_model
 from recipe.medgrpo.model_inputs import encode, media_cache, pixels
 from recipe.medgrpo.model_inputs.prompt_length import PromptLengths
+from recipe.medgrpo.preflight.positions import Checker
 from recipe.medgrpo.trainer import dataset
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+from rollout_traffic import prompts, router, send, stock
 
 FRAMES, HEIGHT, WIDTH = 32, 480, 854
 ANSWER = list(range(40, 72))
@@ -169,6 +174,22 @@ def measure_step(rows, samples, processor, tokenizer, figures) -> None:
     assert cache.stats["decoded"] == len(rows), cache.stats
 
 
+def measure_vllm(model: Path, rows: list[dict], samples: int, replicas: int, figures) -> None:
+    """What vLLM's processor costs in a step. Last: importing vLLM changes the process."""
+    checker = Checker(str(model))
+    inputs = [checker.trainer(row, media_cache.MediaOptions(memory_gb=4)) for row in rows[:8]]
+    checker.rollout(inputs[0].ids, inputs[0].images, inputs[0].videos)  # imports
+    seconds, _ = timed(lambda: [checker.rollout(one.ids, one.images, one.videos) for one in inputs])
+    each, traffic = seconds / len(inputs), prompts(len(rows), samples, 0)
+    homes = {"stock": stock(replicas), "ours": router(replicas, samples)}
+    processed = {side: len(rows) * send(balancer, traffic).replicas_per_group for side, balancer in homes.items()}
+    step = figures["step"]
+    whole = {"stock": step["stock_cpu_s"], "ours": step["ours_cpu_s"] + step["trainer_cpu_s"]}
+    whole = {side: cpu_s + each * processed[side] for side, cpu_s in whole.items()}
+    figures["vllm"] = {"replicas": replicas, "cpu_s_per_prompt": each, "prompts_processed": processed}
+    figures["step_with_vllm"] = {"cpu_s": whole, "times_less": whole["stock"] / whole["ours"]}
+
+
 def measure_filter(rows, processor, tokenizer, folder: Path, figures, many: int = 200_000) -> None:
     """Rows per second and core; stock verl decodes and processes every row, ours reads two columns."""
     few = datasets.Dataset.from_list(rows[:8])
@@ -207,6 +228,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--prompts", type=int, default=16, help="256 is the full size")
     parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--replicas", type=int, default=8, help="of vLLM")
     args = parser.parse_args()
     figures = {"prompts": args.prompts, "samples": args.samples, "clip": f"{FRAMES} frames {WIDTH}x{HEIGHT}"}
     with tempfile.TemporaryDirectory() as folder:
@@ -217,9 +239,10 @@ def main() -> int:
         measure_memory(clips, processor, figures)
         measure_filter(rows, processor, tokenizer, folder, figures)
         measure_step(rows, args.samples, processor, tokenizer, figures)
+        measure_vllm(folder / "model", rows, args.samples, args.replicas, figures)
     print(json.dumps(figures, indent=2))
     kept = (
-        figures["step"]["times_less"] >= 5
+        figures["step_with_vllm"]["times_less"] >= 5
         and figures["cached_clip_ms"] <= 10
         and figures["filter"]["ours_rows_per_s"] >= 100_000
         and figures["memory"]["growth"] <= 1.02
