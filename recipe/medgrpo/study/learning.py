@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import model_validator
 
 from recipe.medgrpo.common.plot_style import MUTED, canvas, task_name
 from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_json, write_json
@@ -46,6 +47,12 @@ class Learning(Strict):
     seeds: tuple[int, ...]
     arms: dict[str, str]
     predictions: tuple[Expected, ...]
+
+    @model_validator(mode="after")
+    def _arms_are_known(self) -> Learning:
+        if unknown := {arm for pair in self.compared() for arm in pair} - set(self.arms):
+            raise ValueError(f"predictions name arms that do not exist: {', '.join(sorted(unknown))}")
+        return self
 
     def compared(self) -> list[tuple[str, str]]:
         """(arm, against): what the page has a table of."""

@@ -78,7 +78,6 @@ def _line(prediction: Prediction, found: Effect | None) -> str:
 
 def _ranges(study: Study, cells: list[Cell]) -> str:
     seeds = {name: [str(cell.seed) for cell in cells if cell.setting == name] for name in study.settings}
-    words = {
-        name: "all seeds" if len(own) == len(study.seeds) else f"seeds {', '.join(own)}" for name, own in seeds.items()
-    }
+    whole = [str(seed) for seed in study.seeds]
+    words = {name: "all seeds" if own == whole else f"seed {', '.join(own)}" for name, own in seeds.items()}
     return "; ".join(f"`{name}` ({words[name]})" for name, own in seeds.items() if own)

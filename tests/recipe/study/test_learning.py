@@ -82,6 +82,8 @@ def test_what_is_missing_is_named(tmp_path, capsys):
     assert main(call) == 2 and "medgrpo evaluate" in capsys.readouterr().err
     (tmp_path / "study.yaml").write_text("seeds: [a]")
     assert main(call) == 2 and "study.yaml" in capsys.readouterr().err
+    (tmp_path / "study.yaml").write_text((FOLDER / "study.yaml").read_text().replace("arm: kl", "arm: kll"))
+    assert main(call) == 2 and "do not exist: kll" in capsys.readouterr().err
 
 
 def test_the_committed_page_is_the_one_that_the_results_make(study):
