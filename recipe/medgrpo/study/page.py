@@ -70,7 +70,8 @@ def section(study: Study, results: Mapping[Cell, Mapping[str, Any]]) -> Iterator
 def _line(prediction: Prediction, found: Effect | None) -> str:
     number = "-"
     if found is not None:
-        number = f"{found.point:+.3f} ({found.wide[0]:+.3f} to {found.wide[1]:+.3f}), {found.seeds} seeds"
+        seeds = f"{found.seeds} seed{'s' * (found.seeds > 1)}"
+        number = f"{found.point:+.3f} ({found.wide[0]:+.3f} to {found.wide[1]:+.3f}), {seeds}"
     compared = f"{prediction.outcome}: `{prediction.setting}` - `{prediction.against}`"
     claim = f"{prediction.claim} ({prediction.expect})"
     return f"| {claim} | {compared} | {prediction.bound:g} | {number} | {verdict(prediction, found)} |"
