@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from recipe.medgrpo.study.design import Cell, Prediction, Study, StudyError
+from recipe.medgrpo.study.design import SFT, Cell, Prediction, Study, StudyError
 from recipe.medgrpo.study.intervals import Effect, verdict
 from recipe.medgrpo.study.picture import draw
-from recipe.medgrpo.study.results import effect_of
+from recipe.medgrpo.study.results import effect_of, gain
 
 PICTURE = "pictures/normalization_study.png"
 #: What writes the study's part; it stands in the mark above it.
@@ -56,6 +56,7 @@ def section(study: Study, results: Mapping[Cell, Mapping[str, Any]]) -> Iterator
             if one.question == question:
                 yield _line(one, effect_of(study, results, one))
         yield ""
+        yield from _gains(study, results, question)
     if results:
         yield f"![Effects, their intervals and what was predicted]({PICTURE})"
         yield ""
@@ -75,6 +76,24 @@ def _line(prediction: Prediction, found: Effect | None) -> str:
     compared = f"{prediction.outcome}: `{prediction.setting}` - `{prediction.against}`"
     claim = f"{prediction.claim} ({prediction.expect})"
     return f"| {claim} | {compared} | {prediction.bound:g} | {number} | {verdict(prediction, found)} |"
+
+
+def _gains(study: Study, results: Mapping[Cell, Mapping[str, Any]], question: str) -> Iterator[str]:
+    """What each setting of a question gained over SFT, in all that its outcomes are made of."""
+    own = [one for one in study.predictions if one.question == question]
+    settings = dict.fromkeys(name for one in own for name in (one.setting, one.against) if name != SFT)
+    terms = dict.fromkeys((term.pair, term.key) for one in own for term in study.outcomes[one.outcome])
+    rows = {name: [gain(study, results, name, *term) for term in terms] for name in settings}
+    rows = {name: found for name, found in rows.items() if all(found)}
+    if not rows:
+        return
+    yield "After RL less before, interquartile means:"
+    yield ""
+    yield f"| setting | seeds | {' | '.join(f'{pair}, {key}' for pair, key in terms)} |"
+    yield f"| --- | ---: |{' ---: |' * len(terms)}"
+    for name, found in rows.items():
+        yield f"| `{name}` | {found[0].seeds} | {' | '.join(f'{one.point:+.3f}' for one in found)} |"
+    yield ""
 
 
 def _ranges(study: Study, cells: list[Cell]) -> str:

@@ -75,4 +75,18 @@ def _after(results: Mapping[Cell, Mapping[str, Any]], cell: Cell) -> Validation:
 def _other(study: Study, results: Mapping, prediction: Prediction, cell: Cell) -> Validation:
     if prediction.against != SFT:
         return _after(results, Cell(prediction.against, cell.seed))
+    return _before(study, results, cell)
+
+
+def _before(study: Study, results: Mapping, cell: Cell) -> Validation:
     return next((results[one]["before"] for one in study.alike(cell) if one in results and results[one]["before"]), {})
+
+
+def gain(study: Study, results: Mapping[Cell, Mapping[str, Any]], setting: str, pair: str, key: str) -> Effect | None:
+    """What a setting gained over its SFT model in one key of one pair; None without a seed that has both."""
+    differences = []
+    for seed in study.seeds:
+        after, before = _after(results, Cell(setting, seed)), _before(study, results, Cell(setting, seed))
+        if after and before:
+            differences.append(after[pair][key] - before[pair][key])
+    return effect(differences) if differences else None

@@ -210,7 +210,7 @@ def test_the_page_is_made_from_the_results(small):
     page.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nAfter.\n")
     write_page(page, study, {})
     text = page.read_text()
-    assert "0 of 10 cells" in text and "| - | missing |" in text and "old" not in text
+    assert "0 of 10 cells" in text and "| - | missing |" in text and "old" not in text and "After RL" not in text
     assert "Missing: `a` (all seeds); `b` (all seeds)." in text and text.endswith(f"{END}\n\nAfter.\n")
     run_missing(study, small / "cell.sh", small / "out", small / "results", 1)
     results = read_results(study, small / "results")
@@ -223,6 +223,8 @@ def test_the_page_is_made_from_the_results(small):
     write_page(page, study, results)
     line = "| c (higher) | gap: `a` - `b` | 0.05 | +0.200 (+0.200 to +0.200), 5 seeds | as predicted |"
     assert line in page.read_text() and "Missing" not in page.read_text()
+    gains = "| setting | seeds | CoPESD/tag, raw | CoPESD/vs, judge |", "| `a` | 5 | +0.300 | +0.000 |"
+    assert all(line in page.read_text() for line in gains)
     again = page.read_text()
     write_page(page, study, results)
     assert page.read_text() == again
