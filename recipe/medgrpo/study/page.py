@@ -71,8 +71,8 @@ def section(study: Study, results: Mapping[Cell, Mapping[str, Any]]) -> Iterator
 def _line(prediction: Prediction, found: Effect | None) -> str:
     number = "-"
     if found is not None:
-        seeds = f"{found.seeds} seed{'s' * (found.seeds > 1)}"
-        number = f"{found.point:+.3f} ({found.wide[0]:+.3f} to {found.wide[1]:+.3f}), {seeds}"
+        interval = f"{found.wide[0]:+.3f} to {found.wide[1]:+.3f}"
+        number = f"{found.point:+.3f} ({interval}), {found.seeds} {_seeds(found.seeds)}"
     compared = f"{prediction.outcome}: `{prediction.setting}` - `{prediction.against}`"
     claim = f"{prediction.claim} ({prediction.expect})"
     return f"| {claim} | {compared} | {prediction.bound:g} | {number} | {verdict(prediction, found)} |"
@@ -99,5 +99,11 @@ def _gains(study: Study, results: Mapping[Cell, Mapping[str, Any]], question: st
 def _ranges(study: Study, cells: list[Cell]) -> str:
     seeds = {name: [str(cell.seed) for cell in cells if cell.setting == name] for name in study.settings}
     whole = [str(seed) for seed in study.seeds]
-    words = {name: "all seeds" if own == whole else f"seed {', '.join(own)}" for name, own in seeds.items()}
+    words = {
+        name: "all seeds" if own == whole else f"{_seeds(len(own))} {', '.join(own)}" for name, own in seeds.items()
+    }
     return "; ".join(f"`{name}` ({words[name]})" for name, own in seeds.items() if own)
+
+
+def _seeds(number: int) -> str:
+    return "seed" if number == 1 else "seeds"

@@ -8,7 +8,8 @@ The first cell of a world and seed also says what validation was before RL, whic
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,24 @@ def outcome(study: Study, name: str, validation: Validation) -> float:
 
 def effect_of(study: Study, results: Mapping[Cell, Mapping[str, Any]], prediction: Prediction) -> Effect | None:
     """The difference of a prediction's two arms over the seeds that both have; None without any."""
+    value = partial(outcome, study, prediction.outcome)
+    return _difference(study, results, prediction.setting, prediction.against, value)
+
+
+def gain(study: Study, results: Mapping[Cell, Mapping[str, Any]], setting: str, pair: str, key: str) -> Effect | None:
+    """What a setting gained over its SFT model in one key of one pair; None without a seed that has both."""
+    return _difference(study, results, setting, SFT, lambda validation: validation[pair][key])
+
+
+def _difference(
+    study: Study, results: Mapping, setting: str, against: str, value: Callable[[Validation], float]
+) -> Effect | None:
     differences = []
     for seed in study.seeds:
-        cell = Cell(prediction.setting, seed)
-        arms = _after(results, cell), _other(study, results, prediction, cell)
-        if all(arms):
-            one, other = (outcome(study, prediction.outcome, arm) for arm in arms)
-            differences.append(one - other)
+        cell = Cell(setting, seed)
+        other = _before(study, results, cell) if against == SFT else _after(results, Cell(against, seed))
+        if (one := _after(results, cell)) and other:
+            differences.append(value(one) - value(other))
     return effect(differences) if differences else None
 
 
@@ -72,21 +84,5 @@ def _after(results: Mapping[Cell, Mapping[str, Any]], cell: Cell) -> Validation:
     return results[cell]["after"] if cell in results else {}
 
 
-def _other(study: Study, results: Mapping, prediction: Prediction, cell: Cell) -> Validation:
-    if prediction.against != SFT:
-        return _after(results, Cell(prediction.against, cell.seed))
-    return _before(study, results, cell)
-
-
 def _before(study: Study, results: Mapping, cell: Cell) -> Validation:
     return next((results[one]["before"] for one in study.alike(cell) if one in results and results[one]["before"]), {})
-
-
-def gain(study: Study, results: Mapping[Cell, Mapping[str, Any]], setting: str, pair: str, key: str) -> Effect | None:
-    """What a setting gained over its SFT model in one key of one pair; None without a seed that has both."""
-    differences = []
-    for seed in study.seeds:
-        after, before = _after(results, Cell(setting, seed)), _before(study, results, Cell(setting, seed))
-        if after and before:
-            differences.append(after[pair][key] - before[pair][key])
-    return effect(differences) if differences else None
