@@ -39,7 +39,7 @@ def evaluation(folder, gains):
 
 @pytest.fixture
 def run(tmp_path, study):
-    folder = tmp_path / "seed1"
+    folder = tmp_path / f"seed{study.seeds[0]}"
     tasks = ("tag", "stg", "vs", "nap", "sa", "cvs")
     gains = {"sft": {}, "rl": {"tag": 0.2, "stg": 0.1, "sa": -0.1}, "more-sft": {"tag": 0.1}, "all-tasks": {}, "kl": {}}
     assert set(gains) == set(study.arms)
@@ -65,7 +65,7 @@ def test_the_page_is_made_from_runs(tmp_path, run, study, capsys):
     # The rows' extra hundredths make the error: 0.005 * sqrt(8 / 7) / sqrt(8).
     assert "| TAG | 8 | 0.300 +0.205 ± 0.002 |" in text and "| VS | 8 | 0.300 +0.000 ± 0.000 |" in text
     assert "| RL raises what it rewards | `rl` - `sft` | missing (TAG 1 of 1, STG 1 of 1) |" in text
-    result = json.loads((tmp_path / "results" / "seed1.json").read_text())
+    result = json.loads((tmp_path / "results" / f"{run.name}.json").read_text())
     assert result["curve"]["tag"] == [[0, 0.3], [1, 0.4]]
     assert result["differences"]["rl - more-sft"]["tag"][3] == pytest.approx(0.1)
     assert (tmp_path / "pictures" / "learning.png").stat().st_size > 5000
@@ -108,5 +108,5 @@ def test_stages_of_a_seed(tmp_path, study):
     assert [name for name in stages if not name.startswith("eval-")] == [*made, "rl", "more-sft", "all-tasks", "kl"]
     assert {name.removeprefix("eval-") for name in stages if name.startswith("eval-")} == set(study.arms)
     assert "data.tasks=[tag,stg]" in stages["rl"] and "data.tasks=[tag,stg]" not in stages["all-tasks"]
-    assert "trainer.total_training_steps=1700" in stages["more-sft"]
+    assert "trainer.total_training_steps=900" in stages["more-sft"]
     assert lines[-1][:2] == ["-m", "recipe.medgrpo.study.learning"] and lines[-1][-1] == f"{tmp_path}/out/seed5"
