@@ -15,7 +15,7 @@ OUT=$(absolute "${OUT:-$REPOSITORY/outputs/study_learning}")
 CLIPS=120           # per source; 85% of the rows are held out
 SFT_STEPS=100
 RL_STEPS=24
-MORE_STEPS=900      # of SFT: at least as long as SFT and RL take together
+MORE_STEPS=900      # of SFT: about as long as SFT and RL take together, without validation
 STUDY=examples/studies/learning
 ALL=[tag,stg,vs,nap,sa,cvs]
 SCORING=(--max-tokens 96 "medgrpo.reward.reward_tasks=$ALL")   # of greedy answers
