@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ VALIDATED = re.compile(r"val-(?:core|aux)/[^/]+/([^/]+)/([^/]+)/(raw|reward)/mea
 CLIP_RATIO = "response_length/clip_ratio"
 #: By how much the share of cut answers may rise before the page warns.
 MAX_CUT_RISE = 0.02
+#: Which share of a task's answers may be one and the same, and of how many rows at least that says something.
+MAX_SAME_SHARE, MIN_ROWS = 0.5, 20
 
 Metrics = Mapping[int, Mapping[str, float]]
 Series = dict[str, np.ndarray]
@@ -281,6 +283,22 @@ def _change(old: dict[int, float], new: dict[int, float], indices: Sequence[int]
 def held_out_cut_rises(comparison: Sequence[Comparison]) -> dict[str, Change]:
     """``<task> on <source>`` to the shares of cut held-out answers, where RL raised them by more than MAX_CUT_RISE."""
     return {f"{line.task} on {line.source}": line.cut for line in comparison if line.group == "pair" and line.cut.rises}
+
+
+def same_answers(before: Evaluation, after: Evaluation) -> dict[str, Change]:
+    """Task of RL to the shares of its most common answer, where after RL it is more than MAX_SAME_SHARE."""
+    sides = []
+    for side in (before, after):
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for line in side.results:
+            counts[line["task"]][line["response"].strip()] += 1
+        sides.append(counts)
+    changes = {}
+    for task in PAPER_TASKS:
+        old, new = (max(counts[task].values(), default=0) / max(counts[task].total(), 1) for counts in sides)
+        if new > MAX_SAME_SHARE and len({line["index"] for line in after.results if line["task"] == task}) >= MIN_ROWS:
+            changes[task] = Change(old, new, new - old)
+    return changes
 
 
 def logged_cut_rises(metrics: Metrics, pairs: Mapping[tuple[str, str], Series]) -> dict[str, Change]:

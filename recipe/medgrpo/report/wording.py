@@ -53,6 +53,16 @@ def cut_warnings(held_out: Mapping[str, Change], logged: Mapping[str, Change]) -
     return [Warned("RL made more answers be cut at the token limit", found + advice)] if found else []
 
 
+def same_warnings(shares: Mapping[str, Change]) -> list[Warned]:
+    """Whether one answer serves most clips of a task (see ``run_data``)."""
+    advice = (
+        "The policy may have found the answer that pays best for every clip, and look at none: a gain in reward then "
+        "shows no better sight. Look at the examples. RL needs an SFT model whose answers change with the clip."
+    )
+    found = f"The share of the most common answer on held-out rows, before and after RL: {_named(shares)}."
+    return [Warned("Most answers are the same whatever the clip shows", [found, advice])] if shares else []
+
+
 def _named(rises: Mapping[str, Change]) -> str:
     worst = sorted(rises.items(), key=lambda rise: -rise[1].delta)[:NAMED]
     named = ", ".join(f"{where} {share(of.before)} → {share(of.after)}" for where, of in worst)

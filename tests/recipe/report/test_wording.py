@@ -12,11 +12,12 @@ from recipe.medgrpo.common.run_log import ALARMS
 from recipe.medgrpo.report import cli
 from recipe.medgrpo.report import run_data as report_data
 from recipe.medgrpo.report import wording as report_text
-from recipe.medgrpo.report.run_data import Change, Comparison
+from recipe.medgrpo.report.run_data import Change, Comparison, Evaluation
 
 pytestmark = pytest.mark.usefixtures("light_encoder_in_module")
 
 SAME = Change(0.5, 0.5, 0.0)
+SAME_TITLE = "Most answers are the same whatever the clip shows"
 
 
 def comparison(*, reward: Change = SAME, cut: Change = SAME) -> Comparison:
@@ -42,6 +43,37 @@ def test_words_for_a_change():
     assert report_text.change(Change(0, 0, -0.1)) == "-0.100"
     assert report_text.num(None) == report_text.num(math.nan) == "–"
     assert report_text.duration(59.6) == "1 min 00 s"
+
+
+# ---- one answer for all clips --------------------------------------------------------------------------------------
+
+
+def evaluation(rows: int, same: int, task: str = "tag") -> Evaluation:
+    """So many rows of one task, of which the first ``same`` have one answer."""
+    texts = (f"0.0-{6 if row < same else row}.5 seconds. " for row in range(10, rows + 10))
+    return Evaluation({}, [{"index": i, "task": task, "response": text} for i, text in enumerate(texts)])
+
+
+@pytest.mark.parametrize(
+    ("rows", "same", "task", "warns"),
+    [(40, 31, "tag", True), (40, 30, "tag", False), (19, 29, "tag", False), (40, 50, "cvs", False)],
+)
+def test_one_answer_for_most_clips_is_a_warning(rows, same, task, warns):
+    """Tasks that earn nothing may have few answers at all."""
+    found = report_data.same_answers(evaluation(rows, 14, task), evaluation(rows, same, task))
+    assert found == ({"tag": Change(0.1, 0.525, pytest.approx(0.425))} if warns else {})
+    assert [warned.title for warned in report_text.same_warnings(found)] == [SAME_TITLE] * warns
+
+
+def test_one_answer_for_most_clips_is_on_the_page(run_copy, capsys, call):
+    file = run_copy.evaluation("rl").results
+    lines = read_jsonl(file, "test")
+    lines = [line | {"response": "0.0-6.0 seconds."} if line["task"] == "tag" else line for line in lines]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert call(cli, run_copy.root) == 0
+    html, told = run_copy.report.read_text(), capsys.readouterr().out
+    for text in (SAME_TITLE, ": tag 17% → 100%."):
+        assert text in html and text in told
 
 
 # ---- answers cut at the token limit --------------------------------------------------------------------------------
