@@ -81,7 +81,7 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
         notes.append(f"The page does not show the normalization: {error}.")
     tasks = [line.task for line in comparison if line.group == "task"]
     rises = report_data.held_out_cut_rises(comparison), report_data.logged_cut_rises(metrics, pairs)
-    same = report_text.same_warnings(report_data.same_answers(before, after))
+    same = report_text.same_warnings(report_data.same_answers(before, after, comparison))
     figures = {
         "title": f"MedGRPO run: {run_dir.root.resolve().name}",
         "warnings": report_text.alarm_warnings(alarms) + report_text.cut_warnings(*rises) + same,

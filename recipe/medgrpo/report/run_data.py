@@ -285,20 +285,20 @@ def held_out_cut_rises(comparison: Sequence[Comparison]) -> dict[str, Change]:
     return {f"{line.task} on {line.source}": line.cut for line in comparison if line.group == "pair" and line.cut.rises}
 
 
-def same_answers(before: Evaluation, after: Evaluation) -> dict[str, Change]:
+def same_answers(before: Evaluation, after: Evaluation, comparison: Sequence[Comparison]) -> dict[str, Change]:
     """Task of RL to the shares of its most common answer, where after RL it is more than MAX_SAME_SHARE."""
-    sides = []
-    for side in (before, after):
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for line in side.results:
-            counts[line["task"]][line["response"].strip()] += 1
-        sides.append(counts)
     changes = {}
-    for task in PAPER_TASKS:
-        old, new = (max(counts[task].values(), default=0) / max(counts[task].total(), 1) for counts in sides)
-        if new > MAX_SAME_SHARE and len({line["index"] for line in after.results if line["task"] == task}) >= MIN_ROWS:
-            changes[task] = Change(old, new, new - old)
+    for line in comparison:
+        if line.group == "task" and line.rewarded and line.n >= MIN_ROWS:
+            old, new = (_most_common_share(side, line.task) for side in (before, after))
+            if new > MAX_SAME_SHARE:
+                changes[line.task] = Change(old, new, new - old)
     return changes
+
+
+def _most_common_share(side: Evaluation, task: str) -> float:
+    counts = Counter(line["response"] for line in side.results if line["task"] == task)
+    return max(counts.values()) / counts.total()
 
 
 def logged_cut_rises(metrics: Metrics, pairs: Mapping[tuple[str, str], Series]) -> dict[str, Change]:

@@ -57,7 +57,8 @@ def same_warnings(shares: Mapping[str, Change]) -> list[Warned]:
     """Whether one answer serves most clips of a task (see ``run_data``)."""
     advice = (
         "The policy may have found the answer that pays best for every clip, and look at none: a gain in reward then "
-        "shows no better sight. Look at the examples. RL needs an SFT model whose answers change with the clip."
+        "shows no better sight. Look at the examples. If the SFT model's answers hardly change with the clip either, "
+        "train it longer first."
     )
     found = f"The share of the most common answer on held-out rows, before and after RL: {_named(shares)}."
     return [Warned("Most answers are the same whatever the clip shows", [found, advice])] if shares else []

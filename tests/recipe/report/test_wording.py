@@ -50,7 +50,7 @@ def test_words_for_a_change():
 
 def evaluation(rows: int, same: int, task: str = "tag") -> Evaluation:
     """So many rows of one task, of which the first ``same`` have one answer."""
-    texts = (f"0.0-{6 if row < same else row}.5 seconds. " for row in range(10, rows + 10))
+    texts = (f"0.0-{6 if row < same else row}.5 seconds." for row in range(10, rows + 10))
     return Evaluation({}, [{"index": i, "task": task, "response": text} for i, text in enumerate(texts)])
 
 
@@ -60,7 +60,8 @@ def evaluation(rows: int, same: int, task: str = "tag") -> Evaluation:
 )
 def test_one_answer_for_most_clips_is_a_warning(rows, same, task, warns):
     """Tasks that earn nothing may have few answers at all."""
-    found = report_data.same_answers(evaluation(rows, 14, task), evaluation(rows, same, task))
+    compared = [Comparison("task", "all", task, rows, *[SAME] * 4)]
+    found = report_data.same_answers(evaluation(rows, 14, task), evaluation(rows, same, task), compared)
     assert found == ({"tag": Change(0.1, 0.525, pytest.approx(0.425))} if warns else {})
     assert [warned.title for warned in report_text.same_warnings(found)] == [SAME_TITLE] * warns
 
@@ -71,9 +72,9 @@ def test_one_answer_for_most_clips_is_on_the_page(run_copy, capsys, call):
     lines = [line | {"response": "0.0-6.0 seconds."} if line["task"] == "tag" else line for line in lines]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert call(cli, run_copy.root) == 0
-    html, told = run_copy.report.read_text(), capsys.readouterr().out
+    html, printed = run_copy.report.read_text(), capsys.readouterr().out
     for text in (SAME_TITLE, ": tag 17% → 100%."):
-        assert text in html and text in told
+        assert text in html and text in printed
 
 
 # ---- answers cut at the token limit --------------------------------------------------------------------------------
