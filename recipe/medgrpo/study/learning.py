@@ -19,15 +19,18 @@ import numpy as np
 from pydantic import model_validator
 
 from recipe.medgrpo.common.plot_style import MUTED, canvas, task_name
-from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_json, write_json
+from recipe.medgrpo.common.run_folder import EvalDir, RunDir, RunDirError, read_json, write_json
+from recipe.medgrpo.evaluation.answers import Answer, AnswersError, read_answers
+from recipe.medgrpo.evaluation.evaluate import score
 from recipe.medgrpo.report import run_data
 from recipe.medgrpo.study.design import Strict, StudyError
 from recipe.medgrpo.study.page import origins, write_between
 from recipe.medgrpo.study.run import origin
+from reward_score.config import ScoreConfig
 
 MADE_BY = "python -m recipe.medgrpo.study.learning"
 PICTURE = "pictures/learning.png"
-#: Tasks whose curves are drawn.
+#: Tasks whose curves are drawn, and whose answers are given to other rows.
 DRAWN = ("tag", "stg")
 
 
@@ -77,7 +80,26 @@ def collect(study: Learning, run: RunDir) -> dict[str, Any]:
         means = np.mean([values["raw"] for values in sources], axis=0)
         curve[task] = [[int(step), round(float(mean), 5)] for step, mean in zip(sources[0]["step"], means, strict=True)]
     seconds = {stage: round(value) for stage, value in run.timings().items()}
-    return {**origin(), "seconds": seconds, "differences": differences, "curve": curve}
+    answers = {arm: {task: look(run.evaluation(arm), task) for task in DRAWN} for arm in study.arms}
+    return {**origin(), "seconds": seconds, "differences": differences, "curve": curve, "answers": answers}
+
+
+def look(evaluation: EvalDir, task: str) -> list[float]:
+    """[raw score, the same answers' raw score for other rows, number of different answers] of a task.
+
+    The row that is half of its source's rows away gets a row's answer: another clip and another question. A model whose
+    answers do as well there has looked at neither.
+    """
+    meta, answers = read_answers(evaluation.answers)
+    own = [answer for answer in answers if answer.row.task == task]
+    moved: list[Answer] = []
+    for source in sorted({answer.row.source for answer in own}):
+        group = [answer for answer in own if answer.row.source == source]
+        half = len(group) // 2
+        moved += [one._replace(row=other.row) for one, other in zip(group, group[half:] + group[:half], strict=True)]
+    options, limit = ScoreConfig(reward_tasks=list(DRAWN)), meta["decoding"]["max_tokens"]
+    means = (np.mean([line["raw"] for line in score(side, limit, None, options)]) for side in (own, moved))
+    return [*(round(float(mean), 5) for mean in means), len({answer.response for answer in own})]
 
 
 def section(study: Learning, results: dict[int, dict[str, Any]]) -> Iterator[str]:
@@ -99,6 +121,15 @@ def section(study: Learning, results: dict[int, dict[str, Any]]) -> Iterator[str
             found = (table[task] for table in tables.values())
             cells = (f"{old:.3f} {delta:+.3f} ± {error:.3f}" for _, old, _, delta, error in found)
             yield f"| {task.upper()} | {rows} | {' | '.join(cells)} |"
+        yield ""
+    for task in DRAWN if results else ():
+        yield f"{task.upper()}: raw score; that of the same answers for other rows; number of different answers:"
+        yield ""
+        yield f"| arm | {' | '.join(f'seed {seed}' for seed in results)} |"
+        yield f"| --- |{' ---: |' * len(results)}"
+        for arm in study.arms:
+            found = (result["answers"][arm][task] for result in results.values())
+            yield f"| `{arm}` | {' | '.join(f'{own:.3f}; {moved:.3f}; {n}' for own, moved, n in found)} |"
         yield ""
     if results:
         yield f"![Raw scores of held-out rows by step of RL]({PICTURE})"
@@ -149,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             draw(results, args.page.parent / PICTURE)
         write_between(args.page, MADE_BY, section(study, results))
         return 0
-    except (StudyError, RunDirError) as error:
+    except (StudyError, RunDirError, AnswersError) as error:
         print(error, file=sys.stderr)
         return 2
 
