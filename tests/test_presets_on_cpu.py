@@ -37,8 +37,9 @@ SIZE = (
 )  # fmt: skip
 
 
+SAMPLER = str(REPOSITORY / "tests/helpers/recording_sampler.py").replace("'", "\\'")
 RECORDED = (
-    f"trainer.v1.sampler.custom_sampler.path='{REPOSITORY / 'tests/helpers/recording_sampler.py'}'",
+    f"trainer.v1.sampler.custom_sampler.path='{SAMPLER}'",
     "trainer.v1.sampler.custom_sampler.name=RecordingSampler",
 )
 
