@@ -56,6 +56,6 @@ setup_cpu() {
   export TORCHDYNAMO_DISABLE=1
   # A cluster of one's own, not one that happens to run on this machine.
   export RAY_ADDRESS="${RAY_ADDRESS:-local}"
-  export VLLM_CPU_KVCACHE_SPACE="${VLLM_CPU_KVCACHE_SPACE:-1}" RAY_DEDUP_LOGS=1 RAY_USAGE_STATS_ENABLED=0
+  export RAY_DEDUP_LOGS=1 RAY_USAGE_STATS_ENABLED=0
 }
 setup_cpu || exit 1

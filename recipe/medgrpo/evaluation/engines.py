@@ -118,8 +118,6 @@ def _chunks(policy: Policy, rows: pa.Table) -> Iterator[list[list[Completion]]]:
 
 def _load_engine(policy: Policy, rows: pa.Table) -> tuple[Callable, Callable]:
     """Two functions: from a row to vLLM's prompt, and from prompts to their answers. No rows but ``rows`` will come."""
-    if on_cpu():
-        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     # One process: the engine of one replica needs no second one, and each costs the import of torch.
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     import verl  # noqa: F401  (loads the plugin, without which vLLM for CPU does not find its platform)
@@ -136,8 +134,8 @@ def _load_engine(policy: Policy, rows: pa.Table) -> tuple[Callable, Callable]:
         return encode.with_media(apply_template(row["prompt"], policy.template), row)
 
     # Profiling shows how much memory the vision tower takes next to the KV cache. On a CPU the largest conceivable
-    # video would take most of the start, and the KV cache has a size of its own.
-    device = {"dtype": "float32", "enforce_eager": True, "skip_mm_profiling": True}
+    # video would take most of the start, and the KV cache has a size of its own, as in RL (config/platform/cpu.yaml).
+    device = {"dtype": "float32", "enforce_eager": True, "skip_mm_profiling": True, "kv_cache_memory_bytes": 2**30}
     if not on_cpu():
         device = {"gpu_memory_utilization": 0.85}
     engine = LLM(

@@ -101,6 +101,7 @@ def server(exported, tmp_path_factory):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = ["--dtype", "float32", "--enforce-eager", "--max-model-len", "1024", "--port", str(port)]
+    options += ["--kv-cache-memory-bytes", str(2**30)]
     command = [sys.executable, "-c", f"import recipe.medgrpo.plugin; {START}", "serve", str(exported), *options]
     log = tmp_path_factory.mktemp("server") / "log"
     with log.open("wb") as output:

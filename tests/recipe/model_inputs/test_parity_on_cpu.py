@@ -97,7 +97,8 @@ def engine(sharp_model):
         enable_prefix_caching=True,
         skip_mm_profiling=True,
         limit_mm_per_prompt={"video": 2, "image": 1},
-        # An engine's cache of a GiB stays until this process ends.
+        # An engine's cache stays until this process ends.
+        kv_cache_memory_bytes=2**30,
         num_gpu_blocks_override=256,
     )
 
