@@ -60,7 +60,7 @@ ARROWS = {
         "lmms_eval": {"export"},
         "replay": {*low, "evaluation"},
         "report": {*low, "cpu", "trainer", "evaluation", "preflight"},
-        "study": {"common", "report"},
+        "study": {"common", "evaluation", "report"},
     },
 }
 #: Every subcommand's module has these two; recipe/medgrpo/cli.py says what they are.

@@ -7,8 +7,7 @@ with ``-m slow``.
 """
 
 import pytest
-from safetensors.torch import load_file, save_file
-from small_run import BATCH, GROUP, command, train
+from small_run import BATCH, GROUP, SAMPLED, command, sharpen, train
 
 from data_preprocess import medvidbench
 from data_preprocess.synthetic import clips
@@ -16,23 +15,10 @@ from recipe.medgrpo.cpu import tiny_model
 
 pytestmark = pytest.mark.e2e
 
-#: Not greedy: probabilities of all sizes are compared.
-SAMPLED = "actor_rollout_ref.rollout.top_k=-1"
-
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     return clips.generate(tmp_path_factory.mktemp("world"), clips_per_source=6, progress=False)
-
-
-def sharpen(model) -> None:
-    """Eight times the logits: a small random model finds all tokens alike, and so would hardly show a difference."""
-    file = model / "model.safetensors"
-    weights = load_file(file)
-    [norm] = weights.keys() & {"model.language_model.norm.weight", "model.norm.weight"}
-    # Of ones, or of zeros to which Qwen3.5 adds one.
-    weights[norm] += 7
-    save_file(weights, file, metadata={"format": "pt"})
 
 
 @pytest.mark.parametrize("family", [pytest.param("qwen2_vl", marks=pytest.mark.slow), *tiny_model.TIMES_AS_TEXT])

@@ -239,8 +239,8 @@ def _start(args: argparse.Namespace, held: int, state: dict[str, Any], mark: str
     try:
         status = execute(args.command_line, log, f"{args.name:10s}", metrics, args.total, held)
     finally:
-        if status:
-            end_all(mark)
+        # Also after a good end: Ray's workers live a moment longer, with the memory that the next stage needs.
+        end_all(mark)
         seconds = state["seconds"] + time.monotonic() - start
         write_json(RunDir(args.root).stage_record(args.name), state | {"done": status == 0, "seconds": seconds})
     if status:

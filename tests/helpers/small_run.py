@@ -12,10 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from safetensors.torch import load_file, save_file
 
 from recipe.medgrpo.common.run_folder import read_jsonl
 
 BATCH, GROUP, STEPS, MINUTES = 4, 2, 2, 15
+#: Not greedy: probabilities of all sizes are compared.
+SAMPLED = "actor_rollout_ref.rollout.top_k=-1"
 
 
 def command(drawn: Path, model: Path, run: Path, *overrides: str) -> list[str]:
@@ -51,6 +54,16 @@ def command(drawn: Path, model: Path, run: Path, *overrides: str) -> list[str]:
         f"hydra.run.dir='{run}'",
         *overrides,
     ]
+
+
+def sharpen(model) -> None:
+    """Eight times the logits: a small random model finds all tokens alike, and so would hardly show a difference."""
+    file = model / "model.safetensors"
+    weights = load_file(file)
+    [norm] = weights.keys() & {"model.language_model.norm.weight", "model.norm.weight"}
+    # Of ones, or of zeros to which Qwen3.5 adds one.
+    weights[norm] += 7
+    save_file(weights, file, metadata={"format": "pt"})
 
 
 @contextmanager

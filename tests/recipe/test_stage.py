@@ -156,9 +156,11 @@ def test_what_a_killed_driver_left_is_ended_before_the_next_start(stage, tmp_pat
     assert not lives(orphan)
 
 
-def test_a_driver_that_fails_leaves_no_worker(stage, tmp_path, monkeypatch):
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_driver_that_ends_leaves_no_worker(stage, tmp_path, monkeypatch, status):
     monkeypatch.chdir(tmp_path)
-    assert stage("rl", [sys.executable, "-c", DRIVER.replace("time.sleep(float", "sys.exit(int"), "3"]).returncode == 3
+    driver = DRIVER.replace("time.sleep(float", "sys.exit(int")
+    assert stage("rl", [sys.executable, "-c", driver, str(status)]).returncode == status
     assert not lives(int((tmp_path / "pids").read_text()))
 
 

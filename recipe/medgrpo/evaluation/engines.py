@@ -133,16 +133,17 @@ def _load_engine(policy: Policy, rows: pa.Table) -> tuple[Callable, Callable]:
     def messages(row: dict) -> list[dict]:
         return encode.with_media(apply_template(row["prompt"], policy.template), row)
 
-    # Profiling shows how much memory the vision tower takes next to the KV cache. On a CPU the largest conceivable
-    # video would take most of the start, and the KV cache has a size of its own, as in RL (config/platform/cpu.yaml).
-    device = {"dtype": "float32", "enforce_eager": True, "skip_mm_profiling": True, "kv_cache_memory_bytes": 2**30}
-    if not on_cpu():
-        device = {"gpu_memory_utilization": 0.85}
     engine = LLM(
         model=str(model),
         seed=decoding["seed"],
         max_model_len=_longest(rows, messages, processor, decoding["max_tokens"], AutoConfig.from_pretrained(model)),
-        **device,
+        # Profiling shows how much memory the vision tower takes next to the KV cache. On a CPU the largest conceivable
+        # video would take most of the start, and the KV cache has a size of its own, that of config/platform/cpu.yaml.
+        **(
+            {"dtype": "float32", "enforce_eager": True, "skip_mm_profiling": True, "kv_cache_memory_bytes": 2**30}
+            if on_cpu()
+            else {"gpu_memory_utilization": 0.85}
+        ),
     )
     # vLLM's CPU sampler knows no seed per request ("CPU Generator does not use offset"); the engine has its own.
     sampling = SamplingParams(**decoding | ({"seed": None} if on_cpu() else {}))
