@@ -135,10 +135,12 @@ def without_driver(stage: Stage) -> dict:
     """SIGKILL to the stage and to the trainer's driver; Ray's and vLLM's processes are left."""
     stage.start()
     stage.wait_for_step(stage.checkpoint() + 1)
-    driver = stage.pid_of(f"{sys.executable} -m recipe.medgrpo.main_medgrpo")
+    driver = psutil.Process(stage.pid_of(f"{sys.executable} -m recipe.medgrpo.main_medgrpo"))
     stage.process.kill()
-    psutil.Process(driver).kill()
+    driver.kill()
     status, *_ = stage.end()
+    # The stage's lock is the driver's, too, until it is gone.
+    driver.wait(60)
     return {"status": status, "alive": stage.alive()}
 
 
