@@ -80,26 +80,31 @@ def collect(study: Learning, run: RunDir) -> dict[str, Any]:
         means = np.mean([values["raw"] for values in sources], axis=0)
         curve[task] = [[int(step), round(float(mean), 5)] for step, mean in zip(sources[0]["step"], means, strict=True)]
     seconds = {stage: round(value) for stage, value in run.timings().items()}
-    answers = {arm: {task: look(run.evaluation(arm), task) for task in DRAWN} for arm in study.arms}
+    answers = {arm: look(run.evaluation(arm)) for arm in study.arms}
     return {**origin(), "seconds": seconds, "differences": differences, "curve": curve, "answers": answers}
 
 
-def look(evaluation: EvalDir, task: str) -> list[float]:
-    """[raw score, the same answers' raw score for other rows, number of different answers] of a task.
+def look(evaluation: EvalDir) -> dict[str, list[float]]:
+    """Task to [raw score, the same answers' raw score for other rows, number of different answers].
 
     The row that is half of its source's rows away gets a row's answer: another clip and another question. A model whose
     answers do as well there has looked at neither.
     """
     meta, answers = read_answers(evaluation.answers)
-    own = [answer for answer in answers if answer.row.task == task]
-    moved: list[Answer] = []
-    for source in sorted({answer.row.source for answer in own}):
-        group = [answer for answer in own if answer.row.source == source]
-        half = len(group) // 2
-        moved += [one._replace(row=other.row) for one, other in zip(group, group[half:] + group[:half], strict=True)]
     options, limit = ScoreConfig(reward_tasks=list(DRAWN)), meta["decoding"]["max_tokens"]
-    means = (np.mean([line["raw"] for line in score(side, limit, None, options)]) for side in (own, moved))
-    return [*(round(float(mean), 5) for mean in means), len({answer.response for answer in own})]
+    found = {}
+    for task in DRAWN:
+        own = [answer for answer in answers if answer.row.task == task]
+        moved: list[Answer] = []
+        for source in sorted({answer.row.source for answer in own}):
+            group = [answer for answer in own if answer.row.source == source]
+            half = len(group) // 2
+            moved += [
+                one._replace(row=other.row) for one, other in zip(group, group[half:] + group[:half], strict=True)
+            ]
+        means = (np.mean([line["raw"] for line in score(side, limit, None, options)]) for side in (own, moved))
+        found[task] = [*(round(float(mean), 5) for mean in means), len({answer.response for answer in own})]
+    return found
 
 
 def section(study: Learning, results: dict[int, dict[str, Any]]) -> Iterator[str]:
