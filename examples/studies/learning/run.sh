@@ -1,22 +1,53 @@
 #!/usr/bin/env bash
 # Does RL learn on the drawn clips, and more than SFT would in the same time? What holds the tasks that earn no reward?
-#   SEEDS="3 4 5" bash examples/studies/learning/run.sh
-# The arms of a seed, and what was predicted of them, stand in study.yaml. A second call goes on. OUT=... chooses another
-# folder for the runs; results go to examples/studies/learning/results, and from there to docs/evidence.md.
+#   bash examples/studies/learning/run.sh one_source
+# There are two worlds: `one_source`, where the SFT model looks at the clips, and `eight_sources`, where it does not. The
+# arms of a seed, and what was predicted of them, stand in the world's study.yaml. A second call goes on. SEEDS="3 4" and
+# ARMS="rl more-sft" run a part. OUT=... chooses another folder for the runs; results go to the world's folder, and from there to
+# docs/evidence.md.
 set -euo pipefail
 
 REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 cd "$REPOSITORY"
 # shellcheck source=examples/common.sh
 source examples/common.sh
+
+case "${1:-}" in
+  eight_sources)
+    SOURCES=()
+    CLIPS=120           # per source
+    HELD_OUT=0.85       # of the rows
+    SFT_STEPS=100
+    RL_STEPS=24
+    MORE_STEPS=900      # of SFT: about as long as SFT and RL take together, without validation
+    EVERY=8             # steps of RL from one validation to the next
+    RATE=()             # the newcomer's
+    STUDIED="rl more-sft all-tasks kl"
+    ;;
+  one_source)
+    SOURCES=(--sources CoPESD)
+    CLIPS=1600
+    HELD_OUT=0.6
+    SFT_STEPS=300
+    RL_STEPS=36
+    MORE_STEPS=900
+    EVERY=18
+    RATE=(
+      actor_rollout_ref.actor.optim.lr=4e-4
+      actor_rollout_ref.actor.optim.lr_warmup_steps=3
+      actor_rollout_ref.actor.optim.lr_scheduler_type=cosine
+    )
+    STUDIED="rl more-sft all-tasks"
+    ;;
+  *)
+    echo "usage: bash examples/studies/learning/run.sh one_source|eight_sources" >&2
+    exit 2
+    ;;
+esac
+STUDY=examples/studies/learning/$1
 # shellcheck source=requirements/setup_cpu.sh
 source requirements/setup_cpu.sh
-OUT=$(absolute "${OUT:-$REPOSITORY/outputs/study_learning}")
-CLIPS=120           # per source; 85% of the rows are held out
-SFT_STEPS=100
-RL_STEPS=24
-MORE_STEPS=900      # of SFT: about as long as SFT and RL take together, without validation
-STUDY=examples/studies/learning
+OUT=$(absolute "${OUT:-$REPOSITORY/outputs/study_learning/$1}")
 ALL=[tag,stg,vs,nap,sa,cvs]
 SCORING=(--max-tokens 96 "medgrpo.reward.reward_tasks=$ALL")   # of greedy answers
 
@@ -27,7 +58,7 @@ reinforce() {
   stage --name "$1" --after calibrate --costly "$RUN/$1" --metrics "$RUN/$1" --total "$RL_STEPS" -- \
     python -m recipe.medgrpo.main_medgrpo platform=cpu \
     data.train_files="$(hydra "$RUN/data/train.parquet")" data.val_files="$(hydra "$RUN/data/val.parquet")" \
-    "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" \
+    "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${RATE[@]}" \
     data.val_batch_size=256 data.media.memory_gb=0.5 \
     actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean \
     medgrpo.reward.artifact="$(hydra "$RUN/normalization.json")" "medgrpo.reward.reward_tasks=$ALL" \
@@ -37,24 +68,38 @@ reinforce() {
   evaluate "$1" "$1" "$RUN/$1/global_step_$RL_STEPS/actor/huggingface" "${SCORING[@]}"
 }
 
+arm() {
+  case "$1" in
+    # Its curve comes from verl's own validation, which the other arms do without: it takes as long as two steps.
+    rl) reinforce rl "data.tasks=[tag,stg]" trainer.test_freq="$EVERY" trainer.val_before_train=true ;;
+    more-sft)
+      fine_tune more-sft "$MORE_STEPS"
+      evaluate more-sft more-sft "$RUN/more-sft/global_step_$MORE_STEPS/huggingface" "${SCORING[@]}"
+      ;;
+    all-tasks) reinforce all-tasks ;;
+    kl)
+      reinforce kl "data.tasks=[tag,stg]" actor_rollout_ref.actor.use_kl_loss=true actor_rollout_ref.actor.kl_loss_coef=0.04
+      ;;
+  esac
+}
+
 for SEED in ${SEEDS:-3 4 5}; do
   RUN=$OUT/seed$SEED
   mkdir -p "$RUN"
   # shellcheck source=examples/cpu.sh
   source examples/cpu.sh
-  draw_world
+  draw_world "${SOURCES[@]}"
   stage --name data --rooted --after world --output "$RUN/data" -- \
     python -m data_preprocess.medvidbench --json "$RUN/world/medvidbench_synthetic.json" \
-    --frames-root "$RUN/world/frames" --out "$RUN/data" --seed "$SEED" --val-ratio 0.85
+    --frames-root "$RUN/world/frames" --out "$RUN/data" --seed "$SEED" --val-ratio "$HELD_OUT"
   warm_start
   calibrate "${SCORING[@]}"
   evaluate sft calibrate "$SFT" "${SCORING[@]}"
-  # Its curve comes from verl's own validation, which the other arms do without: it takes as long as two steps.
-  reinforce rl "data.tasks=[tag,stg]" trainer.test_freq=8 trainer.val_before_train=true
-  fine_tune more-sft "$MORE_STEPS"
-  evaluate more-sft more-sft "$RUN/more-sft/global_step_$MORE_STEPS/huggingface" "${SCORING[@]}"
-  reinforce all-tasks
-  reinforce kl "data.tasks=[tag,stg]" actor_rollout_ref.actor.use_kl_loss=true \
-    actor_rollout_ref.actor.kl_loss_coef=0.04
+  for ARM in ${ARMS:-$STUDIED}; do
+    arm "$ARM"
+  done
+  for ARM in $STUDIED; do
+    [ -e "$RUN/eval/$ARM/summary.json" ] || continue 2   # another call runs this arm
+  done
   python -m recipe.medgrpo.study.learning --study "$STUDY" --page docs/evidence.md --run "$RUN"
 done

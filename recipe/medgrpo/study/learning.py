@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether RL learns on the drawn clips: greedy answers to held-out rows of each arm, for the page.
 
-    python -m recipe.medgrpo.study.learning --study examples/studies/learning --page docs/evidence.md [--run RUN...]
+    python -m recipe.medgrpo.study.learning --study examples/studies/learning/one_source --page docs/evidence.md [--run RUN...]
 
-A result is taken of each RUN, whose folder is called ``seed<N>``. Without one the page is written from the results.
+A result is taken of each RUN, whose folder is called ``seed<N>``. Without one the page is written from the results. The name of
+the study's folder stands in the mark of its part of the page.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from recipe.medgrpo.study.run import origin
 from reward_score.config import ScoreConfig
 
 MADE_BY = "python -m recipe.medgrpo.study.learning"
-PICTURE = "pictures/learning.png"
 #: Tasks whose curves are drawn, and whose answers are given to other rows.
 DRAWN = ("tag", "stg")
 
@@ -107,7 +107,12 @@ def look(evaluation: EvalDir) -> dict[str, list[float]]:
     return found
 
 
-def section(study: Learning, results: dict[int, dict[str, Any]]) -> Iterator[str]:
+def picture(folder: Path) -> str:
+    """Where the picture of the study in ``folder`` lies, next to the page."""
+    return f"pictures/learning_{folder.name}.png"
+
+
+def section(folder: Path, study: Learning, results: dict[int, dict[str, Any]]) -> Iterator[str]:
     """Lines of Markdown."""
     yield f"{len(results)} of {len(study.seeds)} seeds have run."
     yield ""
@@ -137,7 +142,7 @@ def section(study: Learning, results: dict[int, dict[str, Any]]) -> Iterator[str
             yield f"| `{arm}` | {' | '.join(f'{own:.3f}; {moved:.3f}; {n}' for own, moved, n in found)} |"
         yield ""
     if results:
-        yield f"![Raw scores of held-out rows by step of RL]({PICTURE})"
+        yield f"![Raw scores of held-out rows by step of RL]({picture(folder)})"
         yield ""
         yield origins(results.values(), sum(sum(result["seconds"].values()) for result in results.values()))
         yield ""
@@ -182,8 +187,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         files = {seed: args.study / "results" / f"seed{seed}.json" for seed in study.seeds}
         results = {seed: read_json(file, MADE_BY) for seed, file in files.items() if file.exists()}
         if results:
-            draw(results, args.page.parent / PICTURE)
-        write_between(args.page, MADE_BY, section(study, results))
+            draw(results, args.page.parent / picture(args.study))
+        write_between(args.page, f"{MADE_BY}: {args.study.name}", section(args.study, study, results))
         return 0
     except (StudyError, RunDirError, AnswersError) as error:
         print(error, file=sys.stderr)
