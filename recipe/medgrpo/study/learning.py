@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether RL learns on the drawn clips: greedy answers to held-out rows of each arm, for the page.
 
-    python -m recipe.medgrpo.study.learning --study examples/studies/learning/one_source --page docs/evidence.md [--run RUN...]
+    python -m recipe.medgrpo.study.learning --study examples/studies/learning/one_source --page docs/evidence.md
 
-A result is taken of each RUN, whose folder is called ``seed<N>``. Without one the page is written from the results. The name of
-the study's folder stands in the mark of its part of the page.
+After ``--run`` come finished runs, whose folders are called ``seed<N>``: a result is taken of each. Without one the
+page is written from the results that are there. The study's part of the page is the one whose mark has its folder's name.
 """
 
 from __future__ import annotations

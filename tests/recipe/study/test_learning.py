@@ -12,12 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 from scripts import CLEAN, executable
 
-from recipe.medgrpo.study.learning import MADE_BY, Learning, main, section, verdict
+from recipe.medgrpo.study.learning import MADE_BY, Learning, main, picture, section, verdict
 from recipe.medgrpo.study.page import END
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-FOLDER = REPOSITORY / "examples/studies/learning"
-BEGIN = f"<!-- begin: made by {MADE_BY} -->"
+STUDIES = REPOSITORY / "examples/studies/learning"
+FOLDER = STUDIES / "eight_sources"
+
+
+def begin(folder):
+    return f"<!-- begin: made by {MADE_BY}: {folder.name} -->"
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +92,7 @@ def run(tmp_path, study):
 def test_the_page_is_made_from_runs(tmp_path, run, study, capsys):
     (tmp_path / "study.yaml").write_text((FOLDER / "study.yaml").read_text())
     page = tmp_path / "page.md"
-    page.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nAfter.\n")
+    page.write_text(f"# Title\n\n{begin(tmp_path)}\nold\n{END}\n\nAfter.\n")
     call = ["--study", str(tmp_path), "--page", str(page)]
     assert main(call) == 0
     assert "0 of 3 seeds have run." in page.read_text() and "missing |" in page.read_text()
@@ -103,7 +107,7 @@ def test_the_page_is_made_from_runs(tmp_path, run, study, capsys):
     result = json.loads((tmp_path / "results" / f"{run.name}.json").read_text())
     assert result["curve"]["tag"] == [[0, 0.3], [1, 0.4]]
     assert result["differences"]["rl - more-sft"]["tag"][3] == pytest.approx(0.1)
-    assert (tmp_path / "pictures" / "learning.png").stat().st_size > 5000
+    assert (tmp_path / picture(tmp_path)).stat().st_size > 5000
     everywhere = dict.fromkeys(study.seeds, result)
     found = [verdict(study, everywhere, one) for one in study.predictions]
     assert found[0] == "as predicted (TAG 3 of 3, STG 3 of 3)"
@@ -121,27 +125,62 @@ def test_what_is_missing_is_named(tmp_path, capsys):
     assert main(call) == 2 and "do not exist: kll" in capsys.readouterr().err
 
 
-def test_the_committed_page_is_the_one_that_the_results_make(study):
-    text = (REPOSITORY / "docs/evidence.md").read_text()
-    files = {seed: FOLDER / "results" / f"seed{seed}.json" for seed in study.seeds}
+@pytest.mark.parametrize("world", ["eight_sources", "one_source"])
+def test_the_committed_page_is_the_one_that_the_results_make(world):
+    folder = STUDIES / world
+    study, text = Learning.load(folder / "study.yaml"), (REPOSITORY / "docs/evidence.md").read_text()
+    files = {seed: folder / "results" / f"seed{seed}.json" for seed in study.seeds}
     results = {seed: json.loads(file.read_text()) for seed, file in files.items() if file.exists()}
-    assert text.split(BEGIN)[1].split(END)[0].strip() == "\n".join(section(study, results)).strip()
+    assert text.split(begin(folder))[1].split(END)[0].strip() == "\n".join(section(folder, study, results)).strip()
 
 
-def test_stages_of_a_seed(tmp_path, study):
-    """run.sh in a repository of its own, with a stand-in for Python that notes its arguments."""
+@pytest.fixture
+def study_script(tmp_path):
+    """Starts run.sh in a repository of its own, with a stand-in for Python that notes its arguments; returns these."""
     shutil.copytree(REPOSITORY / "examples", tmp_path / "repo/examples")
     (tmp_path / "repo/requirements").mkdir()
     (tmp_path / "repo/requirements/setup_cpu.sh").touch()
-    executable(tmp_path / "bin/python", f'echo "$*" >> "{tmp_path}/calls"\n')
-    own = {"SEEDS": "5", "OUT": str(tmp_path / "out"), "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}"}
-    script = tmp_path / "repo/examples/studies/learning/run.sh"
-    subprocess.run(["bash", script], env={**CLEAN, **own}, check=True)
-    lines = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
-    stages = {line[line.index("--name") + 1]: line for line in lines if "--name" in line and "stage" in line[1]}
-    made = ["world", "data", "model", "sft", "calibrate"]
-    assert [name for name in stages if not name.startswith("eval-")] == [*made, "rl", "more-sft", "all-tasks", "kl"]
-    assert {name.removeprefix("eval-") for name in stages if name.startswith("eval-")} == set(study.arms)
+    # An evaluation leaves its summary: by it a call sees whether another one still runs an arm.
+    leave = 'folder=$3/eval/${5#eval-}; case "$5" in eval-*) mkdir -p "$folder" && touch "$folder/summary.json" ;; esac'
+    executable(tmp_path / "bin/python", f'shift\necho "$*" >> "{tmp_path}/calls"\n{leave}\n')
+
+    def start(*words, **own):
+        own |= {"OUT": str(tmp_path / "out"), "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}"}
+        script = tmp_path / "repo/examples/studies/learning/run.sh"
+        done = subprocess.run(["bash", script, *words], env={**CLEAN, **own}, capture_output=True, text=True)
+        calls = tmp_path / "calls"
+        return done, [line.split() for line in calls.read_text().splitlines()] if calls.exists() else []
+
+    return start
+
+
+def stages_of(lines):
+    return {line[line.index("--name") + 1]: line for line in lines if line[0] == "recipe.medgrpo.stage"}
+
+
+@pytest.mark.parametrize("world", ["eight_sources", "one_source"])
+def test_stages_of_a_seed(tmp_path, study_script, world):
+    done, lines = study_script(world, SEEDS="5")
+    assert done.returncode == 0, done.stderr
+    stages = stages_of(lines)
+    made, arms = ["world", "data", "model", "sft", "calibrate"], list(Learning.load(STUDIES / world / "study.yaml").arms)
+    assert [name for name in stages if not name.startswith("eval-")] == [*made, *arms[1:]]
+    assert [name.removeprefix("eval-") for name in stages if name.startswith("eval-")] == arms
     assert "data.tasks=[tag,stg]" in stages["rl"] and "data.tasks=[tag,stg]" not in stages["all-tasks"]
     assert "trainer.total_training_steps=900" in stages["more-sft"]
-    assert lines[-1][:2] == ["-m", "recipe.medgrpo.study.learning"] and lines[-1][-1] == f"{tmp_path}/out/seed5"
+    assert lines[-1][0] == "recipe.medgrpo.study.learning" and lines[-1][-1] == f"{tmp_path}/out/seed5"
+    assert lines[-1][2] == f"examples/studies/learning/{world}"
+
+
+def test_a_part_of_a_seed(study_script):
+    """A result is taken when the last arm is there."""
+    _, first = study_script("one_source", SEEDS="5", ARMS="rl more-sft")
+    assert {"rl", "more-sft"} <= set(stages_of(first)) and "all-tasks" not in stages_of(first)
+    assert first[-1][0] == "recipe.medgrpo.stage"
+    _, both = study_script("one_source", SEEDS="5", ARMS="all-tasks")
+    assert both[-1][0] == "recipe.medgrpo.study.learning"
+
+
+def test_a_world_must_be_named(study_script):
+    done, lines = study_script("two_sources")
+    assert done.returncode == 2 and "one_source|eight_sources" in done.stderr and not lines
