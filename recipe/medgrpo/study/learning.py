@@ -5,7 +5,7 @@
     python -m recipe.medgrpo.study.learning --study examples/studies/learning/one_source --page docs/evidence.md
 
 After ``--run`` come finished runs, whose folders are called ``seed<N>``: a result is taken of each. Without one the
-page is written from the results that are there. The study's part of the page is the one whose mark has its folder's name.
+page is written from the results that are there. The study's part of the page is the one whose mark names its folder.
 """
 
 from __future__ import annotations

@@ -163,7 +163,8 @@ def test_stages_of_a_seed(tmp_path, study_script, world):
     done, lines = study_script(world, SEEDS="5")
     assert done.returncode == 0, done.stderr
     stages = stages_of(lines)
-    made, arms = ["world", "data", "model", "sft", "calibrate"], list(Learning.load(STUDIES / world / "study.yaml").arms)
+    made = ["world", "data", "model", "sft", "calibrate"]
+    arms = list(Learning.load(STUDIES / world / "study.yaml").arms)
     assert [name for name in stages if not name.startswith("eval-")] == [*made, *arms[1:]]
     assert [name.removeprefix("eval-") for name in stages if name.startswith("eval-")] == arms
     assert "data.tasks=[tag,stg]" in stages["rl"] and "data.tasks=[tag,stg]" not in stages["all-tasks"]
