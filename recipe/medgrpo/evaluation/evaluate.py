@@ -22,7 +22,7 @@ import reward_score
 from recipe.medgrpo.common.outputs import begins_with, check_outputs
 from recipe.medgrpo.common.run_folder import EvalDir, write_json, write_jsonl
 from recipe.medgrpo.common.tables import compact_table
-from recipe.medgrpo.evaluation import accuracy_matrices
+from recipe.medgrpo.evaluation import accuracy_matrices, other_rows
 from recipe.medgrpo.evaluation import generate as generation
 from recipe.medgrpo.evaluation.answers import (
     Answer,
@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     asked = {"per_pair": args.per_pair, **generation.decoding(args), **generation.wording(args)}
     generation.generate(folder, args.data, files.answers, **asked)
     meta, answers = read_answers(files.answers, rows)
-    results = score(answers, args.max_tokens, artifact, raw_options(options, judge))
+    raw = raw_options(options, judge)
+    results = score(answers, args.max_tokens, artifact, raw)
     judge.check()
     unjudged = sum(result["score"] is None for result in results)
     summary = {
@@ -90,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
         "normalization": artifact and artifact.hash,
         **summarize(results),
         **leaderboard(answers),
+        "other_rows": other_rows.compare(answers, results, lambda moved: score(moved, args.max_tokens, None, raw)),
     }
     write_jsonl(files.results, results)
     write_json(files.summary, summary)

@@ -81,15 +81,18 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
         notes.append(f"The page does not show the normalization: {error}.")
     tasks = [line.task for line in comparison if line.group == "task"]
     rises = report_data.held_out_cut_rises(comparison), report_data.logged_cut_rises(metrics, pairs)
-    same = report_text.same_warnings(report_data.same_answers(before, after, comparison))
+    looked = report_data.looks(before, after)
     figures = {
         "title": f"MedGRPO run: {run_dir.root.resolve().name}",
-        "warnings": report_text.alarm_warnings(alarms) + report_text.cut_warnings(*rises) + same,
+        "warnings": report_text.alarm_warnings(alarms)
+        + report_text.cut_warnings(*rises)
+        + report_text.blind_warnings(looked),
         "verdict": report_text.verdict(comparison[-1]),
         "notes": notes,
         "overall": comparison[-1],
         "comparison": comparison,
         "benchmark": report_text.benchmark_metrics(before, after),
+        "looks": looked,
         "steps": [step for step in metrics if step > 0],
         "timings": run_dir.timings(),
         "facts": {

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,8 @@ VALIDATED = re.compile(r"val-(?:core|aux)/[^/]+/([^/]+)/([^/]+)/(raw|reward)/mea
 CLIP_RATIO = "response_length/clip_ratio"
 #: By how much the share of cut answers may rise before the page warns.
 MAX_CUT_RISE = 0.02
-#: Which share of a task's answers may be one and the same, and of how many rows at least that says something.
-MAX_SAME_SHARE, MIN_ROWS = 0.5, 20
+#: A model looks if at least this share of a task's score comes from it; and how many rows it takes to say so.
+BLIND_SHARE, MIN_ROWS = 0.1, 20
 
 Metrics = Mapping[int, Mapping[str, float]]
 Series = dict[str, np.ndarray]
@@ -285,20 +285,19 @@ def held_out_cut_rises(comparison: Sequence[Comparison]) -> dict[str, Change]:
     return {f"{line.task} on {line.source}": line.cut for line in comparison if line.group == "pair" and line.cut.rises}
 
 
-def same_answers(before: Evaluation, after: Evaluation, comparison: Sequence[Comparison]) -> dict[str, Change]:
-    """Task of RL to the shares of its most common answer, where after RL it is more than MAX_SAME_SHARE."""
-    changes = {}
-    for line in comparison:
-        if line.group == "task" and line.rewarded and line.n >= MIN_ROWS:
-            old, new = (_most_common_share(side, line.task) for side in (before, after))
-            if new > MAX_SAME_SHARE:
-                changes[line.task] = Change(old, new, new - old)
-    return changes
+def looks(before: Evaluation, after: Evaluation) -> dict[str, list[dict[str, Any]]]:
+    """Task to what both evaluations say of answers given to other rows (``evaluation/other_rows.py``)."""
+    old, new = (side.summary.get("other_rows", {}) for side in (before, after))
+    return {task: [old[task], new[task]] for task in new if task in old}
 
 
-def _most_common_share(side: Evaluation, task: str) -> float:
-    counts = Counter(line["response"] for line in side.results if line["task"] == task)
-    return max(counts.values()) / counts.total()
+def blind(looked: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Tasks of RL whose answers, after RL, are worth nearly as much to other rows, also if chance helped these.
+
+    A task of few rows, or of no score at all, is left out.
+    """
+    told = [(task, side) for task, (_, side) in looked.items() if task in PAPER_TASKS and side["n"] >= MIN_ROWS]
+    return [task for task, side in told if side["gap"] + 2 * side["gap_sd"] < BLIND_SHARE * side["own"]]
 
 
 def logged_cut_rises(metrics: Metrics, pairs: Mapping[tuple[str, str], Series]) -> dict[str, Change]:

@@ -53,15 +53,17 @@ def cut_warnings(held_out: Mapping[str, Change], logged: Mapping[str, Change]) -
     return [Warned("RL made more answers be cut at the token limit", found + advice)] if found else []
 
 
-def same_warnings(shares: Mapping[str, Change]) -> list[Warned]:
-    """Whether one answer serves most clips of a task (see ``run_data``)."""
+def blind_warnings(looked: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Warned]:
+    """Whether answers are worth as much to other rows (see ``run_data``)."""
+    tasks = run_data.blind(looked)
+    numbers = ", ".join(f"{task} {looked[task][1]['own']:.3f} and {looked[task][1]['other']:.3f}" for task in tasks)
     advice = (
-        "The policy may have found the answer that pays best for every clip, and look at none: a gain in reward then "
-        "shows no better sight. Look at the examples. If the SFT model's answers hardly change with the clip either, "
-        "train it longer first."
+        "The policy may have found the answers that pay best whatever the clip shows, and look at none: a gain in "
+        "reward then shows no better sight. Look at the examples. If the SFT model does not look either, train it "
+        "longer first (docs/evidence.md)."
     )
-    found = f"The share of the most common answer on held-out rows, before and after RL: {_named(shares)}."
-    return [Warned("Most answers are the same whatever the clip shows", [found, advice])] if shares else []
+    found = f"Raw scores after RL, for their own rows and for others: {numbers}."
+    return [Warned("Answers score as well when they are given to other rows", [found, advice])] if tasks else []
 
 
 def _named(rises: Mapping[str, Change]) -> str:

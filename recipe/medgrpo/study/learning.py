@@ -20,17 +20,14 @@ import numpy as np
 from pydantic import model_validator
 
 from recipe.medgrpo.common.plot_style import MUTED, canvas, task_name
-from recipe.medgrpo.common.run_folder import EvalDir, RunDir, RunDirError, read_json, write_json
-from recipe.medgrpo.evaluation.answers import Answer, AnswersError, read_answers
-from recipe.medgrpo.evaluation.evaluate import score
+from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_json, write_json
 from recipe.medgrpo.report import run_data
 from recipe.medgrpo.study.design import Strict, StudyError
 from recipe.medgrpo.study.page import origins, write_between
 from recipe.medgrpo.study.run import origin
-from reward_score.config import ScoreConfig
 
 MADE_BY = "python -m recipe.medgrpo.study.learning"
-#: Tasks whose curves are drawn, and whose answers are given to other rows.
+#: Tasks whose curves are drawn, and of which the page says what answers are worth to other rows.
 DRAWN = ("tag", "stg")
 
 
@@ -80,31 +77,11 @@ def collect(study: Learning, run: RunDir) -> dict[str, Any]:
         means = np.mean([values["raw"] for values in sources], axis=0)
         curve[task] = [[int(step), round(float(mean), 5)] for step, mean in zip(sources[0]["step"], means, strict=True)]
     seconds = {stage: round(value) for stage, value in run.timings().items()}
-    answers = {arm: look(run.evaluation(arm)) for arm in study.arms}
+    answers = {}
+    for arm, side in sides.items():
+        looked = side.summary["other_rows"]
+        answers[arm] = {task: [looked[task][key] for key in ("own", "other", "different")] for task in DRAWN}
     return {**origin(), "seconds": seconds, "differences": differences, "curve": curve, "answers": answers}
-
-
-def look(evaluation: EvalDir) -> dict[str, list[float]]:
-    """Task to [raw score, the same answers' raw score for other rows, number of different answers].
-
-    The row that is half of its source's rows away gets a row's answer: another clip and another question. A model whose
-    answers do as well there has looked at neither.
-    """
-    meta, answers = read_answers(evaluation.answers)
-    options, limit = ScoreConfig(reward_tasks=list(DRAWN)), meta["decoding"]["max_tokens"]
-    found = {}
-    for task in DRAWN:
-        own = [answer for answer in answers if answer.row.task == task]
-        moved: list[Answer] = []
-        for source in sorted({answer.row.source for answer in own}):
-            group = [answer for answer in own if answer.row.source == source]
-            half = len(group) // 2
-            moved += [
-                one._replace(row=other.row) for one, other in zip(group, group[half:] + group[:half], strict=True)
-            ]
-        means = (np.mean([line["raw"] for line in score(side, limit, None, options)]) for side in (own, moved))
-        found[task] = [*(round(float(mean), 5) for mean in means), len({answer.response for answer in own})]
-    return found
 
 
 def picture(folder: Path) -> str:
@@ -190,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             draw(results, args.page.parent / picture(args.study))
         write_between(args.page, f"{MADE_BY}: {args.study.name}", section(args.study, study, results))
         return 0
-    except (StudyError, RunDirError, AnswersError) as error:
+    except (StudyError, RunDirError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -17,7 +17,7 @@ from recipe.medgrpo.report.run_data import Change, Comparison, Evaluation
 pytestmark = pytest.mark.usefixtures("light_encoder_in_module")
 
 SAME = Change(0.5, 0.5, 0.0)
-SAME_TITLE = "Most answers are the same whatever the clip shows"
+BLIND_TITLE = "Answers score as well when they are given to other rows"
 
 
 def comparison(*, reward: Change = SAME, cut: Change = SAME) -> Comparison:
@@ -45,36 +45,48 @@ def test_words_for_a_change():
     assert report_text.duration(59.6) == "1 min 00 s"
 
 
-# ---- one answer for all clips --------------------------------------------------------------------------------------
+# ---- answers that are worth as much to other rows ------------------------------------------------------------------
 
 
-def evaluation(rows: int, same: int, task: str = "tag") -> Evaluation:
-    """So many rows of one task, of which the first ``same`` have one answer."""
-    texts = (f"0.0-{6 if row < same else row}.5 seconds." for row in range(10, rows + 10))
-    return Evaluation({}, [{"index": i, "task": task, "response": text} for i, text in enumerate(texts)])
+def looked(**own):
+    return {"n": 40, "own": 0.3, "other": 0.29, "gap": 0.01, "gap_sd": 0.005, "different": 9} | own
 
 
 @pytest.mark.parametrize(
-    ("rows", "same", "task", "warns"),
-    [(40, 31, "tag", True), (40, 30, "tag", False), (19, 29, "tag", False), (40, 50, "cvs", False)],
+    ("task", "own", "warns"),
+    [
+        ("tag", {}, True),
+        ("tag", {"gap": 0.04}, False),
+        ("tag", {"gap_sd": 0.02}, False),
+        ("tag", {"n": 19}, False),
+        # Nothing is worth anything, to no row.
+        ("tag", {"own": 0.0, "other": 0.0, "gap": 0.0, "gap_sd": 0.0}, False),
+        # Tasks that earn nothing may have few answers at all.
+        ("cvs", {}, False),
+    ],
 )
-def test_one_answer_for_most_clips_is_a_warning(rows, same, task, warns):
-    """Tasks that earn nothing may have few answers at all."""
-    compared = [Comparison("task", "all", task, rows, *[SAME] * 4)]
-    found = report_data.same_answers(evaluation(rows, 14, task), evaluation(rows, same, task), compared)
-    assert found == ({"tag": Change(0.1, 0.525, pytest.approx(0.425))} if warns else {})
-    assert [warned.title for warned in report_text.same_warnings(found)] == [SAME_TITLE] * warns
+def test_answers_that_other_rows_can_have_are_a_warning(task, own, warns):
+    sides = [Evaluation({"other_rows": {task: side}}, []) for side in (looked(gap=0.1), looked(**own))]
+    found = report_data.looks(*sides)
+    assert report_data.blind(found) == ["tag"] * warns
+    assert [warned.title for warned in report_text.blind_warnings(found)] == [BLIND_TITLE] * warns
 
 
-def test_one_answer_for_most_clips_is_on_the_page(run_copy, capsys, call):
-    file = run_copy.evaluation("rl").results
-    lines = read_jsonl(file, "test")
-    lines = [line | {"response": "0.0-6.0 seconds."} if line["task"] == "tag" else line for line in lines]
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+def test_an_older_evaluation_does_not_say_it():
+    assert report_data.looks(Evaluation({}, []), Evaluation({"other_rows": {"tag": looked()}}, [])) == {}
+
+
+def test_answers_that_other_rows_can_have_are_on_the_page(run_copy, capsys, call):
+    file = run_copy.evaluation("rl").summary
+    summary = json.loads(file.read_text())
+    summary["other_rows"]["tag"] |= looked()
+    file.write_text(json.dumps(summary))
     assert call(cli, run_copy.root) == 0
     html, printed = run_copy.report.read_text(), capsys.readouterr().out
-    for text in (SAME_TITLE, ": tag 17% → 100%."):
+    for text in (BLIND_TITLE, ": tag 0.300 and 0.290."):
         assert text in html and text in printed
+    assert '<td class="first">0.300</td><td>0.290</td><td>0.010 ± 0.005</td><td>9</td></tr>' in html
+    assert json.loads(run_copy.report.with_suffix(".json").read_text())["looks"]["tag"][1]["different"] == 9
 
 
 # ---- answers cut at the token limit --------------------------------------------------------------------------------
