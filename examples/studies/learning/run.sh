@@ -22,7 +22,7 @@ case "${1:-}" in
     MORE_STEPS=900      # of SFT: about as long as SFT and RL take together, without validation
     EVERY=8             # steps of RL from one validation to the next
     RATE=()             # the newcomer's
-    STUDIED="rl more-sft all-tasks kl"
+    ARMS=${ARMS:-rl more-sft all-tasks kl}
     ;;
   one_source)
     SOURCES=(--sources CoPESD)
@@ -37,7 +37,7 @@ case "${1:-}" in
       actor_rollout_ref.actor.optim.lr_warmup_steps=3
       actor_rollout_ref.actor.optim.lr_scheduler_type=cosine
     )
-    STUDIED="rl more-sft all-tasks"
+    ARMS=${ARMS:-rl more-sft all-tasks}
     ;;
   *)
     echo "usage: bash examples/studies/learning/run.sh one_source|eight_sources" >&2
@@ -95,11 +95,9 @@ for SEED in ${SEEDS:-3 4 5}; do
   warm_start
   calibrate "${SCORING[@]}"
   evaluate sft calibrate "$SFT" "${SCORING[@]}"
-  for ARM in ${ARMS:-$STUDIED}; do
+  for ARM in $ARMS; do
     arm "$ARM"
   done
-  for ARM in $STUDIED; do
-    [ -e "$RUN/eval/$ARM/summary.json" ] || continue 2   # another call runs this arm
-  done
+  [ -e "$RUN/eval/rl/summary.json" ] || continue   # another call runs it
   python -m recipe.medgrpo.study.learning --study "$STUDY" --page docs/evidence.md --run "$RUN"
 done

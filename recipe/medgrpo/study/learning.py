@@ -60,8 +60,13 @@ class Learning(Strict):
 
 
 def collect(study: Learning, run: RunDir) -> dict[str, Any]:
-    """A seed's result: paired differences of raw scores by task, the curve of verl's validation, and times."""
-    sides = {arm: run_data.read_evaluation(run.evaluation(arm)) for arm in study.arms}
+    """A seed's result: paired differences of raw scores by task, the curve of verl's validation, and times.
+
+    The arms of the first prediction must have run; others may be missing.
+    """
+    first = study.compared()[0]
+    ran = [arm for arm in study.arms if arm in first or run.evaluation(arm).summary.is_file()]
+    sides = {arm: run_data.read_evaluation(run.evaluation(arm)) for arm in ran}
     differences = {
         f"{arm} - {against}": {
             line.task: [line.n, *(round(x, 5) for x in line.raw[:4])]
@@ -69,6 +74,7 @@ def collect(study: Learning, run: RunDir) -> dict[str, Any]:
             if line.group == "task"
         }
         for arm, against in study.compared()
+        if {arm, against} <= sides.keys()
     }
     validated = run_data.pair_series(run_data.read_metrics(run.metrics_files()), run_data.VALIDATED)
     curve = {}
@@ -99,7 +105,12 @@ def section(folder: Path, study: Learning, results: dict[int, dict[str, Any]]) -
         yield f"| {one.claim} | `{one.arm}` - `{one.against}` | {verdict(study, results, one)} |"
     yield ""
     for arm, against in study.compared() if results else ():
-        tables = {seed: result["differences"][f"{arm} - {against}"] for seed, result in results.items()}
+        pair = f"{arm} - {against}"
+        tables = {
+            seed: result["differences"][pair] for seed, result in results.items() if pair in result["differences"]
+        }
+        if not tables:
+            continue
         yield f"Raw score, `{arm}` ({study.arms[arm]}) less `{against}` ({study.arms[against]}), ± one standard error:"
         yield ""
         yield f"| task | rows | {' | '.join(f'seed {seed}' for seed in tables)} |"
@@ -115,8 +126,9 @@ def section(folder: Path, study: Learning, results: dict[int, dict[str, Any]]) -
         yield f"| arm | {' | '.join(f'seed {seed}' for seed in results)} |"
         yield f"| --- |{' ---: |' * len(results)}"
         for arm in study.arms:
-            found = (result["answers"][arm][task] for result in results.values())
-            yield f"| `{arm}` | {' | '.join(f'{own:.3f}; {moved:.3f}; {n}' for own, moved, n in found)} |"
+            found = (result["answers"].get(arm) for result in results.values())
+            cells = ("{:.3f}; {:.3f}; {}".format(*answers[task]) if answers else "-" for answers in found)
+            yield f"| `{arm}` | {' | '.join(cells)} |"
         yield ""
     if results:
         yield f"![Raw scores of held-out rows by step of RL]({picture(folder)})"
@@ -127,17 +139,19 @@ def section(folder: Path, study: Learning, results: dict[int, dict[str, Any]]) -
 
 def verdict(study: Learning, results: dict[int, dict[str, Any]], one: Expected) -> str:
     """In how many seeds each task is as expected."""
-    if not results:
+    pair = f"{one.arm} - {one.against}"
+    tables = [result["differences"][pair] for result in results.values() if pair in result["differences"]]
+    if not tables:
         return "missing"
     words, counts = [], []
     for task in one.tasks:
-        lines = [result["differences"][f"{one.arm} - {one.against}"][task] for result in results.values()]
+        lines = [table[task] for table in tables]
         # Where no answer changed there is no error, and no fall either.
         right = sum(delta > one.above * error or delta == 0 > one.above for *_, delta, error in lines)
         counts.append(right)
-        words.append(f"{task.upper()} {right} of {len(results)}")
+        words.append(f"{task.upper()} {right} of {len(tables)}")
     found = "as predicted" if min(counts) == len(study.seeds) else "not as predicted"
-    return f"{found if len(results) == len(study.seeds) else 'missing'} ({', '.join(words)})"
+    return f"{found if len(tables) == len(study.seeds) else 'missing'} ({', '.join(words)})"
 
 
 def draw(results: dict[int, dict[str, Any]], path: Path) -> None:

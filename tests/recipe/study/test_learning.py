@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from scripts import CLEAN, executable
 
-from recipe.medgrpo.study.learning import MADE_BY, Learning, main, picture, section, verdict
+from recipe.medgrpo.common.run_folder import RunDir
+from recipe.medgrpo.study.learning import MADE_BY, Learning, collect, main, picture, section, verdict
 from recipe.medgrpo.study.page import END
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -82,6 +83,14 @@ def test_the_page_is_made_from_runs(tmp_path, run, study, capsys):
     assert found[2] == "not as predicted (VS 3 of 3, NAP 3 of 3, SA 0 of 3, CVS 3 of 3)"
 
 
+def test_an_arm_may_be_missing(run, study):
+    shutil.rmtree(run / "eval/kl")
+    result = collect(study, RunDir(run))
+    lines = list(section(FOLDER, study, {3: result}))
+    assert "| `kl` | - |" in lines and not any(line.startswith("Raw score, `kl`") for line in lines)
+    assert "| a KL term keeps the gain | `kl` - `sft` | missing |" in lines
+
+
 def test_what_is_missing_is_named(tmp_path, capsys):
     (tmp_path / "study.yaml").write_text((FOLDER / "study.yaml").read_text())
     call = ["--study", str(tmp_path), "--page", str(tmp_path / "page.md"), "--run", str(tmp_path / "seed0")]
@@ -141,11 +150,11 @@ def test_stages_of_a_seed(tmp_path, study_script, world):
 
 
 def test_a_part_of_a_seed(study_script):
-    """A result is taken when the last arm is there."""
-    _, first = study_script("one_source", SEEDS="5", ARMS="rl more-sft")
-    assert {"rl", "more-sft"} <= set(stages_of(first)) and "all-tasks" not in stages_of(first)
+    """A result is taken when RL has ended."""
+    _, first = study_script("one_source", SEEDS="5", ARMS="more-sft")
+    assert "more-sft" in stages_of(first) and "rl" not in stages_of(first)
     assert first[-1][0] == "recipe.medgrpo.stage"
-    _, both = study_script("one_source", SEEDS="5", ARMS="all-tasks")
+    _, both = study_script("one_source", SEEDS="5", ARMS="rl")
     assert both[-1][0] == "recipe.medgrpo.study.learning"
 
 
