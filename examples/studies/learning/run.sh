@@ -3,8 +3,8 @@
 #   bash examples/studies/learning/run.sh one_source
 # There are two worlds: `one_source`, where the SFT model looks at the clips, and `eight_sources`, where it does not. The
 # arms of a seed, and what was predicted of them, stand in the world's study.yaml. A second call goes on. SEEDS="3 4" and
-# ARMS="rl more-sft" run a part. OUT=... chooses another folder for the runs; results go to the world's folder, and from there to
-# docs/evidence.md.
+# ARMS="rl more-sft" run a part. OUT=... chooses another folder for the runs; results go to the world's folder, and from
+# there to docs/evidence.md.
 set -euo pipefail
 
 REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
@@ -19,7 +19,6 @@ case "${1:-}" in
     HELD_OUT=0.85       # of the rows
     SFT_STEPS=100
     RL_STEPS=24
-    MORE_STEPS=900      # of SFT: about as long as SFT and RL take together, without validation
     EVERY=8             # steps of RL from one validation to the next
     RATE=()             # the newcomer's
     ARMS=${ARMS:-rl more-sft all-tasks kl}
@@ -30,7 +29,6 @@ case "${1:-}" in
     HELD_OUT=0.6
     SFT_STEPS=300
     RL_STEPS=36
-    MORE_STEPS=900
     EVERY=18
     RATE=(
       actor_rollout_ref.actor.optim.lr=4e-4
@@ -47,6 +45,7 @@ esac
 STUDY=examples/studies/learning/$1
 # shellcheck source=requirements/setup_cpu.sh
 source requirements/setup_cpu.sh
+MORE_STEPS=900   # of SFT: about as long as SFT and RL take together, without validation
 OUT=$(absolute "${OUT:-$REPOSITORY/outputs/study_learning/$1}")
 ALL=[tag,stg,vs,nap,sa,cvs]
 SCORING=(--max-tokens 96 "medgrpo.reward.reward_tasks=$ALL")   # of greedy answers
@@ -79,6 +78,10 @@ arm() {
     all-tasks) reinforce all-tasks ;;
     kl)
       reinforce kl "data.tasks=[tag,stg]" actor_rollout_ref.actor.use_kl_loss=true actor_rollout_ref.actor.kl_loss_coef=0.04
+      ;;
+    *)
+      echo "ARMS: there is no arm $1; choose among rl, more-sft, all-tasks and kl" >&2
+      exit 2
       ;;
   esac
 }

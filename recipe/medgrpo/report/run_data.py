@@ -296,8 +296,8 @@ def blind(looked: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
 
     A task of few rows, or of no score at all, is left out.
     """
-    told = [(task, side) for task, (_, side) in looked.items() if task in PAPER_TASKS and side["n"] >= MIN_ROWS]
-    return [task for task, side in told if side["gap"] + 2 * side["gap_sd"] < BLIND_SHARE * side["own"]]
+    enough = [(task, side) for task, (_, side) in looked.items() if task in PAPER_TASKS and side["n"] >= MIN_ROWS]
+    return [task for task, side in enough if side["gap"] + 2 * side["gap_sd"] < BLIND_SHARE * side["own"]]
 
 
 def logged_cut_rises(metrics: Metrics, pairs: Mapping[tuple[str, str], Series]) -> dict[str, Change]:

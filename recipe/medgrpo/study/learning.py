@@ -85,7 +85,8 @@ def collect(study: Learning, run: RunDir) -> dict[str, Any]:
     seconds = {stage: round(value) for stage, value in run.timings().items()}
     answers = {}
     for arm, side in sides.items():
-        looked = side.summary["other_rows"]
+        if (looked := side.summary.get("other_rows")) is None:
+            raise RunDirError(f"{run.evaluation(arm).summary}: other_rows missing; run medgrpo evaluate again")
         answers[arm] = {task: [looked[task][key] for key in ("own", "other", "different")] for task in DRAWN}
     return {**origin(), "seconds": seconds, "differences": differences, "curve": curve, "answers": answers}
 

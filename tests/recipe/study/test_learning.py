@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from scripts import CLEAN, executable
 
-from recipe.medgrpo.common.run_folder import RunDir
+from recipe.medgrpo.common.run_folder import RunDir, RunDirError
 from recipe.medgrpo.study.learning import MADE_BY, Learning, collect, main, picture, section, verdict
 from recipe.medgrpo.study.page import END
 
@@ -91,6 +91,13 @@ def test_an_arm_may_be_missing(run, study):
     assert "| a KL term keeps the gain | `kl` - `sft` | missing |" in lines
 
 
+def test_an_older_evaluation_is_named(run, study):
+    file = run / "eval/rl/summary.json"
+    file.write_text(file.read_text().replace("other_rows", "old"))
+    with pytest.raises(RunDirError, match="eval/rl/summary.json: other_rows missing; run medgrpo evaluate again"):
+        collect(study, RunDir(run))
+
+
 def test_what_is_missing_is_named(tmp_path, capsys):
     (tmp_path / "study.yaml").write_text((FOLDER / "study.yaml").read_text())
     call = ["--study", str(tmp_path), "--page", str(tmp_path / "page.md"), "--run", str(tmp_path / "seed0")]
@@ -116,7 +123,7 @@ def study_script(tmp_path):
     shutil.copytree(REPOSITORY / "examples", tmp_path / "repo/examples")
     (tmp_path / "repo/requirements").mkdir()
     (tmp_path / "repo/requirements/setup_cpu.sh").touch()
-    # An evaluation leaves its summary: by it a call sees whether another one still runs an arm.
+    # An evaluation leaves its summary: by RL's a call sees whether there is a result to take.
     leave = 'folder=$3/eval/${5#eval-}; case "$5" in eval-*) mkdir -p "$folder" && touch "$folder/summary.json" ;; esac'
     executable(tmp_path / "bin/python", f'shift\necho "$*" >> "{tmp_path}/calls"\n{leave}\n')
 
@@ -156,6 +163,12 @@ def test_a_part_of_a_seed(study_script):
     assert first[-1][0] == "recipe.medgrpo.stage"
     _, both = study_script("one_source", SEEDS="5", ARMS="rl")
     assert both[-1][0] == "recipe.medgrpo.study.learning"
+
+
+def test_an_arm_must_be_known(study_script):
+    done, lines = study_script("one_source", SEEDS="5", ARMS="rll")
+    assert done.returncode == 2 and "no arm rll" in done.stderr
+    assert all(line[0] == "recipe.medgrpo.stage" for line in lines)
 
 
 def test_a_world_must_be_named(study_script):
