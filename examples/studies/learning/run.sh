@@ -35,7 +35,7 @@ case "${1:-}" in
       actor_rollout_ref.actor.optim.lr_warmup_steps=3
       actor_rollout_ref.actor.optim.lr_scheduler_type=cosine
     )
-    ARMS=${ARMS:-rl more-sft all-tasks}
+    ARMS=${ARMS:-rl rl-longer more-sft all-tasks}
     ;;
   *)
     echo "usage: bash examples/studies/learning/run.sh one_source|eight_sources" >&2
@@ -69,8 +69,12 @@ reinforce() {
 
 arm() {
   case "$1" in
-    # Its curve comes from verl's own validation, which the other arms do without: it takes as long as two steps.
+    # The curves come from verl's own validation, which the other arms do without: it takes as long as two steps.
     rl) reinforce rl "data.tasks=[tag,stg]" trainer.test_freq="$EVERY" trainer.val_before_train=true ;;
+    rl-longer)
+      RL_STEPS=200 reinforce rl-longer "data.tasks=[tag,stg]" trainer.test_freq=50 trainer.val_before_train=true \
+        actor_rollout_ref.actor.optim.lr=2e-4 actor_rollout_ref.rollout.temperature=0.7
+      ;;
     more-sft)
       fine_tune more-sft "$MORE_STEPS"
       evaluate more-sft more-sft "$RUN/more-sft/global_step_$MORE_STEPS/huggingface" "${SCORING[@]}"
@@ -80,7 +84,7 @@ arm() {
       reinforce kl "data.tasks=[tag,stg]" actor_rollout_ref.actor.use_kl_loss=true actor_rollout_ref.actor.kl_loss_coef=0.04
       ;;
     *)
-      echo "ARMS: there is no arm $1; choose among rl, more-sft, all-tasks and kl" >&2
+      echo "ARMS: there is no arm $1; choose among rl, rl-longer, more-sft, all-tasks and kl" >&2
       exit 2
       ;;
   esac

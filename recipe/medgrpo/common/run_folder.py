@@ -74,9 +74,9 @@ class RunDir:
         records = {file.stem: read_json(file, "the run script") for file in files}
         return {name: record["seconds"] for name, record in records.items() if isinstance(record, dict)}
 
-    def metrics_files(self) -> list[Path]:
-        """verl's file logs. Its logger truncates the file it is given, so each start of the trainer needs its own."""
-        return sorted(self.rl.glob("metrics*.jsonl"))
+    def metrics_files(self, stage: str = "rl") -> list[Path]:
+        """verl's file logs of a stage. Its logger truncates the file it is given: each start needs its own."""
+        return sorted((self.root / stage).glob("metrics*.jsonl"))
 
 
 def keep_configuration(config: Any) -> None:

@@ -60,7 +60,7 @@ class Learning(Strict):
 
 
 def collect(study: Learning, run: RunDir) -> dict[str, Any]:
-    """A seed's result: paired differences of raw scores by task, the curve of verl's validation, and times.
+    """A seed's result: paired differences of raw scores by task, curves of verl's validation by arm, and times.
 
     The arms of the first prediction must have run; others may be missing.
     """
@@ -76,19 +76,25 @@ def collect(study: Learning, run: RunDir) -> dict[str, Any]:
         for arm, against in study.compared()
         if {arm, against} <= sides.keys()
     }
-    validated = run_data.pair_series(run_data.read_metrics(run.metrics_files()), run_data.VALIDATED)
-    curve = {}
-    for task in DRAWN:
-        sources = [values for (_, of_task), values in validated.items() if of_task == task]
-        means = np.mean([values["raw"] for values in sources], axis=0)
-        curve[task] = [[int(step), round(float(mean), 5)] for step, mean in zip(sources[0]["step"], means, strict=True)]
+    curves = {arm: curve for arm in ran if (curve := validation(run, arm))}
     seconds = {stage: round(value) for stage, value in run.timings().items()}
     answers = {}
     for arm, side in sides.items():
         if (looked := side.summary.get("other_rows")) is None:
             raise RunDirError(f"{run.evaluation(arm).summary}: other_rows missing; run medgrpo evaluate again")
         answers[arm] = {task: [looked[task][key] for key in ("own", "other", "different")] for task in DRAWN}
-    return {**origin(), "seconds": seconds, "differences": differences, "curve": curve, "answers": answers}
+    return {**origin(), "seconds": seconds, "differences": differences, "curves": curves, "answers": answers}
+
+
+def validation(run: RunDir, arm: str) -> dict[str, list[list[float]]]:
+    """[step, raw score] of verl's validation for each drawn task, means over sources; empty without validation."""
+    validated = run_data.pair_series(run_data.read_metrics(run.metrics_files(arm)), run_data.VALIDATED)
+    curve = {}
+    for task in DRAWN if validated else ():
+        sources = [values for (_, of_task), values in validated.items() if of_task == task]
+        means = np.mean([values["raw"] for values in sources], axis=0)
+        curve[task] = [[int(step), round(float(mean), 5)] for step, mean in zip(sources[0]["step"], means, strict=True)]
+    return curve
 
 
 def picture(folder: Path) -> str:
@@ -156,14 +162,15 @@ def verdict(study: Learning, results: dict[int, dict[str, Any]], one: Expected) 
 
 
 def draw(results: dict[int, dict[str, Any]], path: Path) -> None:
-    """Greedy raw scores of held-out rows by RL's step, a line per seed."""
+    """Greedy raw scores of held-out rows by RL's step: a colour for each seed, a style for each arm."""
     with canvas(8, 2.8, path) as figure:
         for axes, task in zip(figure.subplots(1, len(DRAWN)), DRAWN, strict=True):
             for colour, (seed, result) in zip(MUTED, results.items(), strict=False):
-                steps, scores = zip(*result["curve"][task], strict=True)
-                axes.plot(steps, scores, color=colour, marker="o", markersize=3, label=f"seed {seed}")
+                for style, (arm, curve) in zip(("-", "--"), result["curves"].items(), strict=False):
+                    steps, scores = zip(*curve[task], strict=True)
+                    axes.plot(steps, scores, style, color=colour, marker="o", markersize=3, label=f"{arm}, seed {seed}")
             axes.set(title=task_name(task), xlabel="step of RL", ylabel="raw score, held-out rows")
-            axes.legend(fontsize=8)
+            axes.legend(fontsize=7)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -73,7 +73,7 @@ def test_the_page_is_made_from_runs(tmp_path, run, study, capsys):
     assert "| RL raises what it rewards | `rl` - `sft` | missing (TAG 1 of 1, STG 1 of 1) |" in text
     assert text.count("| `sft` | 0.300; 0.200; 5 |") == 2
     result = json.loads((tmp_path / "results" / f"{run.name}.json").read_text())
-    assert result["curve"]["tag"] == [[0, 0.3], [1, 0.4]]
+    assert result["curves"]["rl"]["tag"] == [[0, 0.3], [1, 0.4]]
     assert result["differences"]["rl - more-sft"]["tag"][3] == pytest.approx(0.1)
     assert (tmp_path / picture(tmp_path)).stat().st_size > 5000
     everywhere = dict.fromkeys(study.seeds, result)
