@@ -37,6 +37,8 @@ def add_arguments(cli: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if not 0 <= args.overlap < 1:
         raise InputError(f"--overlap {args.overlap} is not between 0 and 1 (below 1)")
+    if args.labels and args.source not in ("copesd", "cholectrack20"):
+        raise InputError(f"--labels is for CoPESD and CholecTrack20; {SOURCES[args.source].name} would ignore it")
     settings = Settings(args.labels, args.skip_frames, args.transcripts)
     _tell(build(SOURCES[args.source], args.root, args.out, settings, seed=args.seed, overlap=args.overlap), args.out)
     return 0

@@ -110,6 +110,12 @@ def test_an_empty_folder_is_told_what_to_hold(tmp_path, capsys):
         assert re.search(r"error: .* holds no .*: expected .*docs/build\.md", error := capsys.readouterr().err), error
 
 
+def test_labels_that_nobody_would_read_are_refused(tmp_path, capsys):
+    arguments = ["AVOS", "--root", tmp_path, "--out", tmp_path / "out", "--labels", tmp_path / "names.json"]
+    assert main(list(map(str, arguments))) == 1
+    assert "--labels is for CoPESD and CholecTrack20; AVOS would ignore it" in capsys.readouterr().err
+
+
 def test_other_files_and_options_are_told(tmp_path, capsys):
     WRITERS["CoPESD"](tmp_path / "raw")
     text(tmp_path / "rules.json", {"rules": [{"label": "a", "group": "b", "answer": "("}]})
