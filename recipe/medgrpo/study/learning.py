@@ -170,7 +170,7 @@ def draw(results: dict[int, dict[str, Any]], path: Path) -> None:
                     steps, scores = zip(*curve[task], strict=True)
                     axes.plot(steps, scores, style, color=colour, marker="o", markersize=3, label=f"{arm}, seed {seed}")
             axes.set(title=task_name(task), xlabel="step of RL", ylabel="raw score, held-out rows")
-            axes.legend(fontsize=7)
+        figure.axes[0].legend(fontsize=7)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

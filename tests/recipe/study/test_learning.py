@@ -152,6 +152,9 @@ def test_stages_of_a_seed(tmp_path, study_script, world):
     assert [name.removeprefix("eval-") for name in stages if name.startswith("eval-")] == arms
     assert "data.tasks=[tag,stg]" in stages["rl"] and "data.tasks=[tag,stg]" not in stages["all-tasks"]
     assert "trainer.total_training_steps=900" in stages["more-sft"]
+    if "rl-longer" in arms:
+        assert "trainer.total_training_steps=200" in stages["rl-longer"]
+        assert any("rl-longer/global_step_200" in word for word in stages["eval-rl-longer"])
     assert lines[-1][0] == "recipe.medgrpo.study.learning" and lines[-1][-1] == f"{tmp_path}/out/seed5"
     assert lines[-1][2] == f"examples/studies/learning/{world}"
 
