@@ -69,7 +69,8 @@ reinforce() {
 
 arm() {
   case "$1" in
-    # The curves come from verl's own validation, which the other arms do without: it takes as long as ten steps of `one_source`.
+    # The curves come from verl's own validation, which the other arms do without: in `one_source` it takes as long as
+    # ten steps.
     rl) reinforce rl "data.tasks=[tag,stg]" trainer.test_freq="$EVERY" trainer.val_before_train=true ;;
     rl-longer)
       RL_STEPS=200 reinforce rl-longer "data.tasks=[tag,stg]" trainer.test_freq=50 trainer.val_before_train=true \
