@@ -29,6 +29,7 @@ if [ "${VERL_PLATFORM:-}" = cpu ]; then
 else
   need_gpus
   [ -n "$ATTN" ] || python3 -c 'import flash_attn' 2>/dev/null || ATTN=sdpa
+  export ATTN                        # `medgrpo doctor`, in the table, then does not ask for flash-attn
   MODEL_ARGS=(--like qwen2.5-vl-7b --layers "$LAYERS")
   SFT_ARGS=(engine.strategy=fsdp2 optim.lr=3e-4 model.enable_gradient_checkpointing=True)
   RL_ARGS=(

@@ -21,7 +21,7 @@ def check(tmp_path):
     own = (
         f'[ "$2" != recipe.medgrpo.stage ] || exec "{sys.executable}" "$@"\n[ "$1" != -c ] || exit "${{NO_FLASH:-0}}"\n'
     )
-    executable(bin / "python3", own + note)
+    executable(bin / "python3", own + note + f'printf %s "${{ATTN:-}}" > "{tmp_path}/attention"\n')
 
     def call(**variables):
         environment = CLEAN | {"PATH": f"{bin}:{CLEAN['PATH']}", "PYTHONPATH": str(EXAMPLES.parent)}
@@ -62,8 +62,10 @@ def test_stages_and_settings_of_a_card(check):
     assert longest <= rollout.max_model_len <= rl.actor_rollout_ref.actor.ppo_max_token_len_per_gpu
 
 
-def test_without_flash_attention_and_with_little_memory(check):
+def test_without_flash_attention_and_with_little_memory(check, tmp_path):
     _, calls = check(NO_FLASH="1", OFFLOAD="1")
+    assert calls[-1][2] == "recipe.medgrpo.report.gpu_check"
+    assert (tmp_path / "attention").read_text() == "sdpa", "the table's doctor asks for flash-attn"
     sft, rl = configurations(calls)
     for model in (sft.model, rl.actor_rollout_ref.model):
         assert not model.use_remove_padding and model.override_config.attn_implementation == "sdpa"

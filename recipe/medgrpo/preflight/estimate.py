@@ -52,8 +52,9 @@ def memory(model, config: DictConfig, gpu_gib: float) -> dict[str, dict[str, flo
     tokens, sequence = actor.ppo_max_token_len_per_gpu, offload.ulysses_sequence_parallel_size
     # Each rank of a sequence-parallel group runs the vision tower for the whole group's sequences.
     kept = activation_bytes(model, tokens, 4 * tokens * sequence, options.enable_gradient_checkpointing)
-    # flash-attn's cross entropy writes the gradient over the logits; torch's keeps log-probabilities in addition.
-    copies = 1 if options.use_remove_padding else 3
+    # flash-attn's cross entropy writes the gradient over the logits. With padding verl's entropy is not compiled: it
+    # holds the logits, their softmax and the product in float32, of padding too. Six fit a run (docs/gpu_check.md).
+    copies = 1 if options.use_remove_padding else 6
     weights, optimizer = 4 * parameters / gpus / GIB, 8 * trained / gpus / GIB
     resting = (not offload.param_offload) * weights + (not offload.optimizer_offload) * optimizer
     served = 2 * parameters / rollout.tensor_model_parallel_size / GIB

@@ -90,7 +90,7 @@ def test_memory_answers_to_each_option(tiny_model, composed):
     assert offloaded["rollout"][state] == 0 < plain["rollout"][state]
     served = memory("actor_rollout_ref.rollout.gpu_memory_utilization=0.5")["rollout"]
     assert served["vLLM: weights (bf16)"] + served["vLLM: caches and buffers"] == pytest.approx(40)
-    assert memory(f"{options}.use_remove_padding=false")["update"][logits] == 3 * plain["update"][logits]
+    assert memory(f"{options}.use_remove_padding=false")["update"][logits] == 6 * plain["update"][logits]
     assert memory(f"{fsdp}.ulysses_sequence_parallel_size=2")["update"][vision] > 1.9 * plain["update"][vision]
     halved = memory(f"{actor}.ppo_max_token_len_per_gpu=8192")["update"]
     assert halved[logits] == plain["update"][logits] / 2
