@@ -45,7 +45,7 @@ esac
 STUDY=examples/studies/learning/$1
 # shellcheck source=requirements/setup_cpu.sh
 source requirements/setup_cpu.sh
-MORE_STEPS=900   # of SFT: about as long as SFT and RL take together, without validation
+MORE_STEPS=900   # of SFT: with eight sources about as long as SFT and RL take together, without validation
 OUT=$(absolute "${OUT:-$REPOSITORY/outputs/study_learning/$1}")
 ALL=[tag,stg,vs,nap,sa,cvs]
 SCORING=(--max-tokens 96 "medgrpo.reward.reward_tasks=$ALL")   # of greedy answers

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,19 +129,27 @@ def section(folder: Path, study: Learning, results: dict[int, dict[str, Any]]) -
         yield ""
     for task in DRAWN if results else ():
         yield f"{task.upper()}: raw score; that of the same answers for other rows; number of different answers:"
-        yield ""
-        yield f"| arm | {' | '.join(f'seed {seed}' for seed in results)} |"
-        yield f"| --- |{' ---: |' * len(results)}"
-        for arm in study.arms:
-            found = (result["answers"].get(arm) for result in results.values())
-            cells = ("{:.3f}; {:.3f}; {}".format(*answers[task]) if answers else "-" for answers in found)
-            yield f"| `{arm}` | {' | '.join(cells)} |"
-        yield ""
+        yield from by_arm(
+            study, results, "answers", lambda answers, task=task: "{:.3f}; {:.3f}; {}".format(*answers[task])
+        )
     if results:
+        yield "Minutes of training, RL's validation included:"
+        yield from by_arm(study, results, "seconds", lambda seconds: f"{seconds / 60:.0f}")
         yield f"![Raw scores of held-out rows by step of RL]({picture(folder)})"
         yield ""
         yield origins(results.values(), sum(sum(result["seconds"].values()) for result in results.values()))
         yield ""
+
+
+def by_arm(study: Learning, results: dict[int, dict[str, Any]], key: str, cell: Callable[[Any], str]) -> Iterator[str]:
+    """A table of what each result has under ``key`` for each arm."""
+    yield ""
+    yield f"| arm | {' | '.join(f'seed {seed}' for seed in results)} |"
+    yield f"| --- |{' ---: |' * len(results)}"
+    for arm in study.arms:
+        found = (result[key].get(arm) for result in results.values())
+        yield f"| `{arm}` | {' | '.join('-' if values is None else cell(values) for values in found)} |"
+    yield ""
 
 
 def verdict(study: Learning, results: dict[int, dict[str, Any]], one: Expected) -> str:
