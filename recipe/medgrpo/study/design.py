@@ -29,7 +29,7 @@ class Strict(BaseModel):
         """Read the YAML file."""
         try:
             return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, yaml.YAMLError, ValidationError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
             raise StudyError(f"{path}: {error}") from None
 
 
@@ -47,16 +47,20 @@ class World(Strict):
     sft_steps: Annotated[int, Field(ge=1)]
 
 
-class Setting(Strict):
-    """One arm: RL in a world under some overrides."""
+class Unlike(Strict):
+    """By source: raw rewards are made unlike (`unlike` in __main__.py)."""
+
+    scale: dict[str, Positive] = {}
+    shift: dict[str, float] = {}
+
+
+class Setting(Unlike):
+    """One arm: RL in a world under some overrides. ``scale`` and ``shift`` need the normalization of that name."""
 
     world: str
     #: That RL trains on; validation covers the world's.
     tasks: tuple[str, ...]
     overrides: tuple[str, ...] = ()
-    #: By source, for raw rewards that are made unlike (`unlike` in __main__.py); needs that normalization.
-    scale: dict[str, Positive] = {}
-    shift: dict[str, float] = {}
 
 
 class Term(Strict):
@@ -113,6 +117,11 @@ class Study(Strict):
             used += [(one.outcome, self.outcomes), (one.question, self.questions)]
         if missing := [name for name, known in used if name not in known]:
             raise ValueError(f"names that nothing has: {', '.join(missing)}")
+        for name, one in self.settings.items():
+            if missing := set(one.tasks) - set(self.worlds[one.world].tasks):
+                raise ValueError(f"setting {name}: its world has no task {', '.join(sorted(missing))}")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("a seed is given twice")
         return self
 
     def cells(self) -> Iterator[Cell]:

@@ -13,11 +13,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from recipe.medgrpo.common.plot_style import MUTED, canvas, task_name
 from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_json, write_json
@@ -46,7 +47,7 @@ class Learning(Strict):
 
     seeds: tuple[int, ...]
     arms: dict[str, str]
-    predictions: tuple[Expected, ...]
+    predictions: Annotated[tuple[Expected, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _arms_are_known(self) -> Learning:
@@ -86,6 +87,13 @@ def collect(study: Learning, run: RunDir) -> dict[str, Any]:
     return {**origin(), "seconds": seconds, "differences": differences, "curves": curves, "answers": answers}
 
 
+def merged(earlier: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """``found``, with the commits of the arms that had run before: all that it was made at."""
+    if earlier == {**found, "commit": earlier["commit"]}:
+        return earlier
+    return {**found, "commit": ", ".join(dict.fromkeys([*earlier["commit"].split(", "), found["commit"]]))}
+
+
 def validation(run: RunDir, arm: str) -> dict[str, list[list[float]]]:
     """[step, raw score] of verl's validation for each drawn task, means over sources; empty without validation."""
     validated = run_data.pair_series(run_data.read_metrics(run.metrics_files(arm)), run_data.VALIDATED)
@@ -122,8 +130,9 @@ def section(folder: Path, study: Learning, results: dict[int, dict[str, Any]]) -
         yield ""
         yield f"| task | rows | {' | '.join(f'seed {seed}' for seed in tables)} |"
         yield f"| --- | ---: |{' ---: |' * len(tables)}"
-        for task, (rows, *_) in next(iter(tables.values())).items():
-            found = (table[task] for table in tables.values())
+        for task in next(iter(tables.values())):
+            found = [table[task] for table in tables.values()]
+            rows = " to ".join(str(n) for n in sorted({min(found)[0], max(found)[0]}))
             cells = (f"{old:.3f} {delta:+.3f} ± {error:.3f}" for _, old, _, delta, error in found)
             yield f"| {task.upper()} | {rows} | {' | '.join(cells)} |"
         yield ""
@@ -173,8 +182,8 @@ def draw(results: dict[int, dict[str, Any]], path: Path) -> None:
     """Greedy raw scores of held-out rows by RL's step: a colour for each seed, a style for each arm."""
     with canvas(8, 2.8, path) as figure:
         for axes, task in zip(figure.subplots(1, len(DRAWN)), DRAWN, strict=True):
-            for colour, (seed, result) in zip(MUTED, results.items(), strict=False):
-                for style, (arm, curve) in zip(("-", "--"), result["curves"].items(), strict=False):
+            for colour, (seed, result) in zip(cycle(MUTED), results.items(), strict=False):
+                for style, (arm, curve) in zip(cycle(("-", "--", ":", "-.")), result["curves"].items(), strict=False):
                     steps, scores = zip(*curve[task], strict=True)
                     axes.plot(steps, scores, style, color=colour, marker="o", markersize=3, label=f"{arm}, seed {seed}")
             axes.set(title=task_name(task), xlabel="step of RL", ylabel="raw score, held-out rows")
@@ -189,15 +198,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         study = Learning.load(args.study / "study.yaml")
+        if unknown := {run.name for run in args.run} - {f"seed{seed}" for seed in study.seeds}:
+            raise StudyError(f"--run {' '.join(sorted(unknown))}: the seeds are {', '.join(map(str, study.seeds))}")
         for run in args.run:
-            write_json(args.study / "results" / f"{run.name}.json", collect(study, RunDir(run)))
+            file, found = args.study / "results" / f"{run.name}.json", collect(study, RunDir(run))
+            write_json(file, found if not file.exists() else merged(read_json(file, MADE_BY), found))
         files = {seed: args.study / "results" / f"seed{seed}.json" for seed in study.seeds}
         results = {seed: read_json(file, MADE_BY) for seed, file in files.items() if file.exists()}
         if results:
             draw(results, args.page.parent / picture(args.study))
         write_between(args.page, f"{MADE_BY}: {args.study.name}", section(args.study, study, results))
         return 0
-    except (StudyError, RunDirError) as error:
+    except (StudyError, RunDirError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
 

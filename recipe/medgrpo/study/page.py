@@ -38,7 +38,8 @@ def write_between(page: Path, made_by: str, lines: Iterable[str]) -> None:
 
 def origins(results: Collection[Mapping[str, Any]], seconds: float) -> str:
     """The line that says where results come from."""
-    commits, machines = (sorted({result[key] for result in results}) for key in ("commit", "machine"))
+    commits = sorted({commit for result in results for commit in result["commit"].split(", ")})
+    machines = sorted({result["machine"] for result in results})
     return f"Commits {', '.join(commits)}; {'; '.join(machines)}; {seconds / 3600:.1f} hours."
 
 

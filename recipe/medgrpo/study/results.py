@@ -22,19 +22,17 @@ RUNNER = "python -m recipe.medgrpo.study run"
 #: Keys of the reward that a result keeps.
 KEPT = ("raw", "parsed", "similarity", "judge", "cut")
 _VALIDATION = re.compile(rf"val-(?:core|aux)/[^/]+/([^/]+/[^/]+)/({'|'.join(KEPT)})/mean@\d+")
-_TRAINING = ("medgrpo/parse_rate", "medgrpo/zero_std_groups", "medgrpo/sampled_entropy", "actor/grad_norm")
 
 Validation = dict[str, dict[str, float]]
 
 
 def collect(folder: Path, steps: int) -> dict[str, Any]:
-    """Validation before (if it was asked for) and after, and some figures of the last step, from a run's metrics."""
+    """Validation before (if it was asked for) and after, from a run's metrics."""
     by_step = run_data.read_metrics(sorted(folder.glob("metrics*.jsonl")))
     before, after = (_validation(by_step.get(step, {})) for step in (0, steps))
     if not after:
         raise StudyError(f"{folder}: no validation at step {steps}; remove the folder and run again")
-    last = {name: by_step[steps][name] for name in _TRAINING if name in by_step[steps]}
-    return {"before": before, "after": after, "last_step": last}
+    return {"before": before, "after": after}
 
 
 def _validation(data: Mapping[str, float]) -> Validation:

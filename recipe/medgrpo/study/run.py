@@ -7,14 +7,19 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 import time
 from collections.abc import Collection
 from pathlib import Path
 
-from recipe.medgrpo.common.run_folder import write_json
+from recipe.medgrpo.common.run_folder import RunDirError, read_json, write_json
 from recipe.medgrpo.study.design import Cell, Study, StudyError
-from recipe.medgrpo.study.results import collect
+from recipe.medgrpo.study.results import RUNNER, collect
+
+REPOSITORY = Path(__file__).parents[3]
+#: What a result depends on.
+CODE = ("recipe", "reward_score", "data_preprocess", "requirements", "*.sh", "*.yaml")
 
 
 def run_missing(
@@ -42,7 +47,8 @@ def run_missing(
         print(f"{cell.setting}, seed {cell.seed}", flush=True)
         started, given = time.monotonic(), variables(study, cell, out)
         # SFT's own validation is the same for all settings of a world and seed.
-        known = any((results / one.file).exists() for one in study.alike(cell))
+        files = [results / one.file for one in study.alike(cell)]
+        known = any(read_json(file, RUNNER)["before"] for file in files if file.exists())
         given["VAL_BEFORE"] = "false" if known else "true"
         command = ["bash", str(script), *study.settings[cell.setting].overrides]
         done = subprocess.run(command, env=os.environ | given)
@@ -50,7 +56,7 @@ def run_missing(
             if done.returncode:
                 raise StudyError(f"{script} ended with status {done.returncode}")
             found = collect(Path(given["RUN"]) / cell.setting, study.rl_steps)
-        except StudyError as error:
+        except (StudyError, RunDirError) as error:
             print(f"{cell.setting}, seed {cell.seed}: {error}", flush=True)
             failed.append(cell)
             continue
@@ -80,8 +86,13 @@ def variables(study: Study, cell: Cell, out: Path) -> dict[str, str]:
 
 
 def origin() -> dict[str, str]:
-    """The repository's commit, with ``+`` if files differ from it, and the machine."""
-    command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
-    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
-    return {"commit": done.stdout.strip() or "unknown", "machine": machine}
+    """The repository's commit, with ``+`` if code differs from it (results and pages do not count), and the machine."""
+
+    def git(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run(["git", *words], cwd=REPOSITORY, capture_output=True, text=True)
+
+    commit, changed = "unknown", False
+    if shutil.which("git"):
+        commit = git("rev-parse", "--short=12", "HEAD").stdout.strip() or commit
+        changed = git("diff", "--quiet", "HEAD", "--", *CODE).returncode == 1
+    return {"commit": commit + "+" * changed, "machine": f"{platform.machine()}, {os.cpu_count()} cores"}

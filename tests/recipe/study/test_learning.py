@@ -76,6 +76,12 @@ def test_the_page_is_made_from_runs(tmp_path, run, study, capsys):
     assert result["curves"]["rl"]["tag"] == [[0, 0.3], [1, 0.4]]
     assert result["differences"]["rl - more-sft"]["tag"][3] == pytest.approx(0.1)
     assert (tmp_path / picture(tmp_path)).stat().st_size > 5000
+    # A call without news leaves the result; what an arm adds keeps the commit of the others.
+    file = tmp_path / "results" / f"{run.name}.json"
+    file.write_text(json.dumps(result | {"commit": "before"}))
+    assert main([*call, "--run", str(run)]) == 0 and json.loads(file.read_text())["commit"] == "before"
+    file.write_text(json.dumps(result | {"commit": "before", "curves": {}}))
+    assert main([*call, "--run", str(run)]) == 0 and json.loads(file.read_text())["commit"].startswith("before, ")
     everywhere = dict.fromkeys(study.seeds, result)
     found = [verdict(study, everywhere, one) for one in study.predictions]
     assert found[0] == "as predicted (TAG 3 of 3, STG 3 of 3)"
@@ -101,6 +107,8 @@ def test_an_older_evaluation_is_named(run, study):
 def test_what_is_missing_is_named(tmp_path, capsys):
     (tmp_path / "study.yaml").write_text((FOLDER / "study.yaml").read_text())
     call = ["--study", str(tmp_path), "--page", str(tmp_path / "page.md"), "--run", str(tmp_path / "seed0")]
+    assert main(call) == 2 and "--run seed0: the seeds are 3, 4, 5" in capsys.readouterr().err
+    call[-1] = str(tmp_path / "seed3")
     assert main(call) == 2 and "medgrpo evaluate" in capsys.readouterr().err
     (tmp_path / "study.yaml").write_text("seeds: [a]")
     assert main(call) == 2 and "study.yaml" in capsys.readouterr().err
@@ -128,9 +136,11 @@ def study_script(tmp_path):
     executable(tmp_path / "bin/python", f'shift\necho "$*" >> "{tmp_path}/calls"\n{leave}\n')
 
     def start(*words, **own):
-        own |= {"OUT": str(tmp_path / "out"), "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}"}
+        # Where the user stands.
+        own |= {"OUT": "out", "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}"}
         script = tmp_path / "repo/examples/studies/learning/run.sh"
-        done = subprocess.run(["bash", script, *words], env={**CLEAN, **own}, capture_output=True, text=True)
+        environment = {**CLEAN, **own}
+        done = subprocess.run(["bash", script, *words], env=environment, cwd=tmp_path, capture_output=True, text=True)
         calls = tmp_path / "calls"
         return done, [line.split() for line in calls.read_text().splitlines()] if calls.exists() else []
 
@@ -168,12 +178,27 @@ def test_a_part_of_a_seed(study_script):
     assert both[-1][0] == "recipe.medgrpo.study.learning"
 
 
-def test_an_arm_must_be_known(study_script):
-    done, lines = study_script("one_source", SEEDS="5", ARMS="rll")
-    assert done.returncode == 2 and "no arm rll" in done.stderr
-    assert all(line[0] == "recipe.medgrpo.stage" for line in lines)
+@pytest.mark.parametrize("world", ["eight_sources", "one_source"])
+def test_seeds_are_those_of_the_study(study_script, world):
+    _, lines = study_script(world, ARMS="more-sft")
+    seeds = dict.fromkeys(Path(line[2]).name for line in lines)
+    assert list(seeds) == [f"seed{seed}" for seed in Learning.load(STUDIES / world / "study.yaml").seeds]
 
 
-def test_a_world_must_be_named(study_script):
-    done, lines = study_script("two_sources")
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        ({"SEEDS": "5 7"}, "no seed 7"),
+        ({"ARMS": "more-sft rll"}, "no arm rll"),
+        ({"ARMS": "kl"}, "no arm kl"),  # Another world's.
+    ],
+)
+def test_seeds_and_arms_must_be_known(study_script, variables, found):
+    done, lines = study_script("one_source", **variables)
+    assert done.returncode == 2 and found in done.stderr and not lines
+
+
+@pytest.mark.parametrize("words", [(), ("two_sources",), ("one_source", "--seeds", "5")])
+def test_a_world_must_be_named(study_script, words):
+    done, lines = study_script(*words)
     assert done.returncode == 2 and "one_source|eight_sources" in done.stderr and not lines

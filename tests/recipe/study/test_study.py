@@ -58,6 +58,8 @@ def test_arms_that_are_compared_share_their_world_or_differ_in_it_alone(study):
         (lambda raw: raw["predictions"][0].update(setting="nothing"), "names that nothing has: nothing"),
         (lambda raw: raw["predictions"][0].update(bound=0), "bound"),
         (lambda raw: raw["settings"]["form_none"].update(world="nowhere"), "nowhere"),
+        (lambda raw: raw["settings"]["form_none"].update(tasks=["stg"]), "form_none: its world has no task stg"),
+        (lambda raw: raw.update(seeds=[0, 0]), "a seed is given twice"),
         (lambda raw: raw.update(seed=[1]), "seed"),
     ],
 )
@@ -109,7 +111,7 @@ def test_verdicts(expect, wide, narrow, found):
     assert verdict(prediction(expect), None) == "missing"
 
 
-def test_unlike_artifacts_multiply_and_add(tmp_path):
+def test_unlike_artifacts_multiply_and_add(tmp_path, capsys):
     observed = {(source, "tag", "raw"): [i / 60 for i in range(60)] for source in ("A", "A-Twin")}
     measured = Artifact.from_observations(observed, Provenance(model="sft", split="s", decoding="d", fingerprint="f"))
     file, out = measured.save(tmp_path / "measured.json"), tmp_path / "unlike.json"
@@ -123,6 +125,10 @@ def test_unlike_artifacts_multiply_and_add(tmp_path):
         assert shift(x, "A", "tag", "raw") == pytest.approx(x + 0.5)
         assert shift(x, "A-Twin", "tag", "raw") == pytest.approx(x)
     assert made.provenance == measured.provenance and made.hash != measured.hash
+    for wrong in ('{"scale": ', '{"scale": {"A": 0}}', '{"scale": {"a": 2}}', '{"scales": {}}'):
+        assert command.main(["unlike", "--artifact", str(file), "--factors", wrong, "--out", str(out)]) == 2, wrong
+    assert command.main(["unlike", "--artifact", "none.json", "--factors", factors, "--out", str(out)]) == 2
+    assert "none.json" in capsys.readouterr().err
 
 
 SMALL = {
@@ -186,6 +192,18 @@ def test_cells_run_once_and_a_failure_ends_nothing(small, capfd):
     )
     assert result["after"]["CoPESD/tag"] == {"raw": 0.5} and (result["setting"], result["seed"]) == ("a", 4)
     assert result["commit"] != "unknown" and "cores" in result["machine"]
+    # Of seed 1 no other result says what was before RL.
+    (small / "results" / "a.1.json").unlink()
+    assert command.main([*run, "--seeds", "1"]) == 0 and calls(small) == ["a 1 x=1"]
+    assert json.loads((small / "results" / "a.1.json").read_text())["before"] == result["before"]
+
+
+def test_a_run_that_left_broken_metrics_ends_nothing(small, capfd):
+    (small / "cell.sh").write_text('mkdir -p "$RUN/$SETTING"; echo "{" > "$RUN/$SETTING/metrics.1.jsonl"')
+    call = ["run", "--study", str(small), "--out", str(small / "out"), "--seeds", "0"]
+    assert command.main(call) == 1
+    lines = [line for line in capfd.readouterr().out.splitlines() if "metrics.1" in line]
+    assert [line[:9] for line in lines] == ["a, seed 0", "b, seed 0"]
 
 
 def test_a_cell_gets_its_variables(small):
