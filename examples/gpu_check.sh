@@ -2,7 +2,7 @@
 # All stages of MedGRPO on one card, with random weights at Qwen2.5-VL-7B's widths and few layers, on the drawn world at
 # the paper's pixels per frame. Nothing is downloaded. It ends with a table and gpu_check.json: docs/gpu_check.md.
 #   bash examples/gpu_check.sh
-# With VERL_PLATFORM=cpu and a tiny model it tries the stages, and no GPU.
+# With VERL_PLATFORM=cpu and a tiny model it tries the stages, and no GPU. --help prints this.
 set -euo pipefail
 
 RUN=${RUN:-outputs/gpu_check}      # a second call goes on there
@@ -17,6 +17,8 @@ ATTN=${ATTN:-}                     # sdpa: without flash-attn, the default where
 
 # shellcheck source=examples/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+help_wanted "${BASH_SOURCE[0]}" "$@"
+[ $# = 0 ] || { echo "$*: gpu_check.sh takes no arguments; set variables, which --help lists" >&2; exit 2; }
 RUN=$(absolute "$RUN")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 stage() { python3 -m recipe.medgrpo.stage --run "$RUN" "$@"; }
@@ -55,7 +57,7 @@ fi
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 [ ! -e "$RUN" ] || [ -d "$RUN/stages" ] || die "$RUN is no check's folder: set RUN to another"
-mkdir -p "$RUN"
+mkdir -p "$RUN/stages"   # marks the folder as a check's, should the first stage not get as far
 # The table comes whatever happens, and says which stage failed; its status is the script's.
 trap 'trap - EXIT; python3 -m recipe.medgrpo.report.gpu_check --run "$RUN"; exit $?' EXIT
 
@@ -70,7 +72,7 @@ stage --name data --after world -- \
 stage --name model --after data --output "$RUN/model" -- \
   medgrpo tiny-model --out "$RUN/model" --data "$RUN/data/train.parquet" "${MODEL_ARGS[@]}"
 
-stage --name sft --after model --metrics "$RUN/sft" --total "$SFT_STEPS" -- \
+stage --name sft --after model --output "$RUN/sft" --metrics "$RUN/sft" --total "$SFT_STEPS" -- \
   torchrun --standalone --nproc_per_node="$N_GPUS" -m recipe.medgrpo.main_sft "${SFT_ARGS[@]}" \
   model.path="$(hydra "$RUN/model")" data.train_files="$(hydra "$RUN/data/train.parquet")" data.train_batch_size=16 \
   data.max_length=1152 data.max_token_len_per_gpu="$TOKENS" trainer.n_gpus_per_node="$N_GPUS" \
@@ -79,12 +81,12 @@ stage --name sft --after model --metrics "$RUN/sft" --total "$SFT_STEPS" -- \
   trainer.default_local_dir="$(hydra "$RUN/sft")" "checkpoint.save_contents=[model,hf_model]"
 SFT=$RUN/sft/global_step_$SFT_STEPS/huggingface
 
-stage --name calibrate --after sft -- \
+stage --name calibrate --after sft --output "$RUN/normalization.json" "$RUN/normalization.answers.jsonl" -- \
   medgrpo calibrate --model "$SFT" --data "$RUN/data/train.parquet" --out "$RUN/normalization.json" --max-tokens 128 \
   --engines "$N_GPUS"
 
 # The learning rate is high so that weights which do not reach vLLM show in the next step's probabilities.
-stage --name rl --after calibrate --metrics "$RUN/rl" --total "$RL_STEPS" -- \
+stage --name rl --after calibrate --output "$RUN/rl" --metrics "$RUN/rl" --total "$RL_STEPS" -- \
   python3 -m recipe.medgrpo.main_medgrpo "${RL_ARGS[@]}" \
   data.train_files="$(hydra "$RUN/data/train.parquet")" data.val_files="$(hydra "$RUN/data/val.parquet")" \
   data.max_prompt_length=1024 actor_rollout_ref.model.path="$(hydra "$SFT")" actor_rollout_ref.actor.optim.lr=3e-5 \
@@ -94,6 +96,6 @@ stage --name rl --after calibrate --metrics "$RUN/rl" --total "$RL_STEPS" -- \
   trainer.total_epochs=100 trainer.total_training_steps="$RL_STEPS" trainer.save_freq="$RL_STEPS" \
   trainer.default_local_dir="$(hydra "$RUN/rl")" hydra.run.dir="$(hydra "$RUN/rl")"
 
-stage --name evaluate --after rl -- \
+stage --name evaluate --after rl --output "$RUN/eval/rl" -- \
   medgrpo evaluate --name rl --model "$RUN/rl/global_step_$RL_STEPS/actor/huggingface" --out "$RUN/eval/rl" \
   --data "$RUN/data/val.parquet" --normalization "$RUN/normalization.json" --max-tokens 128 --engines "$N_GPUS"

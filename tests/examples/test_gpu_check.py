@@ -12,7 +12,7 @@ from scripts import CLEAN, EXAMPLES, executable
 
 @pytest.fixture
 def check(tmp_path):
-    """``check(**variables)``: the script's end, and the arguments of each program that it started."""
+    """``check(*words, **variables)``: the script's end, and the arguments of each program that it started."""
     bin, calls = tmp_path / "bin", tmp_path / "calls"
     note = f'printf "%s\\0" "$(basename "$0")" "$@" >> "{calls}"; echo >> "{calls}"\n'
     executable(bin / "nvidia-smi", "")
@@ -23,10 +23,11 @@ def check(tmp_path):
     )
     executable(bin / "python3", own + note + f'printf %s "${{ATTN:-}}" > "{tmp_path}/attention"\n')
 
-    def call(**variables):
+    def call(*words, **variables):
         environment = CLEAN | {"PATH": f"{bin}:{CLEAN['PATH']}", "PYTHONPATH": str(EXAMPLES.parent)}
         environment |= {"RUN": str(tmp_path / "run"), **variables}
-        done = subprocess.run(["bash", EXAMPLES / "gpu_check.sh"], env=environment, capture_output=True, text=True)
+        command = ["bash", EXAMPLES / "gpu_check.sh", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
         lines = calls.read_text().splitlines() if calls.exists() else []
         return done, [line.split("\0")[:-1] for line in lines]
 
@@ -92,6 +93,41 @@ def test_a_second_call_goes_on_after_the_stage_that_failed(check):
     assert done.returncode == 0, done.stderr
     again = [call[1] if call[0] == "medgrpo" else call[0] for call in calls[len(before) :]]
     assert "torchrun" not in again and {"calibrate", "evaluate"} <= set(again)
+
+
+def test_other_settings_start_anew(check, tmp_path):
+    """Otherwise a trainer would find its last checkpoint there, train no step, and the table would be the old run's."""
+    _, before = check()
+    names = [f"{folder}/latest_checkpointed_iteration.txt" for folder in ("sft", "rl")]
+    names += ["normalization.json", "normalization.answers.jsonl", "eval/rl/answers.jsonl"]
+    left = [tmp_path / "run" / name for name in names]
+    for file in left:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("60")
+    done, same = check()
+    assert done.returncode == 0 and all(file.exists() for file in left)
+    assert "torchrun" not in [call[0] for call in same[len(before) :]]
+    done, other = check(ATTN="sdpa")
+    assert done.returncode == 0 and "torchrun" in [call[0] for call in other[len(same) :]]
+    assert [file for file in left if file.exists()] == []
+
+
+def test_a_second_call_goes_on_after_one_that_did_not_reach_a_stage(check, tmp_path):
+    python = tmp_path / "bin/python3"
+    stand_in = python.read_text()
+    python.write_text("#!/bin/bash\nexit 1\n")  # The environment is not active.
+    assert check()[0].returncode == 1
+    python.write_text(stand_in)
+    done, _ = check()
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_and_other_words_start_nothing(check, tmp_path):
+    done, calls = check("--help")
+    assert done.returncode == 0 and not calls and "bash examples/gpu_check.sh" in done.stdout and "ATTN=" in done.stdout
+    done, calls = check("sdpa")
+    assert done.returncode == 2 and not calls and "sdpa: gpu_check.sh takes no arguments" in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_of_something_else_is_refused(check, tmp_path):

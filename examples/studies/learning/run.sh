@@ -8,11 +8,12 @@
 set -euo pipefail
 
 REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
-cd "$REPOSITORY"
 # shellcheck source=examples/common.sh
-source examples/common.sh
+source "$REPOSITORY/examples/common.sh"
+OUT=$(absolute "${OUT:-$REPOSITORY/outputs/study_learning/${1:-}}")
+cd "$REPOSITORY"
 
-case "${1:-}" in
+case "$*" in
   eight_sources)
     SOURCES=()
     CLIPS=120           # per source
@@ -21,7 +22,7 @@ case "${1:-}" in
     RL_STEPS=24
     EVERY=8             # steps of RL from one validation to the next
     RATE=()             # the newcomer's
-    ARMS=${ARMS:-rl more-sft all-tasks kl}
+    ALL_ARMS="rl more-sft all-tasks kl"
     ;;
   one_source)
     SOURCES=(--sources CoPESD)
@@ -35,18 +36,25 @@ case "${1:-}" in
       actor_rollout_ref.actor.optim.lr_warmup_steps=3
       actor_rollout_ref.actor.optim.lr_scheduler_type=cosine
     )
-    ARMS=${ARMS:-rl rl-longer more-sft all-tasks}
+    ALL_ARMS="rl rl-longer more-sft all-tasks"
     ;;
   *)
-    echo "usage: bash examples/studies/learning/run.sh one_source|eight_sources" >&2
+    echo "'$*' is not one world: start run.sh one_source|eight_sources, with SEEDS=... and ARMS=... before it" >&2
     exit 2
     ;;
 esac
 STUDY=examples/studies/learning/$1
+# Now, and not after the hours that others take.
+ALL_SEEDS="3 4 5"
+for SEED in ${SEEDS:=$ALL_SEEDS}; do
+  [[ " $ALL_SEEDS " == *" $SEED "* ]] || { echo "SEEDS: $1 has no seed $SEED; choose among $ALL_SEEDS" >&2; exit 2; }
+done
+for ARM in ${ARMS:=$ALL_ARMS}; do
+  [[ " $ALL_ARMS " == *" $ARM "* ]] || { echo "ARMS: $1 has no arm $ARM; choose among $ALL_ARMS" >&2; exit 2; }
+done
 # shellcheck source=requirements/setup_cpu.sh
 source requirements/setup_cpu.sh
 MORE_STEPS=900   # of SFT: with eight sources about as long as SFT and RL take together, without validation
-OUT=$(absolute "${OUT:-$REPOSITORY/outputs/study_learning/$1}")
 ALL=[tag,stg,vs,nap,sa,cvs]
 SCORING=(--max-tokens 96 "medgrpo.reward.reward_tasks=$ALL")   # of greedy answers
 
@@ -84,14 +92,10 @@ arm() {
     kl)
       reinforce kl "data.tasks=[tag,stg]" actor_rollout_ref.actor.use_kl_loss=true actor_rollout_ref.actor.kl_loss_coef=0.04
       ;;
-    *)
-      echo "ARMS: there is no arm $1; choose among rl, rl-longer, more-sft, all-tasks and kl" >&2
-      exit 2
-      ;;
   esac
 }
 
-for SEED in ${SEEDS:-3 4 5}; do
+for SEED in $SEEDS; do
   RUN=$OUT/seed$SEED
   mkdir -p "$RUN"
   # shellcheck source=examples/cpu.sh

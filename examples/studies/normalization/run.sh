@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # The study of cross-dataset normalization, on two processor cores: runs the cells that have no result, then writes
 # docs/evidence.md's part about it. What it consists of, and what was predicted, stands in study.yaml.
-#   bash examples/studies/normalization/run.sh [--hours 8] [--only SETTING...]
+#   bash examples/studies/normalization/run.sh [--hours 8] [--only SETTING...] [--seeds SEED...]
 # A second call goes on. OUT=... chooses another folder for the runs; results go to examples/studies/normalization/results.
 set -euo pipefail
 
 REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+# shellcheck source=examples/common.sh
+source "$REPOSITORY/examples/common.sh"
+help_wanted "${BASH_SOURCE[0]}" "$@"
+OUT=$(absolute "${OUT:-$REPOSITORY/outputs/study_normalization}")
 cd "$REPOSITORY"
-OUT=${OUT:-$REPOSITORY/outputs/study_normalization}
 # shellcheck source=requirements/setup_cpu.sh
 source requirements/setup_cpu.sh
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from recipe.medgrpo.common.run_folder import RunDir, read_json, read_jsonl, write_json
+from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_json, read_jsonl, write_json
 from recipe.medgrpo.cpu.patches import on_cpu
 from recipe.medgrpo.preflight import doctor, estimate
 from recipe.medgrpo.report.run_data import Metrics, agreement, read_metrics
@@ -147,6 +147,8 @@ def share(value: float) -> str:
 
 def check(run: RunDir) -> tuple[list[Line], dict]:
     """The table's lines, and what gpu_check.json has of the machine and the settings."""
+    if not run.root.is_dir():
+        raise RunDirError(f"{run.root} does not exist: it is made by examples/gpu_check.sh")
     sft = read_metrics(sorted(run.sft.glob("metrics*.jsonl")))
     rl = read_metrics(run.metrics_files())
     findings = doctor.versions()
@@ -167,7 +169,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, required=True, help="folder of examples/gpu_check.sh")
     folder = RunDir(parser.parse_args(argv).run)
-    lines, machine = check(folder)
+    try:
+        lines, machine = check(folder)
+    except RunDirError as error:
+        print(error, file=sys.stderr)
+        return 2
     table = Table("what", Column("found", overflow="fold"), "bound", "", title="gpu_check", title_justify="left")
     for line in lines:
         colour = {PASS: "green", FAIL: "red"}.get(line.verdict, "")

@@ -97,3 +97,12 @@ def test_the_file_for_an_issue(tmp_path, capsys):
     assert {"name": "stage rl", "found": "not reached", "bound": "ends", "verdict": FAIL} in found["lines"]
     assert found["machine"]["torch"] and found["rl_overrides"] == []
     assert str(tmp_path / "gpu_check.json") in capsys.readouterr().out.replace("\n", "")
+
+
+def test_what_cannot_be_judged_is_said(tmp_path, capsys):
+    assert gpu_check.main(["--run", str(tmp_path / "typo")]) == 2 and not (tmp_path / "typo").exists()
+    assert "typo does not exist" in capsys.readouterr().err
+    record = RunDir(tmp_path).stage_record("sft")
+    record.parent.mkdir()
+    record.write_text("{")
+    assert gpu_check.main(["--run", str(tmp_path)]) == 2 and f"{record} is not JSON" in capsys.readouterr().err
