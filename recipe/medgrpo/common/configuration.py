@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from recipe.medgrpo.common.run_folder import RunDir, RunDirError
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
@@ -23,3 +25,18 @@ def composed(name: str, overrides: Sequence[str], **options: Any) -> DictConfig:
     folder = f"file://{verl.submodule_search_locations[0]}/trainer/config".replace("'", "\\'")
     with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
         return compose(name, [f"hydra.searchpath=['{folder}']", *overrides], **options)
+
+
+def read_config(run: RunDir) -> DictConfig:
+    """The configuration with which a run's RL was started; empty without its file."""
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    if not run.config.is_file():
+        return OmegaConf.create()
+    try:
+        config = OmegaConf.load(run.config)
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
+        raise RunDirError(f"{run.config}: no configuration: {error}") from None
+    return config if isinstance(config, DictConfig) else OmegaConf.create()

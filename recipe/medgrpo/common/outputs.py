@@ -30,13 +30,16 @@ def begins_with(pattern: bytes) -> Callable[[Path], bool]:
 def check_outputs(
     main: Path, is_own: Callable[[Path], bool], others: Iterable[Path] = (), inputs: Iterable[Path | None] = ()
 ) -> None:
-    """Raise if an output is an input, or was not written by the command; to be called before any work.
+    """Raise if an output is an input or another output, or was not written by the command; called before any work.
 
     Args:
         main: the file that tells whether all of them are the command's: it is not there, or ``is_own`` says so.
         others: what is written with it.
     """
     outputs = [main, *others]
+    for output in outputs:
+        if outputs.count(output) > 1:
+            raise OutputError(f"{output} would be two files of this command at once: give --out another ending")
     for given in inputs:
         for output in outputs:
             if given and given.exists() and output.exists() and os.path.samefile(given, output):

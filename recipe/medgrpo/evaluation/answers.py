@@ -113,8 +113,13 @@ def read_rows(path: Path) -> list[Row]:
             source, task = split_data_source(record["data_source"])
         except UnknownTask as error:
             raise AnswersError(f"{path}, row {index}: {error}; make it with a command of data_preprocess") from None
-        truth = record["reward_model"]["ground_truth"]
-        rows.append(Row(index, record["data_source"], source, task, truth, record["extra_info"]))
+        reward_model, extra = record["reward_model"], record["extra_info"]
+        truth = reward_model.get("ground_truth") if isinstance(reward_model, dict) else None
+        if not isinstance(truth, str):
+            raise AnswersError(f"{path}, row {index}: reward_model.ground_truth is no text; put the reference there")
+        if not isinstance(extra, dict):
+            raise AnswersError(f"{path}, row {index}: extra_info has no fields; put at least the row's question there")
+        rows.append(Row(index, record["data_source"], source, task, truth, extra))
     return rows
 
 
@@ -126,11 +131,13 @@ def read_answers(path: Path, rows: Sequence[Row] | None = None) -> tuple[dict[st
     lines = read_jsonl(path, "medgrpo generate")
     if not lines or "meta" not in lines[0]:
         raise AnswersError(f"{path}, line 1: expected {{'meta': ...}}; write it anew with medgrpo generate")
-    try:
-        meta = lines[0]["meta"]
-        rows = read_rows(Path(meta["data"]["path"])) if rows is None else rows
-    except (KeyError, TypeError):
-        raise AnswersError(f"{path}, line 1: names no Parquet file; write it anew with medgrpo generate") from None
+    meta = lines[0]["meta"]
+    if rows is None:
+        try:
+            answered = Path(meta["data"]["path"])
+        except (KeyError, TypeError):
+            raise AnswersError(f"{path}, line 1: names no Parquet file; write it anew with medgrpo generate") from None
+        rows = read_rows(answered)
     answers: dict[tuple[int, int], Answer] = {}
     for at, line in enumerate(lines[1:], start=2):
         try:

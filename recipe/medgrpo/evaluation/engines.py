@@ -173,7 +173,8 @@ def _longest(rows: pa.Table, messages: Callable[[dict], list[dict]], processor, 
 
     from recipe.medgrpo.model_inputs.prompt_length import PromptLengths
 
-    if pc.struct_field(rows["extra_info"].combine_chunks(), "num_tokens").null_count:
+    info = rows["extra_info"].combine_chunks()
+    if "num_tokens" not in [field.name for field in info.type] or pc.struct_field(info, "num_tokens").null_count:
         return None
     _, length = PromptLengths(datasets.Dataset(rows), messages, processor).longest()
     limits = config.get_text_config().max_position_embeddings, processor.tokenizer.model_max_length

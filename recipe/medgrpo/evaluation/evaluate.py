@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         "caption_mix": options.caption_mix,
         "unjudged": unjudged,
         "normalization": artifact and artifact.hash,
-        **summarize(results),
+        **summarize(results, options.reward_tasks),
         **leaderboard(answers),
         "other_rows": other_rows.compare(answers, results, lambda moved: score(moved, args.max_tokens, None, raw)),
     }
@@ -166,8 +166,8 @@ def _identity(answer: Answer) -> dict[str, Any]:
     }
 
 
-def summarize(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Counts and means: per source and task (``pairs``), and over the rows of RL's tasks (``reward``; None if none).
+def summarize(results: Sequence[dict[str, Any]], tasks: Sequence[str]) -> dict[str, Any]:
+    """Counts and means: per source and task (``pairs``), and over the rows of RL's ``tasks`` (``reward``, or None).
 
     Means are over rows, after the mean over a row's samples. Answers without a score are left out of raw and reward.
     """
@@ -175,12 +175,12 @@ def summarize(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for result in results:
         pairs[result["source"], result["task"]].append(result)
     sorted_pairs = sorted(pairs.items(), key=lambda pair: pair_rank(pair[0]))
-    rewarded = [result for result in results if result["task"] in reward_score.PAPER_TASKS]
+    rewarded = [result for result in results if result["task"] in tasks]
     return {
         "rows": len({result["index"] for result in results}),
         "answers": len(results),
         "pairs": [{"source": source, "task": task, **_means(own)} for (source, task), own in sorted_pairs],
-        "reward": {"tasks": list(reward_score.PAPER_TASKS), **_means(rewarded)} if rewarded else None,
+        "reward": {"tasks": list(tasks), **_means(rewarded)} if rewarded else None,
     }
 
 
@@ -249,6 +249,8 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     if summary["reward"]:
         table.add_row("RL tasks", "all", *_cells(summary["reward"]), style="bold")
     console.print(table, "")
+    if not summary["reward"]:
+        console.print("no row is of a rewarded task (medgrpo.reward.reward_tasks): no line of the RL tasks", "")
     if summary["leaderboard"]:
         metrics = compact_table("benchmark metrics", ("metric",), ("value", "95% interval"))
         for name, value in summary["leaderboard"].items():

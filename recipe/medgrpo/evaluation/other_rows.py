@@ -13,7 +13,7 @@ import numpy as np
 from recipe.medgrpo.evaluation.answers import Answer, mean_and_error, number, or_none, row_means, task_rank
 from reward_score.tasks.registry import task_module
 
-#: To how many other rows an answer is given, one after the other.
+#: To how many other rows an answer is given at most, one after the other.
 TURNS = 8
 
 
@@ -24,8 +24,9 @@ def compare(
 ) -> dict[str, dict[str, Any]]:
     """Of each task that needs no judge: raw scores of ``answers``, and of the same answers for other rows.
 
-    In each of TURNS turns all answers of a (source, task) go to rows that lie as far on: to another clip and another
-    question. A model whose answers do as well there has looked at neither. A (source, task) of one row is left out.
+    In each of at most TURNS turns all answers of a (source, task) go to those of its rows that lie as far on, perhaps
+    of the same clip. A model whose answers do as well there does not look. A (source, task) of one row is left out;
+    one of few rows has fewer turns, and repeats them where others of its task have more.
 
     Args:
         answers: of an evaluation.
@@ -34,8 +35,8 @@ def compare(
 
     Returns:
         Task to ``n`` (rows), ``own`` and ``other`` (mean raw scores), ``gap`` (own less other), ``gap_sd`` (the
-        standard deviation of the turns' mean scores: how far chance alone moves them) and ``different`` (number of
-        different answers).
+        standard deviation of the turns' mean scores: how far chance alone moves them; None for a single turn) and
+        ``different`` (number of different answers).
     """
     groups: dict[tuple[str, str], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for i, answer in enumerate(answers):
@@ -48,10 +49,11 @@ def compare(
         if not positions:
             continue
         means = [_mean([answers[i] for i in positions], [results[i] for i in positions])]
-        for turn in range(1, TURNS + 1):
+        distances = [_distances(len(own)) for own in rows]
+        for turn in range(max(map(len, distances))):
             given = []
-            for own in rows:
-                far = max(1, turn * len(own) // (TURNS + 1))
+            for own, fars in zip(rows, distances, strict=True):
+                far = fars[turn % len(fars)]
                 for row, other in zip(own, own[far:] + own[:far], strict=True):
                     given += [answers[i]._replace(row=answers[other[0]].row) for i in row]
             means.append(_mean(given, score(given)))
@@ -61,10 +63,15 @@ def compare(
             "own": or_none(own),
             "other": or_none(other),
             "gap": or_none(own - other),
-            "gap_sd": or_none(float(np.std(means[1:], ddof=1))),
+            "gap_sd": or_none(float(np.std(means[1:], ddof=1))) if len(means) > 2 else None,
             "different": len({answers[i].response for i in positions}),
         }
     return found
+
+
+def _distances(rows: int) -> list[int]:
+    """How far on, of so many rows, the answers go in each turn: no distance twice, which would feign agreement."""
+    return sorted({max(1, turn * rows // (TURNS + 1)) for turn in range(1, TURNS + 1)})
 
 
 def _mean(answers: Sequence[Answer], results: Sequence[dict[str, Any]]) -> float:

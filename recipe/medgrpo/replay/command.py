@@ -8,6 +8,7 @@ Of the answers of ``medgrpo generate --n 8 --temperature 1``, or of the rollouts
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +18,14 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 import reward_score
+from recipe.medgrpo.common.configuration import composed, read_config
 from recipe.medgrpo.common.listed import listed
+from recipe.medgrpo.common.outputs import begins_with, check_outputs
 from recipe.medgrpo.common.run_folder import RunDir, RunDirError, write_json
 from recipe.medgrpo.common.tables import compact_table
 from recipe.medgrpo.evaluation.answers import AnswersError, make_samples, read_rows
 from recipe.medgrpo.evaluation.evaluate import load_artifact
-from recipe.medgrpo.replay.read import Answered, of_file, of_rollouts
+from recipe.medgrpo.replay.read import Answered, any_compared, of_file, of_rollouts
 from recipe.medgrpo.scoring.caption_judge import PatientJudge, is_judged
 from recipe.medgrpo.scoring.training_options import add_overrides, raw_options, resolved, reward_options
 from reward_score.config import ScoreConfig
@@ -31,6 +34,8 @@ from reward_score.config import ScoreConfig
 METHODS = ("none", "shift", "scale", "logistic", "linear", "zscore", "rank")
 SHOWN = [name for name in METHODS if name != "linear"]
 AGGREGATIONS = ("token-mean", "seq-mean-token-mean", "seq-mean-token-sum", "seq-mean-token-sum-norm")
+#: Kept by a run as absolute paths, whatever its overrides said.
+PATHS = ("data.train_files", "actor_rollout_ref.model.path", "medgrpo.reward.artifact")
 #: How close a recomputed reward must be to the run's, which was kept in single precision.
 SAME_SCORE = 1e-3
 
@@ -69,6 +74,11 @@ def run(args: argparse.Namespace) -> int:
     from recipe.medgrpo.replay.plot import plot_shares
     from recipe.medgrpo.replay.wording import expectations
 
+    if args.answers and args.steps:
+        raise AnswersError("--steps chooses among the steps of --run, and --answers has none: leave --steps out")
+    written, picture = (args.out / f"replay.{kind}" for kind in ("json", "png"))
+    own = begins_with(rb'{\s*"answers": \d+,\s*"groups": ')
+    check_outputs(written, own, [picture], [args.answers, args.normalization, args.data])
     config = _run_config(args.root, args.overrides) if args.root else None
     aggregation = args.loss_agg_mode or (config.actor_rollout_ref.actor.loss_agg_mode if config else AGGREGATIONS[0])
     inputs = _of_run(args, config) if config else _of_answers(args)
@@ -86,11 +96,11 @@ def run(args: argparse.Namespace) -> int:
         "expect": expectations(figures, _subject(methods, inputs.options)),
         "figures": [one._asdict() for one in figures],
     }
-    write_json(args.out / "replay.json", summary)
-    picture = plot_shares(figures, args.out / "replay.png")
+    write_json(written, summary)
+    plot_shares(figures, picture)
     console = Console()
     _print(summary, console)
-    console.print(f"{args.out / 'replay.json'}, {picture}", soft_wrap=True)
+    console.print(f"{written}, {picture}", soft_wrap=True)
     return 0
 
 
@@ -108,14 +118,20 @@ def _of_answers(args: argparse.Namespace) -> Inputs:
 
 
 def _run_config(root: Path, overrides: Sequence[str]) -> DictConfig:
-    file = RunDir(root).config
-    if not file.is_file():
+    """The run's configuration; with overrides, composed anew from the run's own and these."""
+    run = RunDir(root)
+    config = read_config(run)
+    if OmegaConf.select(config, "medgrpo.reward") is None:
         raise RunDirError(
-            f"{file} does not exist: Hydra writes it with hydra.run.dir={root}/rl, like the run scripts do"
+            f"{run.config} has no medgrpo.reward, or does not exist: Hydra writes it with hydra.run.dir={root}/rl, "
+            "like the run scripts do"
         )
-    config = OmegaConf.load(file)
-    config.merge_with_dotlist(list(overrides))
-    return config
+    if not overrides:
+        return config
+    own = OmegaConf.load(run.config.with_name("overrides.yaml"))
+    kept = {key: OmegaConf.select(config, key) for key in PATHS}
+    paths = [f"{key}={json.dumps(value, ensure_ascii=False, default=list)}" for key, value in kept.items()]
+    return composed("medgrpo", [*own, *paths, *overrides])
 
 
 def _of_run(args: argparse.Namespace, config: DictConfig) -> Inputs:
@@ -150,8 +166,8 @@ def _score(inputs: Inputs) -> tuple[list[Answered], list[reward_score.RawScore],
     judged = [(one, raw) for one, raw in zip(rewarded, raws, strict=True) if is_judged(raw)]
     if note := judge.note(len(raws) - len(judged)):
         notes.append(note)
-    if not judged:
-        raise AnswersError("; ".join(["no answer is left to replay", *notes]))
+    if not any_compared(one for one, _ in judged):
+        raise AnswersError("; ".join(["no two answers to one prompt are left to replay", *notes]))
     kept, raws = map(list, zip(*judged, strict=True))
     return kept, raws, notes + _reproduced(kept, raws, inputs)
 

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,15 +25,21 @@ class Answered(NamedTuple):
     score: float | None = None
 
 
+def any_compared(answers: Iterable[Answered]) -> bool:
+    """Whether two of them are to one prompt, as advantages need."""
+    return max(Counter((one.batch, one.group) for one in answers).values(), default=0) > 1
+
+
 def of_file(path: Path, data: Path | None = None) -> tuple[dict[str, Any], list[Answered]]:
     """The file's ``meta`` and its answers, as one batch; ``data`` is by default the Parquet file that it names."""
     meta, answers = read_answers(path, None if data is None else read_rows(data))
-    if max(Counter(answer.row.index for answer in answers).values()) < 2:
+    found = [Answered(answer, 0, answer.row.index) for answer in answers]
+    if not any_compared(found):
         raise AnswersError(
-            f"{path} has one answer for each row, and advantages compare several: "
+            f"{path} has no two answers to one row, and advantages compare several: "
             "run medgrpo generate --n 8 --temperature 1"
         )
-    return meta, [Answered(answer, 0, answer.row.index) for answer in answers]
+    return meta, found
 
 
 def of_rollouts(
@@ -56,13 +63,31 @@ def of_rollouts(
     find, found = _finder(rows), []
     for step in chosen:
         for number, line in enumerate(read_jsonl(files[step], WRITER, keys=ROLLOUT_KEYS), start=1):
-            row = find(line["input"], line["gts"], f"{files[step]}, line {number}")
+            where = f"{files[step]}, line {number}"
+            group, sample = _sampled(line, where)
+            row = find(line["input"], line["gts"], where)
             tokens = count_tokens(line["output"]) + 1
             reason = "length" if tokens > max_tokens else "stop"
-            group, sample, _ = line["uid"].rsplit("_", 2)
-            answer = Answer(row, int(sample), line["output"], min(tokens, max_tokens), reason)
-            found.append(Answered(answer, step, group, float(line["score"])))
+            answer = Answer(row, sample, line["output"], min(tokens, max_tokens), reason)
+            found.append(Answered(answer, step, group, line["score"]))
+    if not any_compared(found):
+        raise AnswersError(
+            f"{folder} has no two answers to one prompt in these steps, and advantages compare several: "
+            "replay a run with actor_rollout_ref.rollout.n above 1"
+        )
     return found
+
+
+def _sampled(line: dict[str, Any], where: str) -> tuple[str, int]:
+    """Prompt and number of a sampled answer."""
+    for key in ROLLOUT_KEYS:
+        sampled = key != "uid" or re.fullmatch(r".+_\d+_\d+", str(line["uid"]))
+        if not sampled or not isinstance(line[key], int | float if key == "score" else str):
+            raise AnswersError(
+                f"{where}: {key} is {line[key]!r}, which `medgrpo train` does not write: give the folder of such a run"
+            )
+    group, sample, _ = line["uid"].rsplit("_", 2)
+    return group, int(sample)
 
 
 def _finder(rows: Sequence[Row]) -> Callable[[str, str, str], Row]:

@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         out, comparison, warnings = page.write_report(RunDir(args.runs[0]), args.out)
         print_comparison(comparison, console)
+        if not comparison[-1].n:
+            console.print(report_text.verdict(comparison[-1]), soft_wrap=True, markup=False)
         for warned in warnings:
             console.print(f"\n[bold yellow]warning: {warned.title}[/bold yellow]", soft_wrap=True)
             more = [f"and {len(warned.lines) - SHOWN} more, see the page"] if len(warned.lines) > SHOWN else []
@@ -55,7 +57,9 @@ def print_comparison(comparison: Sequence[Comparison], console: Console) -> None
     numbers = ("rows", "reward", "→", "change ± SE", "raw", "→", "parsed %", "cut %")
     table = compact_table("held-out rows, before and after RL", ("task", "source"), numbers)
     colors = {"good": "green", "bad": "red", "": "default"}
-    for _, lines in groupby(comparison, key=lambda line: (line.group, line.group == "pair" and line.task)):
+    # No row may be of the tasks of RL.
+    own = [line for line in comparison if line.n]
+    for _, lines in groupby(own, key=lambda line: (line.group, line.group == "pair" and line.task)):
         for line in lines:
             who = ("RL", "all tasks") if line.group == "overall" else (line.task, line.source)
             means = line.reward.before, line.reward.after, line.raw.before, line.raw.after

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw
 
+from data_preprocess.media.frames import FrameError, read_frame
 from recipe.medgrpo.common.run_folder import RunDirError
 from recipe.medgrpo.evaluation.answers import check_rows
 from recipe.medgrpo.report.run_data import Evaluation
@@ -39,7 +40,10 @@ class Bar(NamedTuple):
 
 
 class Example(NamedTuple):
-    """One held-out row: ``texts`` of reference, before and after, and the latter two's ``scores`` (raw, reward)."""
+    """One held-out row: ``texts`` of reference, before and after, and the latter two's ``scores`` (raw, reward).
+
+    ``broken`` says what is wrong with frames that are files and no pictures.
+    """
 
     kind: str
     source: str
@@ -47,6 +51,7 @@ class Example(NamedTuple):
     texts: dict[str, str]
     scores: dict[str, tuple[float | None, float | None]]
     thumbnails: list[Thumbnail]
+    broken: list[str]
     timeline: list[Bar]
 
 
@@ -90,13 +95,15 @@ def build(before: Evaluation, after: Evaluation, tasks: Sequence[str], parquet: 
         frames, fps = _frames(row)
         answers = {"before": old[index], "after": new[index]}
         texts = {"reference": old[index]["ground_truth"]} | {who: one["response"] for who, one in answers.items()}
+        thumbnails, broken = _thumbnails(frames, fps, texts if task == "stg" else {})
         return Example(
             kind,
             old[index]["source"],
             row["extra_info"]["question"],
             texts,
             scores={who: (one["raw"], one["score"]) for who, one in answers.items()},
-            thumbnails=_thumbnails(frames, fps, texts if task == "stg" else {}),
+            thumbnails=thumbnails,
+            broken=broken,
             timeline=_timeline(texts, len(frames) / fps) if task == "tag" else [],
         )
 
@@ -110,24 +117,27 @@ def _frames(record: dict[str, Any]) -> tuple[list[str], float]:
     return [image["image"] if isinstance(image, dict) else image for image in record.get("images") or []], 1.0
 
 
-def _thumbnails(frames: Sequence[str], fps: float, texts: dict[str, str]) -> list[Thumbnail]:
+def _thumbnails(frames: Sequence[str], fps: float, texts: dict[str, str]) -> tuple[list[Thumbnail], list[str]]:
     parsed = {who: stg.parse(text) for who, text in texts.items()}
     # A bare list of boxes names no times: nothing to draw it on.
     boxes = {who: {float(at): b for at, b in found.items()} for who, found in parsed.items() if isinstance(found, dict)}
     # With boxes, the frames that the reference speaks of; otherwise frames at equal distances, ends included.
     times = sorted(boxes["reference"]) if boxes.get("reference") else [i / fps for i in range(len(frames))]
     step = max(1.0, (len(times) - 1) / (THUMBNAILS - 1))
-    thumbnails = []
+    thumbnails, broken = [], []
     for seconds in (times[round(k * step)] for k in range(min(THUMBNAILS, len(times)))):
         path = Path(frames[min(len(frames) - 1, round(seconds * fps))])
         if path.is_file():
-            thumbnails.append(Thumbnail(_picture(path, {who: b.get(seconds) for who, b in boxes.items()}), seconds))
-    return thumbnails
+            try:
+                image = read_frame(str(path))
+            except FrameError as error:
+                broken.append(str(error))
+                continue
+            thumbnails.append(Thumbnail(_picture(image, {who: b.get(seconds) for who, b in boxes.items()}), seconds))
+    return thumbnails, broken
 
 
-def _picture(path: Path, boxes: dict[str, Sequence[float] | None]) -> str:
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
+def _picture(image: Image.Image, boxes: dict[str, Sequence[float] | None]) -> str:
     scale = THUMBNAIL_HEIGHT / image.height
     image = image.resize((max(1, round(image.width * scale)), THUMBNAIL_HEIGHT), Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(image)

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from recipe.medgrpo.common.configuration import read_config
 from recipe.medgrpo.common.run_folder import RunDir, RunDirError, read_json, read_jsonl, write_json
 from recipe.medgrpo.cpu.patches import on_cpu
 from recipe.medgrpo.preflight import doctor, estimate
@@ -96,11 +97,11 @@ def memory_line(rl: Metrics, estimated: float) -> Line:
 
 def estimated_memory(run: RunDir) -> float:
     """GiB of an update, as `medgrpo estimate` has it for the run's model and settings; NaN before RL."""
-    if not run.config.exists():
+    config = read_config(run)
+    if not config:
         return math.nan
     from recipe.medgrpo.preflight.activations import meta_model
 
-    config = OmegaConf.load(run.config)
     model = meta_model(config.actor_rollout_ref.model.path)
     return sum(estimate.memory(model, config, gpu_gib=80)["update"].values())
 

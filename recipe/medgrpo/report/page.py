@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from omegaconf import OmegaConf
 
 import reward_score
 from data_preprocess.common.atomic_file import write_whole
+from recipe.medgrpo.common.configuration import read_config
 from recipe.medgrpo.common.listed import listed
 from recipe.medgrpo.common.outputs import begins_with, check_outputs
 from recipe.medgrpo.common.plot_style import task_name
@@ -60,8 +59,9 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
     twin = out.with_suffix(".json")
     check_outputs(out, begins_with(rb".*<title>MedGRPO run: "), [twin, *(out.with_name(f"{n}.png") for n in DRAWN)])
     before, after = (report_data.read_evaluation(run_dir.evaluation(name)) for name in ("sft", "rl"))
-    comparison = report_data.compare(before, after)
     config = read_config(run_dir)
+    of_rl = report_data.tasks_of_rl(config)
+    comparison = report_data.compare(before, after, of_rl)
     metrics = report_data.read_metrics(run_dir.metrics_files())
     pairs, policy = report_data.pair_series(metrics), report_data.agreement(metrics)
     validated = report_data.pair_series(metrics, report_data.VALIDATED)
@@ -80,13 +80,16 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
         artifact = None
         notes.append(f"The page does not show the normalization: {error}.")
     tasks = [line.task for line in comparison if line.group == "task"]
+    examples = report_examples.build(before, after, tasks, report_data.held_out_file(run_dir, after))
+    notes += report_text.broken_frames([reason for own in examples.values() for one in own for reason in one.broken])
     rises = report_data.held_out_cut_rises(comparison), report_data.logged_cut_rises(metrics, pairs)
     looked = report_data.looks(before, after)
     figures = {
         "title": f"MedGRPO run: {run_dir.root.resolve().name}",
         "warnings": report_text.alarm_warnings(alarms)
+        + report_text.unlike_warnings(before, after)
         + report_text.cut_warnings(*rises)
-        + report_text.blind_warnings(looked),
+        + report_text.blind_warnings(looked, of_rl),
         "verdict": report_text.verdict(comparison[-1]),
         "notes": notes,
         "overall": comparison[-1],
@@ -109,7 +112,7 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
         "artifact": artifact,
         "all_sources": ALL_SOURCES,
         "ratios": median_ratios(artifact) if artifact else {},
-        "examples": report_examples.build(before, after, tasks, report_data.held_out_file(run_dir, after)),
+        "examples": examples,
         "colors": report_examples.COLORS,
     }
     write_whole(out, render("report.html", figures | context))
@@ -117,17 +120,6 @@ def write_report(run_dir: RunDir, out: Path | None = None) -> tuple[Path, list[C
     agrees = policy and dict(zip(("correlation", "difference", "passed"), (*policy.worst, policy.passed), strict=True))
     write_whole(twin, as_json({**figures, "alarms": alarms, "agreement": agrees, "validation": curves}))
     return out, comparison, figures["warnings"]
-
-
-def read_config(run_dir: RunDir) -> DictConfig:
-    """The configuration of RL; empty without its file."""
-    if not run_dir.config.is_file():
-        return OmegaConf.create()
-    try:
-        config = OmegaConf.load(run_dir.config)
-    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
-        raise RunDirError(f"{run_dir.config}: no configuration: {error}") from None
-    return config if isinstance(config, DictConfig) else OmegaConf.create()
 
 
 DRAWN = ("change", "rewards", "validation", "health", "agreement")
@@ -145,7 +137,9 @@ def draw(
     changes = {
         f"{line.task} · {line.source}": line.reward for line in comparison if line.group == "pair" and line.rewarded
     }
-    pictures = {"change": report_plots.plot_change(changes, folder / "change.png")}
+    pictures = {}
+    if changes:
+        pictures["change"] = report_plots.plot_change(changes, folder / "change.png")
     if pairs:
         pictures["rewards"] = report_plots.plot_rewards(pairs, folder / "rewards.png")
     curves = {title: {name: report_data.series(metrics, name)} for title, name in HEALTH.items()}

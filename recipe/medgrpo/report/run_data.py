@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from recipe.medgrpo.common.listed import listed
 from recipe.medgrpo.common.run_folder import EvalDir, RunDir, RunDirError, read_json, read_jsonl
 from recipe.medgrpo.common.run_log import ALARMS
 from recipe.medgrpo.evaluation.answers import mean_and_error, number, pair_rank, read_results, row_means, task_rank
@@ -174,6 +175,11 @@ def artifact_file(run: RunDir, config: DictConfig) -> Path:
     return run.normalization
 
 
+def tasks_of_rl(config: DictConfig) -> list[str]:
+    """The tasks that RL trained on, which are those that it rewarded; the paper's if the configuration has none."""
+    return listed(OmegaConf.select(config, "data.tasks", throw_on_missing=False) or PAPER_TASKS)
+
+
 class Evaluation(NamedTuple):
     """One evaluated checkpoint: its summary and its answers."""
 
@@ -187,6 +193,8 @@ RESULT = dict.fromkeys(("source", "task", "data_source", "response", "ground_tru
 RESULT |= {"index": int, **dict.fromkeys(("score", "raw", "parsed"), float | int | None)}
 #: What tells a row from all others, in its file and in another one.
 ROW = ("index", "data_source", "ground_truth")
+#: What a summary says of the scoring of captions; raw scores are comparable only where it is the same.
+SCORING = ("judge", "judge_prompt", "judge_temperature", "similarity", "caption_mix")
 
 
 def read_evaluation(directory: EvalDir) -> Evaluation:
@@ -229,15 +237,14 @@ class Comparison:
     raw: Change
     parsed: Change
     cut: Change
-
-    @property
-    def rewarded(self) -> bool:
-        """Whether RL rewards it."""
-        return self.group == "overall" or self.task in PAPER_TASKS
+    #: Whether RL rewards it.
+    rewarded: bool = True
 
 
-def compare(before: Evaluation, after: Evaluation, *, across_normalizations: bool = False) -> list[Comparison]:
-    """Paired comparison, row by row: per (source, task), then per task, then ``overall`` (the tasks of RL).
+def compare(
+    before: Evaluation, after: Evaluation, tasks: Sequence[str] = PAPER_TASKS, *, across_normalizations: bool = False
+) -> list[Comparison]:
+    """Paired comparison, row by row: per (source, task), then per task, then ``overall`` (``tasks``, those of RL).
 
     Other rows are refused, and other normalizations, too, unless they are allowed: do not use the rewards then.
     """
@@ -261,11 +268,25 @@ def compare(before: Evaluation, after: Evaluation, *, across_normalizations: boo
         groups["pair", source, task].append(index)
     for (_, _, task), indices in list(groups.items()):
         groups["task", "all", task] += indices
-    groups["overall", "all", " ".join(PAPER_TASKS)] = [i for i, (_, task) in pair_of.items() if task in PAPER_TASKS]
+    groups["overall", "all", " ".join(tasks)] = [i for i, (_, task) in pair_of.items() if task in tasks]
     return [
-        Comparison(*group, len(indices), *(_change(*means[key], indices) for key in means))
+        Comparison(
+            *group,
+            len(indices),
+            *(_change(*means[key], indices) for key in means),
+            rewarded=group[0] == "overall" or group[2] in tasks,
+        )
         for group, indices in groups.items()
     ]
+
+
+def unlike(before: Evaluation, after: Evaluation) -> dict[str, tuple[Any, Any]]:
+    """Setting to its values before and after, where the evaluations were scored or decoded differently."""
+    old, new = (
+        {key: side.summary.get(key) for key in (*SCORING, "data")} | side.summary["decoding"]
+        for side in (before, after)
+    )
+    return {key: (old.get(key), new.get(key)) for key in old | new if old.get(key) != new.get(key)}
 
 
 def _row_means(side: Evaluation, key: str) -> dict[int, float]:
@@ -291,12 +312,13 @@ def looks(before: Evaluation, after: Evaluation) -> dict[str, list[dict[str, Any
     return {task: [old[task], new[task]] for task in new if task in old}
 
 
-def blind(looked: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """Tasks of RL whose answers, after RL, are worth nearly as much to other rows, also if chance helped these.
+def blind(looked: Mapping[str, Sequence[Mapping[str, Any]]], tasks: Collection[str]) -> list[str]:
+    """Those of RL's ``tasks`` whose answers, after RL, are worth nearly as much to other rows, also if chance helped.
 
-    A task of few rows, or of no score at all, is left out.
+    A task of few rows, or of no score at all, is left out; so is one of a single turn, of which chance is not known.
     """
-    enough = [(task, side) for task, (_, side) in looked.items() if task in PAPER_TASKS and side["n"] >= MIN_ROWS]
+    rewarded = [(task, side) for task, (_, side) in looked.items() if task in tasks]
+    enough = [(task, side) for task, side in rewarded if side["n"] >= MIN_ROWS and side["gap_sd"] is not None]
     return [task for task, side in enough if side["gap"] + 2 * side["gap_sd"] < BLIND_SHARE * side["own"]]
 
 

@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_preprocess.common.atomic_file import write_whole
+from recipe.medgrpo.common.configuration import read_config
 from recipe.medgrpo.common.outputs import begins_with, check_outputs
 from recipe.medgrpo.common.run_folder import RunDir, RunDirError
 from recipe.medgrpo.report import page, run_data
 from recipe.medgrpo.report import plots as report_plots
 from recipe.medgrpo.report import wording as report_text
 from recipe.medgrpo.report.run_data import Comparison, Evaluation
-
-#: What an evaluation's summary says of the scoring of captions; raw scores are comparable only where it is the same.
-SCORING = ("judge", "similarity", "caption_mix")
 
 
 def write_comparison(
@@ -29,12 +27,18 @@ def write_comparison(
     named = dict(zip(names(run_dirs), run_dirs, strict=True))
     sides = {name: run_data.read_evaluation(run.evaluation("rl")) for name, run in named.items()}
     first = next(iter(sides))
-    lines = {name: _compare(first, sides[first], name, side) for name, side in sides.items()}
-    facts = {name: report_text.facts(page.read_config(run), sides[name]) for name, run in named.items()}
+    configs = {name: read_config(run) for name, run in named.items()}
+    tasks = {name: run_data.tasks_of_rl(config) for name, config in configs.items()}
+    lines = {name: _compare(first, sides[first], name, side, tasks[first]) for name, side in sides.items()}
+    facts = {name: report_text.facts(config, sides[name]) for name, config in configs.items()}
     for name, run in named.items():
         facts[name]["alarms"] = str(len(run_data.read_alarms(run)))
     rewards = len({side.summary["normalization"] for side in sides.values()}) == 1
     notes = report_text.notes_on_runs(facts, rewards)
+    if len({frozenset(own) for own in tasks.values()}) > 1:
+        notes.append(f"The runs were trained on different tasks. All tasks of RL are those of {first}.")
+    if not lines[first][-1].n:
+        notes.append(report_text.verdict(lines[first][-1]))
     figures = {
         "title": f"MedGRPO runs: {', '.join(sides)}",
         "notes": notes,
@@ -65,11 +69,11 @@ def names(run_dirs: Sequence[RunDir]) -> list[str]:
     return found if len(set(found)) == len(found) else [str(run.root) for run in run_dirs]
 
 
-def _compare(first: str, base: Evaluation, name: str, side: Evaluation) -> list[Comparison]:
-    if odd := [key for key in SCORING if base.summary.get(key) != side.summary.get(key)]:
+def _compare(first: str, base: Evaluation, name: str, side: Evaluation, tasks: Sequence[str]) -> list[Comparison]:
+    if odd := [key for key in run_data.SCORING if base.summary.get(key) != side.summary.get(key)]:
         values = " and ".join(str(one.summary.get(odd[0])) for one in (base, side))
         raise RunDirError(f"{first} and {name} were evaluated with another {odd[0]} ({values}): evaluate both alike")
     try:
-        return run_data.compare(base, side, across_normalizations=True)
+        return run_data.compare(base, side, tasks, across_normalizations=True)
     except RunDirError as error:
         raise RunDirError(f"{first} and {name}: {error}") from None

@@ -53,17 +53,29 @@ def cut_warnings(held_out: Mapping[str, Change], logged: Mapping[str, Change]) -
     return [Warned("RL made more answers be cut at the token limit", found + advice)] if found else []
 
 
-def blind_warnings(looked: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Warned]:
-    """Whether answers are worth as much to other rows (see ``run_data``)."""
-    tasks = run_data.blind(looked)
-    numbers = ", ".join(f"{task} {looked[task][1]['own']:.3f} and {looked[task][1]['other']:.3f}" for task in tasks)
+def unlike_warnings(before: Evaluation, after: Evaluation) -> list[Warned]:
+    """Whether the evaluations themselves differ (see ``run_data``)."""
+    odd = run_data.unlike(before, after)
+    values = {name: " and ".join("not recorded" if one is None else str(one) for one in odd[name]) for name in odd}
+    found = f"Before and after RL: {', '.join(f'{name} {both}' for name, both in values.items())}."
+    advice = (
+        "A change may come from that and not from RL: evaluate both checkpoints with the same options. A file of rows "
+        "that was only moved does no harm."
+    )
+    return [Warned("The two evaluations were not made alike", [found, advice])] if odd else []
+
+
+def blind_warnings(looked: Mapping[str, Sequence[Mapping[str, Any]]], tasks: Collection[str]) -> list[Warned]:
+    """Whether answers to RL's ``tasks`` are worth as much to other rows (see ``run_data``)."""
+    blind = run_data.blind(looked, tasks)
+    numbers = ", ".join(f"{task} {looked[task][1]['own']:.3f} and {looked[task][1]['other']:.3f}" for task in blind)
     advice = (
         "The policy may have found the answers that pay best whatever the clip shows, and look at none: a gain in "
         "reward then shows no better sight. Look at the examples. If the SFT model does not look either, train it "
         "longer first (docs/evidence.md)."
     )
     found = f"Raw scores after RL, for their own rows and for others: {numbers}."
-    return [Warned("Answers score as well when they are given to other rows", [found, advice])] if tasks else []
+    return [Warned("Answers score as well when they are given to other rows", [found, advice])] if blind else []
 
 
 def _named(rises: Mapping[str, Change]) -> str:
@@ -75,6 +87,8 @@ def _named(rises: Mapping[str, Change]) -> str:
 def verdict(overall: Comparison) -> str:
     """One sentence: did the reward of the trained tasks rise, and by how many standard errors?"""
     before, after, delta, error = overall.reward[:4]
+    if math.isnan(delta):
+        return f"No held-out row of the tasks of RL ({overall.task}) has a reward: whether RL raised it is not known."
     words = f"Mean held-out reward of the tasks of RL: {before:.3f} before, {after:.3f} after, change {delta:+.3f}"
     if math.isnan(error):
         return f"{words} on {overall.n} rows (no standard error)."
@@ -126,9 +140,16 @@ def notes(
     return found
 
 
+def broken_frames(reasons: Sequence[str]) -> list[str]:
+    """What the examples lack; ``reasons`` name their files."""
+    more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return [f"Examples lack frames that are no pictures: {reasons[0]}{more}. Extract them anew."] if reasons else []
+
+
 #: Settings of RL, by the name that a page gives them.
 SETTINGS = {
     "training data": "data.train_files",
+    "tasks": "data.tasks",
     "seed": "data.seed",
     "prompts per step": "data.train_batch_size",
     "answers per prompt": "actor_rollout_ref.rollout.n",

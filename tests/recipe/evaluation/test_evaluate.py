@@ -5,14 +5,17 @@ import json
 import math
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from console import medgrpo
 from rich.console import Console
 
 import reward_score
 from recipe.medgrpo.cli import main
 from recipe.medgrpo.common.run_folder import EvalDir, read_jsonl
 from recipe.medgrpo.evaluation import evaluate
-from recipe.medgrpo.evaluation.answers import mean_and_error, read_answers, read_rows
+from recipe.medgrpo.evaluation.answers import AnswersError, mean_and_error, read_answers, read_rows
 from recipe.medgrpo.scoring.artifact_check import judge_provenance
 from reward_score.config import ScoreConfig
 from reward_score.judge import read_judge
@@ -114,6 +117,65 @@ def test_several_samples_and_no_normalization(world, model, call, stand_in, tmp_
     by_row = np.reshape(values, (8, 3)).mean(axis=1)
     pair = next(p for p in summary["pairs"] if (p["source"], p["task"]) == ("AVOS", "tag"))
     assert pair["reward_se"] == pytest.approx(by_row.std(ddof=1) / math.sqrt(8))
+
+
+def test_rl_tasks_are_those_of_the_overrides(world, model, call, stand_in, tmp_path, capsys):
+    stand_in(0.0)
+    argv, summary = ["--model", model, "--data", world.val, "--out", tmp_path], EvalDir(tmp_path).summary
+    assert call(evaluate, *argv, "medgrpo.reward.reward_tasks=[nap,tag]") == 0
+    reward = json.loads(summary.read_text())["reward"]
+    assert (reward["tasks"], reward["n"]) == (["nap", "tag"], 48) and "RL tasks" in capsys.readouterr().out
+    assert call(evaluate, *argv, "medgrpo.reward.reward_tasks=[cvs]") == 0
+    assert json.loads(summary.read_text())["reward"] is None
+    assert "no row is of a rewarded task (medgrpo.reward.reward_tasks)" in capsys.readouterr().out
+
+
+def own_rows(world, out, change) -> None:
+    """The held-out rows as a user's own Parquet, whose row 3 is what ``change`` makes of it."""
+    rows = pq.read_table(world.val).to_pylist()
+    change(rows[3])
+    pq.write_table(pa.Table.from_pylist(rows), out)
+
+
+def test_rows_without_a_reference_are_one_sentence(world, model, tmp_path):
+    own_rows(world, tmp_path / "own.parquet", lambda row: row.update(reward_model=None))
+    for command in ("evaluate", "calibrate"):
+        argv = "--model", model, "--data", tmp_path / "own.parquet", "--out", tmp_path / "out"
+        done = medgrpo(command, *argv, check=False)
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+        assert "own.parquet, row 3: reward_model.ground_truth is no text; put the reference there" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda row: row["reward_model"].update(ground_truth=None), "row 3: reward_model.ground_truth is no text"),
+        (lambda row: row.update(extra_info=None), "row 3: extra_info has no fields"),
+    ],
+)
+def test_rows_that_lack_a_field(world, tmp_path, change, message):
+    """Also where an answers file names them: it does name its Parquet file."""
+    own_rows(world, tmp_path / "own.parquet", change)
+    answers = world.write_answers(tmp_path / "a.jsonl", world.val, 0.0)
+    answers.write_text(answers.read_text().replace(str(world.val), str(tmp_path / "own.parquet"), 1))
+    with pytest.raises(AnswersError, match=f"own.parquet, {message}"):
+        read_answers(answers)
+
+
+def test_a_column_without_the_field(world, tmp_path):
+    table = pq.read_table(world.val)
+    styles = pa.array([{"style": "rule"}] * len(table))
+    place = table.schema.get_field_index("reward_model")
+    pq.write_table(table.set_column(place, "reward_model", styles), tmp_path / "own.parquet")
+    with pytest.raises(AnswersError, match="own.parquet, row 0: reward_model.ground_truth is no text"):
+        read_rows(tmp_path / "own.parquet")
+
+
+def test_answers_that_name_no_rows(world, tmp_path):
+    answers = world.write_answers(tmp_path / "a.jsonl", world.val, 0.0)
+    answers.write_text(answers.read_text().replace('"data": {"path"', '"data": {"place"', 1))
+    with pytest.raises(AnswersError, match="a.jsonl, line 1: names no Parquet file"):
+        read_answers(answers)
 
 
 def test_terminal_tables(finished_run):

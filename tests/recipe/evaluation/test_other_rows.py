@@ -48,6 +48,32 @@ def test_no_answer_comes_back_to_its_own_row(count, samples):
     assert (found["n"], found["own"], found["other"]) == (count, 1.0, 0.0)
 
 
+@pytest.mark.parametrize(("count", "turns"), [(2, 1), (3, 2), (5, 4), (8, 7), (9, 8), (30, 8)])
+def test_few_rows_have_few_turns_and_no_turn_comes_twice(count, turns):
+    """Turns that are the same turn agree, which says nothing about chance."""
+    given, scored = answers(rows(count), "0.0-8.0 seconds."), []
+
+    def count_turns(moved):
+        scored.append([one.row.index for one in moved])
+        return [{"raw": float(len(scored))}] * len(moved)
+
+    found = other_rows.compare(given, [{"raw": 0.5}] * count, count_turns)["tag"]
+    assert len(scored) == len({tuple(turn) for turn in scored}) == turns
+    assert found["gap_sd"] is None if turns == 1 else found["gap_sd"] > 0
+
+
+def test_many_rows_have_the_turns_of_every_study():
+    for count in range(9, 1000):
+        assert other_rows._distances(count) == [turn * count // 9 for turn in range(1, 9)]
+
+
+def test_sources_of_few_and_of_many_rows_share_turns():
+    given, scored = answers(rows(3) + rows(20, source="CoPESD"), None), []
+    other_rows.compare(given, [{"raw": 0.5}] * 23, lambda moved: scored.append(moved) or [{"raw": 0.5}] * len(moved))
+    assert [len(moved) for moved in scored] == [23] * 8
+    assert all(one.row.ground_truth != one.response for moved in scored for one in moved)
+
+
 def test_sources_stay_apart_and_single_rows_out():
     """Of two sources with one row each there is no other row; a judge's tasks are not scored twice."""
     assert compare(answers(rows(1) + rows(1, source="CoPESD"), None)) == {}

@@ -8,7 +8,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from configuration import composed
+from omegaconf import OmegaConf
 
+from recipe.medgrpo import cli
+from recipe.medgrpo.common.outputs import OutputError
 from recipe.medgrpo.common.run_folder import RunDirError
 from recipe.medgrpo.evaluation.answers import AnswersError, read_rows
 from recipe.medgrpo.replay import command
@@ -228,6 +232,18 @@ def test_what_cannot_be_replayed_is_said(answers_file, artifact, call, tmp_path,
     out = ("--out", tmp_path / "out")
     with pytest.raises(AnswersError, match="medgrpo generate --n 8 --temperature 1"):
         call(command, "--answers", answers_file(1), "--normalization", artifact, *out)
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text(answers_file(2).read_text().split("\n")[0].replace('"answers": 960', '"answers": 0'))
+    with pytest.raises(AnswersError, match="no two answers to one row"):
+        call(command, "--answers", empty, "--normalization", artifact, *out)
+    with pytest.raises(AnswersError, match="leave --steps out"):
+        call(command, "--answers", answers_file(2), "--normalization", artifact, "--steps", 1, *out)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/replay.json").write_text("mine")
+    # Before the answers are read.
+    with pytest.raises(OutputError, match="replay.json exists"):
+        call(command, "--answers", tmp_path / "none", "--normalization", artifact, *out)
+    (tmp_path / "out/replay.json").unlink()
     with pytest.raises(AnswersError, match="--normalization FILE"):
         call(command, "--answers", answers_file(2), *out)
     with pytest.raises(SystemExit):
@@ -283,6 +299,10 @@ def test_rollouts_find_their_rows_again(world, tmp_path):
     [
         ({"gts": "9.0-9.5 seconds."}, "1.jsonl, line 1: no row of the data"),
         ({"input": "When is it?"}, "no row of the data.*--data"),
+        ({"uid": "another-trainer"}, "1.jsonl, line 1: uid is 'another-trainer', which `medgrpo train` does not write"),
+        ({"uid": 7}, "line 1: uid is 7"),
+        ({"score": None}, "1.jsonl, line 1: score is None"),
+        ({"input": None}, "line 1: input is None"),
     ],
 )
 def test_rollouts_of_other_data_are_refused(world, tmp_path, change, message):
@@ -297,6 +317,67 @@ def test_rollouts_of_something_else_are_refused(world, tmp_path):
     (tmp_path / "rollouts/1.jsonl").write_text('{"input": "When?", "output": "", "gts": "", "uid": "p_0_0"}\n')
     with pytest.raises(RunDirError, match="1.jsonl, line 1: lacks score; it is written by"):
         of_rollouts(tmp_path / "rollouts", read_rows(world.train), len, 99)
+
+
+def test_rollouts_with_one_answer_a_prompt_are_refused(world, tmp_path):
+    rows = read_rows(world.train)
+    for step in (1, 2):
+        dump(tmp_path / "rollouts", step, rows[:3], n=1)
+    with pytest.raises(AnswersError, match="no two answers to one prompt in these steps.*rollout.n above 1"):
+        of_rollouts(tmp_path / "rollouts", rows, len, 99)
+
+
+@pytest.fixture
+def run(world, tiny_model, artifact, tmp_path):
+    """A run whose training was started with relative paths, of which its configuration keeps the absolute ones."""
+    root = tmp_path / "a run"
+    (root / "rl/.hydra").mkdir(parents=True)
+    paths = {"data.train_files": world.train, "actor_rollout_ref.model.path": tiny_model}
+    paths |= {"medgrpo.reward.artifact": artifact, "data.val_files": world.val}
+    words = ["medgrpo.reward.reward_tasks=[tag,stg]", "actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean"]
+    absolute = composed(*(f"{key}='{path}'" for key, path in paths.items()), *words)
+    relative = [f"{key}='{path.name}'" for key, path in paths.items()]
+    (root / "rl/.hydra/config.yaml").write_text(OmegaConf.to_yaml(absolute))
+    (root / "rl/.hydra/overrides.yaml").write_text(OmegaConf.to_yaml([*relative, *words]))
+    dump(root / "rl/rollouts", 1, [row for row in read_rows(world.train) if row.task == "tag"][:6])
+    return root
+
+
+def test_a_run_with_overrides_as_the_training_takes_them(run, tmp_path):
+    def written(*words):
+        assert cli.main(["replay", "--methods", "rank", "--run", str(run), "--out", str(tmp_path / "out"), *words]) == 0
+        return json.loads((tmp_path / "out/replay.json").read_text())
+
+    assert "under its own normalization, logistic" in written()["notes"][0]
+    found = written("preset=medgrpo_no_norm", "++medgrpo.reward.k=2")
+    assert "under its own normalization, none" in found["notes"][0]
+    assert (found["answers"], found["loss_agg_mode"]) == (12, "seq-mean-token-mean")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("jugde=openai", "Could not override 'jugde'"),
+        # It counts: the artifact is of another judge.
+        ("judge=openai", "the run's is comparative:gpt-4.1"),
+        ("judge=opennai", "Could not find 'judge/opennai'"),
+        ("+medgrpo.reward.tag_raw=x", "already at 'medgrpo.reward.tag_raw'"),
+        ("medgrpo.reward.tag_raw=x", "medgrpo.reward: tag_raw"),
+        ("medgrpo.reward.k=[", "input '['"),
+    ],
+)
+def test_no_override_is_ignored(run, tmp_path, capsys, override, said):
+    assert cli.main(["replay", "--run", str(run), "--out", str(tmp_path / "out"), override]) == 2
+    assert said in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("", "config.yaml has no medgrpo.reward"), ("a: [", "config.yaml: no configuration: ")]
+)
+def test_a_broken_configuration_of_the_run_is_named(run, tmp_path, capsys, text, said):
+    (run / "rl/.hydra/config.yaml").write_text(text)
+    assert cli.main(["replay", "--run", str(run), "--out", str(tmp_path / "out")]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_one_question_of_two_sources_is_refused(world, tmp_path):

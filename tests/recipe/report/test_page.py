@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from rich.console import Console
@@ -185,6 +187,28 @@ def test_paired_difference_and_its_error(page, finished_run):
     assert line.reward.after_error == pytest.approx(after.std(ddof=1) / math.sqrt(8))
 
 
+def test_tasks_of_rl_are_those_of_the_runs_configuration(run_copy, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(report_plots, "plot_change", lambda changes, path: drawn.extend(changes))
+    run_copy.config.write_text(
+        "data: {tasks: '${medgrpo.reward.reward_tasks}'}\nmedgrpo: {reward: {reward_tasks: [tag, nap]}}"
+    )
+    out, comparison, _ = report.write_report(run_copy)
+    assert {line.task for line in comparison if line.rewarded and line.group == "pair"} == {"tag", "nap"}
+    assert comparison[-1].n == 48 and {label.split(" ")[0] for label in drawn} == {"tag", "nap"}
+    html = out.read_text()
+    assert '<tr class="sum"><td class="t">nap</td>' in html and '<tr class="sum other"><td class="t">stg</td>' in html
+
+
+def test_no_row_of_the_tasks_of_rl_is_said_in_words(run_copy, capsys, call):
+    run_copy.config.write_text("data: {tasks: [cvs]}")
+    assert call(cli, run_copy.root) == 0
+    html, said = run_copy.report.read_text(), capsys.readouterr().out
+    for text in (html, said):
+        assert "No held-out row of the tasks of RL (cvs) has a reward" in text and not re.search(r"\bnan\b", text)
+    assert not run_copy.report.with_name("change.png").exists()
+
+
 def _evaluation(values: list[tuple[int, float]], normalization="h") -> Evaluation:
     results = [
         {"index": i, "source": "A", "task": "tag", "data_source": "m/A/tag", "score": v, "raw": v, "parsed": 1.0,
@@ -299,6 +323,19 @@ def test_examples_without_frames(finished_run, world, tmp_path, monkeypatch):
     monkeypatch.setattr(report_examples, "_frames", lambda record: (["/nowhere/0.jpg"] * 8, 1.0))
     sides = [report_data.read_evaluation(finished_run.evaluation(name)) for name in ("sft", "rl")]
     assert report_examples.build(*sides, ["tag"], finished_run.val)["tag"][0].thumbnails == []
+
+
+def test_a_broken_frame_is_left_out_and_named(run_copy, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    table = pq.read_table(run_copy.val)
+    rows = table.to_pylist()
+    for row in rows:
+        row["videos"][0]["video"][0] = str(broken)
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), run_copy.val)
+    html = report.write_report(run_copy)[0].read_text()
+    assert html.count(f"Examples lack frames that are no pictures: {broken} cannot be opened as a picture") == 1
+    assert "data:image/jpeg" in html and "not on this machine" not in html
 
 
 def test_smoothing_keeps_level_and_fills_gaps():

@@ -78,6 +78,20 @@ def test_differences_and_alarms_that_a_reader_should_know_of(three):
     assert ">7</td>" in table and ">8</td>" in table
 
 
+def test_runs_of_other_tasks(three):
+    for run, tasks in zip(three, ("[tag]", "[tag]", "[tag, nap]"), strict=True):
+        run.config.write_text(f"data: {{tasks: {tasks}}}")
+    out, lines, notes = runs.write_comparison(three)
+    assert [own[-1].n for own in lines.values()] == [24, 24, 24]
+    assert "The runs were trained on different tasks. All tasks of RL are those of A." in notes
+    of_rl = out.read_text().split("All tasks of RL: tag<")[1].split("</section>")[0]
+    assert of_rl.count("<tr") == 1 + 3 and "AVOS" not in of_rl, "a line for each run"
+    for run in three:
+        run.config.write_text("data: {tasks: [cvs]}")
+    out, _, notes = runs.write_comparison(three)
+    assert "(cvs) has a reward" in notes[-1] and "All tasks of RL" not in out.read_text()
+
+
 def test_what_cannot_be_compared_is_one_sentence(three, tmp_path):
     with pytest.raises(RunDirError, match="given twice"):
         runs.write_comparison([three[0], RunDir(tmp_path / "B/../A")])
@@ -89,6 +103,9 @@ def test_what_cannot_be_compared_is_one_sentence(three, tmp_path):
     results.write_text(whole)
     change(three[2], similarity="other-encoder")
     with pytest.raises(RunDirError, match="A and C were evaluated with another similarity .*other-encoder"):
+        runs.write_comparison(three)
+    change(three[2], similarity="all-MiniLM-L6-v2", judge_prompt="other")
+    with pytest.raises(RunDirError, match="A and C were evaluated with another judge_prompt .None and other"):
         runs.write_comparison(three)
     three[1].evaluation("rl").summary.unlink()
     with pytest.raises(RunDirError, match="written by medgrpo evaluate"):

@@ -59,6 +59,8 @@ def looked(**own):
         ("tag", {"gap": 0.04}, False),
         ("tag", {"gap_sd": 0.02}, False),
         ("tag", {"n": 19}, False),
+        # One turn: nobody knows what chance does.
+        ("tag", {"gap_sd": None}, False),
         # Nothing is worth anything, to no row.
         ("tag", {"own": 0.0, "other": 0.0, "gap": 0.0, "gap_sd": 0.0}, False),
         # Tasks that earn nothing may have few answers at all.
@@ -68,12 +70,22 @@ def looked(**own):
 def test_answers_that_other_rows_can_have_are_a_warning(task, own, warns):
     sides = [Evaluation({"other_rows": {task: side}}, []) for side in (looked(gap=0.1), looked(**own))]
     found = report_data.looks(*sides)
-    assert report_data.blind(found) == ["tag"] * warns
-    assert [warned.title for warned in report_text.blind_warnings(found)] == [BLIND_TITLE] * warns
+    assert report_data.blind(found, ["tag"]) == ["tag"] * warns
+    assert [warned.title for warned in report_text.blind_warnings(found, ["tag"])] == [BLIND_TITLE] * warns
 
 
 def test_an_older_evaluation_does_not_say_it():
     assert report_data.looks(Evaluation({}, []), Evaluation({"other_rows": {"tag": looked()}}, [])) == {}
+
+
+def test_tasks_that_are_not_trained_are_not_warned_of(run_copy, call, capsys):
+    file = run_copy.evaluation("rl").summary
+    summary = json.loads(file.read_text())
+    summary["other_rows"] |= {"tag": looked(), "nap": looked()}
+    file.write_text(json.dumps(summary))
+    run_copy.config.write_text("data: {tasks: [nap]}")
+    assert call(cli, run_copy.root) == 0
+    assert "for others: nap 0.300 and 0.290." in capsys.readouterr().out
 
 
 def test_answers_that_other_rows_can_have_are_on_the_page(run_copy, capsys, call):
@@ -87,6 +99,27 @@ def test_answers_that_other_rows_can_have_are_on_the_page(run_copy, capsys, call
         assert text in html and text in printed
     assert '<td class="first">0.300</td><td>0.290</td><td>0.010 ± 0.005</td><td>9</td></tr>' in html
     assert json.loads(run_copy.report.with_suffix(".json").read_text())["looks"]["tag"][1]["different"] == 9
+
+
+# ---- evaluations that were not made alike ---------------------------------------------------------------------------
+
+
+def test_evaluations_that_were_not_made_alike_are_a_warning(run_copy, capsys, call):
+    file = run_copy.evaluation("sft").summary
+    summary = json.loads(file.read_text())
+    summary |= {"caption_mix": 1.0, "judge": "comparative:gpt-4.1", "judge_temperature": 0.0, "data": "old/val.parquet"}
+    summary["decoding"] |= {"n": 4, "temperature": 1.0}
+    file.write_text(json.dumps(summary))
+    assert call(cli, run_copy.root) == 0
+    top, said = run_copy.report.read_text().split("<h1>")[0], capsys.readouterr().out
+    for text in (
+        "The two evaluations were not made alike",
+        "judge comparative:gpt-4.1 and lexical, judge_temperature 0.0 and not recorded, caption_mix 1.0 and 0.5",
+        "data old/val.parquet and ",
+        "n 4 and 1, temperature 1.0 and 0.0.",
+    ):
+        assert text in top and text in said
+    assert "similarity" not in top
 
 
 # ---- answers cut at the token limit --------------------------------------------------------------------------------
