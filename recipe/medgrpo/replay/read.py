@@ -80,14 +80,14 @@ def of_rollouts(
 
 def _sampled(line: dict[str, Any], where: str) -> tuple[str, int]:
     """Prompt and number of a sampled answer."""
-    for key in ROLLOUT_KEYS:
-        sampled = key != "uid" or re.fullmatch(r".+_\d+_\d+", str(line["uid"]))
-        if not sampled or not isinstance(line[key], int | float if key == "score" else str):
-            raise AnswersError(
-                f"{where}: {key} is {line[key]!r}, which `medgrpo train` does not write: give the folder of such a run"
-            )
-    group, sample, _ = line["uid"].rsplit("_", 2)
-    return group, int(sample)
+    uid = re.fullmatch(r"(.+)_(\d+)_\d+", str(line["uid"]))
+    odd = [key for key in ROLLOUT_KEYS if not isinstance(line[key], int | float if key == "score" else str)]
+    if uid is None or odd:
+        key = odd[0] if odd else "uid"
+        raise AnswersError(
+            f"{where}: {key} is {line[key]!r}, which `medgrpo train` does not write: give the folder of such a run"
+        )
+    return uid[1], int(uid[2])
 
 
 def _finder(rows: Sequence[Row]) -> Callable[[str, str, str], Row]:

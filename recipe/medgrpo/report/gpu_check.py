@@ -150,7 +150,7 @@ def check(run: RunDir) -> tuple[list[Line], dict]:
     """The table's lines, and what gpu_check.json has of the machine and the settings."""
     if not run.root.is_dir():
         raise RunDirError(f"{run.root} does not exist: it is made by examples/gpu_check.sh")
-    sft = read_metrics(sorted(run.sft.glob("metrics*.jsonl")))
+    sft = read_metrics(run.metrics_files("sft"))
     rl = read_metrics(run.metrics_files())
     findings = doctor.versions()
     errors = [finding.name for finding in findings if finding.verdict == doctor.ERROR]
