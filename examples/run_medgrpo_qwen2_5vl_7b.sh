@@ -133,7 +133,7 @@ if [ "$NNODES" != 1 ]; then
   ! wanted sft || die "SFT on several nodes is started on each of them (examples/slurm/sft.sbatch); then set MODEL and STAGES=\"calibrate rl\""
   ! wanted rl || [ -n "${RAY_ADDRESS:-}" ] || die "NNODES=$NNODES needs a running Ray cluster: set RAY_ADDRESS (examples/slurm/rl.sbatch shows one)"
 fi
-MERGE="the adapters must be merged before they are evaluated (python -m verl.model_merger, then peft's merge_and_unload): \
+MERGE="the adapters must be merged before they are evaluated (medgrpo export $RUN --out <merged model>): \
 leave STAGES unset or without evaluate and submission first, then set LAST=<merged model> and STAGES=evaluate"
 OWN_LAST=$RUN/rl/global_step_$STEPS/actor/huggingface
 if [ "$LORA" != 0 ] && [ "$LAST" = "$OWN_LAST" ] && { wanted evaluate || wanted submission; }; then

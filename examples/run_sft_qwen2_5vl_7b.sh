@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Supervised warm start with the paper's settings, on verl's SFT trainer: Qwen2.5-VL-7B, 3 epochs, FSDP2, 8 GPUs.
+# Supervised warm start with the paper's learning rate and epochs, on verl's SFT trainer: Qwen2.5-VL-7B, 3 epochs, FSDP2, 8 GPUs.
 #   DATA=... bash examples/run_sft_qwen2_5vl_7b.sh [hydra overrides]
 # It resumes from its last checkpoint; $OUT/latest is the finished model. DRY_RUN=1 prints the plan and
 # writes the whole configuration to a file; --help prints this.
