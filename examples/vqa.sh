@@ -48,19 +48,22 @@ train_and_evaluate() {
   local stage=(python3 -m recipe.medgrpo.stage --run "$OUT" ${ACCEPT_CHANGE:+--accept})
   "${stage[@]}" --name rl --costly "$OUT" --metrics "$OUT" -- python3 -m recipe.medgrpo.main_medgrpo "$@"
 
-  # The evaluation asks as the preset's validation does: some papers word the test's questions otherwise.
-  local wording template tokens
+  # The evaluation asks as the preset's validation does: some papers word the test's questions otherwise. It reads answers in
+  # the preset's form.
+  local wording template tokens form
   wording=$(python3 -c '
 import sys
 from hydra import compose, initialize_config_module
 with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-    data = compose("medgrpo", sys.argv[1:]).data
-print(data.val_template or data.template, data.max_response_length)' "$@")
-  read -r template tokens <<<"$wording"
+    config = compose("medgrpo", sys.argv[1:])
+data, vqa = config.data, config.medgrpo.reward.vqa
+print(data.val_template or data.template, data.max_response_length)
+print(*(f"medgrpo.reward.vqa.{key}={vqa[key]}" for key in ("form", "strict_tags", "nothink_strict")))' "$@")
+  { read -r template tokens && read -ra form; } <<<"$wording"
   "${stage[@]}" --name evaluate --after rl --output "$OUT/eval" -- \
     medgrpo evaluate --name "${OUT##*/}" --data "$DATA/test.parquet" --out "$OUT/eval" --engines "$N_GPUS" \
     --model "$OUT/global_step_$(cat "$OUT/latest_checkpointed_iteration.txt")/actor/huggingface" \
-    --template "$template" --max-tokens "$tokens"
+    --template "$template" --max-tokens "$tokens" "${form[@]}"
   # The stage's output is in its log.
   echo "Answers, results and summary: $OUT/eval. The accuracies, of one or several models: medgrpo matrices --run" \
     "${OUT##*/}=$OUT/eval --out DIR"

@@ -67,8 +67,8 @@ def compute_score(
         options: see `ScoreConfig`.
 
     Returns:
-        Always the keys SCORE_KEYS, NaN where one does not apply; ``score`` is the reward, in [0, 1], for the VQA tasks
-        at most the sum of their weights.
+        Always the keys SCORE_KEYS, NaN where one does not apply. ``score`` is the reward: in [0, 1] by default, for the
+        VQA tasks at most the sum of their weights, and beyond with ``format_order=added``, ``shift`` or ``scale``.
 
     Raises:
         RewardError: the row, the options or the infrastructure are at fault; never for a bad answer, which scores 0.

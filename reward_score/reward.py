@@ -66,7 +66,7 @@ def finish(raw: RawScore, config: ScoreConfig, normalizer: Normalizer) -> dict[s
     plain = raw.components
     if raw.parts:
         accuracy = plain["raw"]
-        total = vqa_reward.reward(raw.parts, config.vqa.weights, raw.concise)
+        total = 0.0 if raw.cut else vqa_reward.reward(raw.parts, config.vqa.weights, raw.concise)
         own = {"score": total, "raw": accuracy, "normalized": accuracy, "format": raw.format}
         return result | own | {"parsed": float(raw.format > 0)} | raw.parts
     before = raw.format if config.format_order == "before" else 1.0
@@ -92,8 +92,9 @@ def _normalize(value: float, raw: RawScore, component: str, config: ScoreConfig,
 
 
 def _mix(values: Mapping[str, float], caption_mix: float) -> float:
-    """Rule and captions half and half where a task has both; captions are mixed by `caption_mix`."""
-    if values.keys() == {"raw"}:
-        return values["raw"]
-    captions = caption_mix * values.get("similarity", 0.0) + (1 - caption_mix) * values.get("judge", 0.0)
-    return (values["raw"] + captions) / 2 if "raw" in values else captions
+    """Rule and captions half and half where a task has both; similarity and judge are mixed by `caption_mix`."""
+    captions = [values[name] for name in ("similarity", "judge") if name in values]
+    if len(captions) == 2:
+        captions = [caption_mix * captions[0] + (1 - caption_mix) * captions[1]]
+    parts = [values["raw"], *captions] if "raw" in values else captions
+    return sum(parts) / len(parts)

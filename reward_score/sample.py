@@ -24,6 +24,14 @@ class CaptionPair(NamedTuple):
     reference: str
 
 
+class Claim(NamedTuple):
+    """Reasoning, for an expert to judge, and the question and right answer that it should lead to."""
+
+    reasoning: str
+    question: str
+    answer: str
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One row with one answer.
@@ -84,7 +92,7 @@ class Rating:
         raw: accuracy in [0, 1] by rule, None for tasks that are judged by captions alone.
         pairs, n_pairs: captions to compare, and how many there should have been; those missing count as 0.
         parts: components of a reward that is a weighted sum (`reward_score.tasks.vqa_reward`); {} for all others.
-        claim: reasoning and what it should lead to, for an expert to judge.
+        claim: see `Claim`; None without one.
         concise: factor in (0, 1] on format and on all components (`reward_score.tasks.surplus`).
     """
 
@@ -93,17 +101,18 @@ class Rating:
     pairs: list[CaptionPair] = field(default_factory=list)
     n_pairs: int = 0
     parts: dict[str, float] = field(default_factory=dict)
-    claim: CaptionPair | None = None
+    claim: Claim | None = None
     concise: float = 1.0
 
     @property
     def in_range(self) -> bool:
-        """Whether format and raw are in [0, 1] up to rounding; NaN is not."""
-        return all(-1e-6 <= value <= 1 + 1e-6 for value in (self.format, self.raw or 0.0))
+        """Whether format and raw are in [0, 1] up to rounding, and concise in (0, 1]; NaN is not."""
+        shares = all(-1e-6 <= value <= 1 + 1e-6 for value in (self.format, self.raw or 0.0))
+        return shares and 0 < self.concise <= 1
 
     def failed(self) -> "Rating":
-        """The same answer as one that could not be parsed."""
-        parts = dict.fromkeys(self.parts if self.claim is None else (*self.parts, "alignment"), 0.0)
+        """The same answer as one that earns nothing; `parts` that are known stay as they are, to be logged."""
+        parts = self.parts if self.claim is None else self.parts | {"alignment": 0.0}
         return Rating(0.0, None if self.raw is None else 0.0, [], self.n_pairs, parts)
 
 

@@ -5,6 +5,7 @@ each answer in [0, 1]; and `Scorer.finish`, normalization and mixing.
 """
 
 import asyncio
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,12 +13,12 @@ from itertools import islice
 from typing import Any
 
 from reward_score.config import ScoreConfig
-from reward_score.errors import BadGroundTruth, RewardError, TaskWithoutReward
-from reward_score.judge import DIMENSIONS, LLMJudge, Verdict, make_judge
+from reward_score.errors import BadGroundTruth, EncoderUnavailable, RewardError, TaskWithoutReward
+from reward_score.judge import DIMENSIONS, LexicalJudge, Verdict, make_judge
 from reward_score.normalization.artifact import Artifact
 from reward_score.normalization.normalizer import Normalizer
 from reward_score.reward import RawScore, finish
-from reward_score.sample import CaptionPair, Rating, Sample, split_data_source
+from reward_score.sample import CaptionPair, Claim, Rating, Sample, split_data_source
 from reward_score.similarity import SentenceEncoder
 from reward_score.tasks.registry import VQA_TASKS, task_module
 
@@ -83,14 +84,15 @@ class Scorer:
         self.encoder = SentenceEncoder(config.similarity) if isinstance(config.similarity, str) else config.similarity
         self.judge = self.expert = make_judge(config.judge)
         # The expert is the same judge with another question, and its requests count against the same limits.
-        if isinstance(self.judge, LLMJudge) and config.vqa.weights.alignment > 0:
-            asked = self.judge.config.model_copy(update={"rubric": "reasoning"})
-            self.expert = LLMJudge(asked, self.judge.limiter)
+        if config.vqa.weights.alignment > 0 and hasattr(self.judge, "expert"):
+            self.expert = self.judge.expert()
 
     def components(self, task: str) -> tuple[str, ...]:
         """Components of a task's reward under these options."""
-        unused = {0.0: "similarity", 1.0: "judge"}.get(self.config.caption_mix)
-        return tuple(name for name in task_module(task).COMPONENTS if name != unused)
+        names = task_module(task).COMPONENTS
+        mixed = {"similarity", "judge"}.issubset(names)
+        unused = {0.0: "similarity", 1.0: "judge"}.get(self.config.caption_mix) if mixed else None
+        return tuple(name for name in names if name != unused)
 
     def check(self, data_sources: Iterable[str]) -> None:
         """Make sure before the first step that every row can be rewarded.
@@ -123,7 +125,7 @@ class Scorer:
             JudgeUnavailable, EncoderUnavailable: a caption cannot be scored now.
         """
         ratings = [self._rate(sample) for sample in samples]
-        replies = [question.ask() for question in self._questions(ratings)]
+        replies = [question.ask() for question in self._questions(samples, ratings)]
         return list(map(self._raw_score, samples, ratings, *replies))
 
     def _rate(self, sample: Sample) -> Rating:
@@ -134,20 +136,34 @@ class Scorer:
             raise BadGroundTruth(f"{sample.row}: {error}") from None
         if not isinstance(rating, Rating) or not rating.in_range:
             raise RewardError(f"{sample.row}: `rate` of {sample.task} must give a Rating within [0, 1], gave {rating}")
+        named = task_module(sample.task).COMPONENTS
+        if named and ("raw" in named) != (rating.raw is not None):
+            raise RewardError(
+                f"{sample.row}: `rate` of {sample.task} must give a `raw` if COMPONENTS names it, and only then; "
+                f"they are {named}, and it gave {rating.raw}"
+            )
         if rating.raw is not None:
             return rating.failed() if sample.cut else rating
         factor = sample.overlong_factor(self.config.overlong_buffer)
         return replace(rating, format=rating.format * factor) if factor > 0 else rating.failed()
 
-    def _questions(self, ratings: Sequence[Rating]) -> tuple[_Question, _Question, _Question]:
-        captions = [rating.pairs for rating in ratings]
-        claims = [[] if rating.claim is None else [rating.claim] for rating in ratings]
-        nothing: list[list[CaptionPair]] = [[] for _ in ratings]
+    def _questions(self, samples: Sequence[Sample], ratings: Sequence[Rating]) -> tuple[_Question, ...]:
+        def captions(component: str) -> list[list[CaptionPair]]:
+            both = zip(samples, ratings, strict=True)
+            return [one.pairs if component in self.components(sample.task) else [] for sample, one in both]
+
+        claims = [[] if rating.claim is None else [self._claim(rating.claim)] for rating in ratings]
         return (
-            _Question(self.encoder, "similarity", captions if self.config.caption_mix > 0 else nothing),
-            _Question(self.judge, "judge", captions if self.config.caption_mix < 1 else nothing),
+            _Question(self.encoder, "similarity", captions("similarity")),
+            _Question(self.judge, "judge", captions("judge")),
             _Question(self.expert, "judge", claims),
         )
+
+    def _claim(self, claim: Claim) -> CaptionPair:
+        # A word list would take words of the question, which anybody can copy, for reasoning.
+        lexical = getattr(self.judge, "name", None) == LexicalJudge.name
+        goal = claim.answer if lexical else f"{claim.question} Correct answer: {claim.answer}"
+        return CaptionPair(claim.reasoning, goal)
 
     def _raw_score(
         self,
@@ -157,9 +173,11 @@ class Scorer:
         verdicts: list[Verdict],
         opinions: list[Verdict],
     ) -> RawScore:
+        if not all(-1e-6 <= value <= 1 + 1e-6 for value in similarities):
+            raise EncoderUnavailable(f"{sample.row}: similarities must lie in [0, 1]; the encoder gave {similarities}")
         components = {} if rating.raw is None else {"raw": rating.raw * rating.concise}
         captions = {"similarity": similarities, "judge": [verdict.normalized for verdict in verdicts]}
-        expected = max(1, rating.n_pairs) / rating.concise
+        expected = max(1, rating.n_pairs, len(rating.pairs)) / rating.concise
         for name in self.components(sample.task):
             if name in captions:
                 components[name] = sum(captions[name]) / expected
@@ -168,7 +186,9 @@ class Scorer:
             dimensions = {name: sum(getattr(one, name) for one in verdicts) / len(verdicts) for name in DIMENSIONS}
         parts = dict(rating.parts)
         for opinion in opinions:
-            parts["alignment"] = float(opinion.normalized >= self.config.vqa.alignment_threshold)
+            sound = opinion.normalized >= self.config.vqa.alignment_threshold
+            # A judge that goes on without a verdict gives NaN, which is no opinion.
+            parts["alignment"] = math.nan if math.isnan(opinion.normalized) else float(sound)
         return RawScore(
             source=sample.source,
             task=sample.task,
@@ -195,7 +215,7 @@ class Scorer:
         for sample in samples:
             self._require_reward(sample.task, sample.row)
         ratings = [self._rate(sample) for sample in samples]
-        replies = await asyncio.gather(*(question.ask_async() for question in self._questions(ratings)))
+        replies = await asyncio.gather(*(question.ask_async() for question in self._questions(samples, ratings)))
         return self.finish(list(map(self._raw_score, samples, ratings, *replies)))
 
 

@@ -108,8 +108,13 @@ class SentenceEncoder:
                     "install 'verl-medgrpo[similarity]', or set the option `similarity` to another model"
                 )
             name, options = str(Path(package.submodule_search_locations[0]) / "model"), {"local_files_only": True}
-        with _quiet():
-            return SentenceTransformer(name, device="cpu", **options)
+        try:
+            with _quiet():
+                return SentenceTransformer(name, device="cpu", **options)
+        except (OSError, ValueError) as error:
+            raise EncoderUnavailable(
+                f"option similarity: {name} cannot be loaded ({error}); give a folder or a name that can be"
+            ) from None
 
     def embed(self, texts: Sequence[str]) -> "np.ndarray":
         """Unit embeddings, float32 [len(texts), dimension].
@@ -213,6 +218,6 @@ def _cosines(pairs: Sequence[CaptionPair], references: "_Vectors", candidates: "
     return [
         1.0
         if pair.candidate == pair.reference
-        else min(1.0, max(0.0, float(candidates[pair.candidate] @ references[pair.reference])))
+        else float((candidates[pair.candidate] @ references[pair.reference]).clip(0, 1))
         for pair in pairs
     ]

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from reward_score.judge.verdict import Verdict
 from reward_score.sample import CaptionPair
 
-_WORD = re.compile(r"[a-z0-9]+")
+_WORD = re.compile(r"[^\W_]+")
 _VOWELS = set("aeiou")
 _STOP = frozenset(
     "a an the this that these those and or of to in on at by with for from into onto over under as is are was were be "

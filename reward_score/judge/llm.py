@@ -108,6 +108,10 @@ class LLMJudge:
             self.limiter.start_anew()
         self._start()
 
+    def expert(self) -> "LLMJudge":
+        """The same model as judge of reasoning; its requests count against the same limits."""
+        return LLMJudge(self.config.model_copy(update={"rubric": "reasoning"}), self.limiter)
+
     def judge(self, pairs: Sequence[CaptionPair]) -> list[Verdict]:
         """One verdict per pair. Raises JudgeUnavailable if one is missing; the others are in the cache by then."""
         return _all(self.attempt(pairs))

@@ -107,9 +107,10 @@ def _score_extra(task: str, records: Sequence[Record], result: LeaderboardResult
             extra = {"struc_info": record.struc_info or None, "fps": record.fps, "question": record.question}
             sample = make_sample(f"benchmark/source/{task}", record.prediction, record.answer, extra)
             try:
-                raw = TASKS[task].rate(replace(sample, source=record.source, row=where), 0.5).raw
+                rating = TASKS[task].rate(replace(sample, source=record.source, row=where), 0.5)
             except BadGroundTruth as error:
                 raise BadGroundTruth(f"{where}: {error}") from None
+            raw = None if rating.raw is None else rating.raw * rating.concise
             result.records[position]["raw"] = raw
             values.append(raw)
     scored = [value for value in values if value is not None]

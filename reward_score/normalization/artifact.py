@@ -21,7 +21,7 @@ ALL_SOURCES = "*"
 # (source, task, component).
 Key = tuple[str, str, str]
 
-REWARD_VERSION = "3"
+REWARD_VERSION = "4"
 _GRID = 101
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 

@@ -36,15 +36,16 @@ _MARKED = re.compile(
 )
 # "A", "I" and small letters may be words: "the answer is a scan".
 _CHOSEN = r"\(?([B-HJ-Z]\b(?!-)|[A-Za-z]\b(?!-)(?!\s(?!because\b|as\b|since\b|due\b|or\b|and\b)[A-Za-z]))"
-_NAMED = r"(?i:answer|choice|option)"
+_NAMED = r"(?i:answer|choice|option|letter)"
 _STATED = re.compile(
     rf"\b{_NAMED}[\"']?\s{{0,3}}(?:(?i:is|(?:would|should|must) be)\b\s{{0,3}}[:=]?|[:=→]|->?\s)\s{{0,3}}"
     rf"(?:(?i:(?:the )?(?:option|choice|letter)):?\s{{1,3}})?{_CHOSEN}"
     rf"|\b{_NAMED}\s{{1,3}}\(?([A-Za-z])\b(?!-)(?!\s[A-Za-z])"
-    rf"|\b(?i:choose|select|pick|go with)\s{{1,3}}(?:{_NAMED}\s{{1,3}})?{_CHOSEN}"
+    rf"|\b(?i:choose|select|pick|go with|it(?:'s| is))\s{{1,3}}(?:{_NAMED}\s{{1,3}})?{_CHOSEN}"
     rf"|(?:^|[.,;:\n]\s{{0,3}}|\b{_NAMED}\s{{1,3}})"
     rf"\(?([A-Z])\)?\s{{1,3}}is\s{{1,3}}(?:the\s)?(?i:correct|right|best)\b"
 )
+_DENIED = "".join(rf"(?<!\b{words} )" for words in ("no", "not", "not a", "not an", "not the"))
 _MANY = 26
 
 
@@ -91,6 +92,7 @@ def _bare(text: str) -> str:
 def _read(answer: str, texts: list[str]) -> str | None:
     """The letter that one answer means, given the options' bare texts."""
     answer = _undressed(answer)
+    known = {chr(ord("A") + i) for i in range(len(texts) or _MANY)}
     leading = _LEADING.match(answer, _BULLET.match(answer).end())
     letter = leading[1].upper() if leading else None
     place = ord(letter) - ord("A") if letter else _MANY
@@ -104,8 +106,10 @@ def _read(answer: str, texts: list[str]) -> str | None:
         # What comes before the statement weighs the options.
         answer = answer[stated.start() :]
         marked = {letter.upper() for found in _STATED.findall(answer) for letter in found if letter}
+        # What comes after it explains.
+        answer = answer.partition("\n\n")[0]
     marked |= {mark[-1].upper() for mark in _MARKED.findall(answer)}
-    if marked:
+    if marked & known:
         return marked.pop() if len(marked) == 1 else None
     named = {i: text for i, text in enumerate(texts) if text and _named(text, answer.lower())}
     # "CT" inside "CT angiography" is not named by itself.
@@ -114,8 +118,8 @@ def _read(answer: str, texts: list[str]) -> str | None:
 
 
 def _named(option: str, answer: str) -> bool:
-    """Whether an option's text stands in an answer by itself: not within a word, nor within a figure such as ">50%"."""
-    return re.search(rf"(?<![\w<>≤≥+-])(?<!\d[.,]){re.escape(option)}(?!\w|[.,]\d)", answer) is not None
+    """Whether an option's text stands in an answer by itself: not denied, nor within a word or a figure (">50%")."""
+    return re.search(rf"{_DENIED}(?<![\w<>≤≥+-])(?<!\d[.,]){re.escape(option)}(?!\w|[.,]\d)", answer) is not None
 
 
 def rate(sample: Sample, fallback: float, options: VQAOptions = DEFAULT) -> Rating:

@@ -23,7 +23,7 @@ from reward_score.tasks.surplus import around, concise
 COMPONENTS = ("raw",)
 
 _LISTED = re.compile(r"\[('[^'\[\]]*'(?:, '[^'\[\]]*')*)\]")
-_MARKS = " \t\r\n.,;:!?\"'`*()[]<>"
+_MARKS = re.compile(r"\A[\W_]+|[\W_]+\Z")
 
 # Texts to the index of the most similar label, one per text.
 NearestLabel = Callable[[Sequence[str], Sequence[str]], list[int]]
@@ -92,7 +92,7 @@ def rate(sample: Sample, fallback: float) -> Rating:
         (1.0, 0.5)
     """
     reference, labels = _references(sample.struc_info, sample.reference, sample.source, sample.question)
-    for format_factor, text in ((1.0, sample.answer), (fallback, sample.answer.strip(_MARKS))):
+    for format_factor, text in ((1.0, sample.answer), (fallback, _MARKS.sub("", sample.answer))):
         label = _spelling(clean(text, sample.source))
         if label in labels:
             start = sample.answer.index(text.strip())

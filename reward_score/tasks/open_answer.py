@@ -3,7 +3,8 @@
 """Closed (yes/no) and open questions with a short text as answer.
 
 Yes/no: right only if exactly one of the two words occurs and is the reference (MedEvalKit's rule). Other texts: equal
-to the reference apart from case, punctuation, spaces and Unicode form; signs next to a number count. Lenient, for
+to the reference apart from case, punctuation, spaces, Unicode form and the spelling of numbers (1,000 and 1000, 2,5 and
+2.50); signs next to a number or after a word count, and so do ratios. Lenient, for
 evaluation: all that `answer_tags.offered` finds must hold the reference as whole words.
 """
 
@@ -19,9 +20,22 @@ COMPONENTS = ()
 
 # Above a digit a figure is a power, which its plain form would not be: 10³ is not 103.
 _RAISED = re.compile(r"(?<=[^\W\d_])[⁰¹²³⁴⁵⁶⁷⁸⁹]+|[₀-₉]+|[^⁰¹²³⁴⁵⁶⁷⁸⁹₀-₉½⅓⅔¼¾⅛⅜⅝⅞]+")
-_SIGNS = str.maketrans({"≤": "<=", "≥": ">=", **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")})
-# ">50%" is neither "50%" nor "<50%"; a hyphen within a word or between numbers is no sign.
-_WORDS = re.compile(r"(?:[<>]=?\s{0,3}|(?<![\w)%])[+-])?\d\w*(?:\.\d+)*(?:\s{0,3}%|\+(?!\w))?|\w+")
+_SIGNS = str.maketrans(
+    dict.fromkeys("≤⩽≦", "<=") | dict.fromkeys("≥⩾≧", ">=") | dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-")
+)
+# ">50%" is neither "50%" nor "<50%", "HER2+" not "HER2-"; a hyphen within a word or between numbers is no sign.
+_WORDS = re.compile(
+    r"(?:[<>]=?\s{0,3}|(?<![\w)%])[+-])?\d+(?:\.\d+)*(?:\s{0,3}%|\+(?!\w))?"
+    r"|[^\W\d]\w*(?:[+-]{1,3}(?!\w))?|\w+|[≠±↑↓]|(?<=\d)\s{0,2}[:/](?=\s{0,2}\d)"
+)
+# One spelling of numbers, in this order: 1,000; 2,5; .5; 2.50; 50 percent.
+_NUMBERS = (
+    (re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\d,])"), lambda found: found[0].replace(",", "")),
+    (re.compile(r"(?<![\w.,])(\d+),(\d+)(?![\d,])"), r"\1.\2"),
+    (re.compile(r"(?<![\w.])\.(?=\d)"), "0."),
+    (re.compile(r"(?<![\w.])(\d+)(?:\.0+|(\.\d*[1-9])0+)(?![\d.]\d|\d)"), lambda found: found[1] + (found[2] or "")),
+    (re.compile(r"(?<=\d)\s{0,3}per\s?cent\b"), "%"),
+)
 
 
 def one_form(text: str) -> str:
@@ -33,7 +47,10 @@ def one_form(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return [re.sub(r"\s+", "", word) for word in _WORDS.findall(one_form(text).casefold())]
+    text = one_form(text).casefold()
+    for pattern, spelling in _NUMBERS:
+        text = pattern.sub(spelling, text)
+    return [re.sub(r"\s+", "", word) for word in _WORDS.findall(text)]
 
 
 def right(answer: str, reference: str, lenient: bool = False) -> bool:

@@ -27,7 +27,8 @@ RUN = 5
 
 # What may follow a part: a unit, marks, a conjunction.
 _LINK = re.compile(r"\s{0,2}(?:seconds?|secs?|s\b)?\W{0,3}(?:(?:and|or)\b\s?)?", re.IGNORECASE)
-_WORD = re.compile(r"[^\W_]+")
+# A decimal, a span or a ratio is one word, up to a length: without it "1-2-3-..." would be one that repeats nothing.
+_WORD = re.compile(r"\d+(?:[.,:/-]\d+){1,3}|[^\W_]+")
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|[\n。！？；]")
 # Marks between two words, as in ").  "; more is a run.
 _MARKS = 3
@@ -96,7 +97,7 @@ def _sentence_sizes(text: str, found: Sequence[re.Match]) -> list[int]:
 
 
 def _spelling(word: str) -> str:
-    return "#" if word.isdecimal() else word.casefold()
+    return word.casefold() if any(map(str.isalpha, word)) else "#"
 
 
 @lru_cache(maxsize=4096)

@@ -15,10 +15,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from reward_score.errors import BadGroundTruth, RewardError
-from reward_score.sample import CaptionPair, Rating, Sample
+from reward_score.sample import Claim, Rating, Sample
 from reward_score.tasks import answer_tags
 from reward_score.tasks.answer_tags import Form
-from reward_score.tasks.surplus import around, concise, distinct
+from reward_score.tasks.surplus import LEAD_IN, around, concise, distinct
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -89,20 +89,28 @@ def rate_tagged(sample: Sample, options: VQAOptions, accuracy: bool, lenient: bo
         thought = answer_tags.reasoning(text)
         # Silence is not sound reasoning, and needs no expert.
         if any(character.isalnum() for character in thought):
-            claim = CaptionPair(thought, f"{sample.question} Correct answer: {sample.answer_text or sample.reference}")
+            claim = Claim(thought, sample.question, sample.answer_text or sample.reference)
         else:
             parts["alignment"] = 0.0
-    factor = concise(_surplus(text, gold(sample)), sample.reference) if accuracy else 1.0
+    factor = _concise(text, gold(sample)) if accuracy else 1.0
     return Rating(float(readable), float(accuracy), parts=parts, claim=claim, concise=factor)
 
 
-def _surplus(text: str, reference: str) -> int:
-    """Characters outside the first reasoning and the first answer, or of what an answer without tags says again."""
-    answer, thought = answer_tags.answer_place(text), answer_tags.reasoning_place(text)
-    if answer is None:
-        return distinct(text, reference)[1]
-    parts = [answer] if thought is None else [answer, thought]
-    return around(text, parts) + distinct(answer_tags.unwrapped(text), reference)[1]
+def _concise(text: str, reference: str) -> float:
+    """Factor for characters outside the first reasoning and the first answer, for what either says again, and for an
+    answer that goes on for more than `LEAD_IN` characters after it has said enough.
+
+    Repetition in reasoning counts against the reasoning's own length: some comes naturally in long texts.
+    """
+    place, thought = answer_tags.answer_place(text), answer_tags.reasoning_place(text)
+    answer = text if place is None else answer_tags.unwrapped(text)
+    surplus = max(distinct(answer, reference)[1], len(answer) - len(reference) - LEAD_IN, 0)
+    if place is None:
+        return concise(surplus, reference)
+    if thought is None:
+        return concise(surplus + around(text, [place]), reference)
+    said, again = distinct(answer_tags.reasoning(text))
+    return concise(surplus + around(text, [place, thought]), reference) * concise(again, said)
 
 
 def reward(parts: dict[str, float], weights: Weights, concise: float = 1.0) -> float:

@@ -116,21 +116,23 @@ def machine(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "script, variables, overrides, wording",
+    "script, variables, overrides, wording, form",
     [
-        (MEDR1, {}, [], "--template medr1_eval_think --max-tokens 256"),
-        (MEDR1, {"PRESET": "medr1_think_after"}, [], "--template medr1_think_after --max-tokens 256"),
-        (ZHU, {"PRESET": "zhu_ecr"}, [], "--template r1 --max-tokens 1024"),
-        (ZHU, {}, ["data.max_response_length=300"], "--template r1 --max-tokens 300"),
+        (MEDR1, {}, [], "--template medr1_eval_think --max-tokens 256", "think"),
+        (MEDR1, {"PRESET": "medr1_think_after"}, [], "--template medr1_think_after --max-tokens 256", "think_after"),
+        (ZHU, {"PRESET": "zhu_ecr"}, [], "--template r1 --max-tokens 1024", "think"),
+        (ZHU, {}, ["data.max_response_length=300"], "--template r1 --max-tokens 300", "think"),
     ],
 )
-def test_training_then_evaluation_with_the_presets_wording(machine, tmp_path, script, variables, overrides, wording):
+def test_evaluation_with_the_presets_wording(machine, tmp_path, script, variables, overrides, wording, form):
     done, (estimate, rl, evaluate) = machine(script, *overrides, **variables)
     assert done.returncode == 0, done.stderr
     assert rl.startswith("python3 -m recipe.medgrpo.main_medgrpo data.train_files=") and " preset=" in rl
     assert estimate == "medgrpo estimate " + rl.partition("main_medgrpo ")[2]
     model = f"--model {tmp_path}/out/global_step_7/actor/huggingface"
-    assert evaluate.startswith("medgrpo evaluate ") and evaluate.endswith(f"{model} {wording}")
+    strict = "medgrpo.reward.vqa.strict_tags=False medgrpo.reward.vqa.nothink_strict=False"
+    read = f"medgrpo.reward.vqa.form={form} {strict}"
+    assert evaluate.startswith("medgrpo evaluate ") and evaluate.endswith(f"{model} {wording} {read}")
     assert f"--data {tmp_path}/data/test.parquet --out {tmp_path}/out/eval" in evaluate
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from reward_score import compute_score
 from reward_score.errors import EncoderUnavailable
 from reward_score.sample import CaptionPair
 from reward_score.similarity import SentenceEncoder
@@ -144,3 +145,15 @@ def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(EncoderUnavailable, match="sentence-transformers"):
         SentenceEncoder().embed(["a"])
+
+
+def test_an_encoder_that_cannot_be_loaded_is_named(tmp_path):
+    with pytest.raises(EncoderUnavailable, match=f"option similarity: {tmp_path}/none cannot be loaded"):
+        SentenceEncoder(f"{tmp_path}/none").embed(["a"])
+
+
+def test_vectors_without_numbers_are_no_similarity(monkeypatch):
+    encoder = SentenceEncoder()
+    monkeypatch.setattr(encoder, "embed", lambda texts: np.full((len(texts), 3), np.nan))
+    with pytest.raises(EncoderUnavailable, match="medvidbench/AVOS/vs: similarities must lie in .*nan"):
+        compute_score("medvidbench/AVOS/vs", "A hook cuts.", "A hook.", None, similarity=encoder)

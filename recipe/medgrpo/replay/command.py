@@ -160,8 +160,8 @@ def _score(inputs: Inputs) -> tuple[list[Answered], list[reward_score.RawScore],
     if left := len(inputs.answers) - len(rewarded):
         notes.append(f"{left} answers are of tasks without reward (medgrpo.reward.reward_tasks) and were left out")
     judge = PatientJudge(options.judge)
-    plain = raw_options(options, judge, options.reward_tasks).model_copy(update={"vqa": options.vqa})
-    raws = reward_score.Scorer(plain).raw(make_samples([one.answer for one in rewarded], inputs.max_tokens))
+    scorer = reward_score.Scorer(raw_options(options, judge, options.reward_tasks))
+    raws = scorer.raw(make_samples([one.answer for one in rewarded], inputs.max_tokens))
     judge.check()
     judged = [(one, raw) for one, raw in zip(rewarded, raws, strict=True) if is_judged(raw)]
     if note := judge.note(len(raws) - len(judged)):

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import reward_score
@@ -33,7 +35,15 @@ class PatientJudge:
 
     def judge(self, pairs: Sequence[reward_score.CaptionPair]) -> list[Verdict]:
         """One verdict per pair, in order; a verdict of NaN where there is none."""
-        results = getattr(self._judge, "attempt", self._judge.judge)(pairs)
+        return self._patiently(self._judge, pairs)
+
+    def expert(self) -> Any:
+        """The judge of reasoning, whose failures are counted here."""
+        expert = self._judge.expert() if hasattr(self._judge, "expert") else self._judge
+        return SimpleNamespace(judge=partial(self._patiently, expert))
+
+    def _patiently(self, judge: Any, pairs: Sequence[reward_score.CaptionPair]) -> list[Verdict]:
+        results = getattr(judge, "attempt", judge.judge)(pairs)
         self.asked += len(results)
         self.failures += [result for result in results if isinstance(result, JudgeUnavailable)]
         return [_NO_VERDICT if isinstance(result, JudgeUnavailable) else result for result in results]
@@ -56,4 +66,4 @@ class PatientJudge:
 
 def is_judged(raw: reward_score.RawScore) -> bool:
     """Whether an answer that :class:`PatientJudge` was asked about has its verdict, or needed none."""
-    return not math.isnan(raw.components.get("judge", 0.0))
+    return not any(map(math.isnan, (raw.components.get("judge", 0.0), raw.parts.get("alignment", 0.0))))

@@ -78,7 +78,7 @@ def reward_options(overrides: Sequence[str]) -> ScoreConfig:
 
 def raw_options(options: ScoreConfig, judge: Any, reward_tasks: Any = "all") -> ScoreConfig:
     """The options that raw scores depend on, with this judge and without normalization."""
-    own = ("similarity", "caption_mix", "format_fallback", "tag_raw", "overlong_buffer")
+    own = ("similarity", "caption_mix", "format_fallback", "tag_raw", "overlong_buffer", "vqa")
     return ScoreConfig(reward_tasks=reward_tasks, judge=judge, **{name: getattr(options, name) for name in own})
 
 

@@ -151,14 +151,14 @@ def test_a_task_of_the_users_own_is_scored(score, tmp_path):
         "def rate(sample, fallback):\n"
         "    if not sample.reference:\n"
         "        raise BadGroundTruth('nothing to compare with')\n"
-        "    return Rating(1.0, float(sample.answer == sample.reference))\n"
+        "    return Rating(1.0, float(sample.answer == sample.reference), concise=0.75)\n"
     )
     # The name holds "tal", which the leaderboard would take for TAG.
     truth = [item(i, qa_type="portal", struc_info=[]) for i in range(3)] + TRUTH[:1]
     rows = [{"id": f"r{i}", "qa_type": "portal", "prediction": "00.0-08.0 seconds."} for i in range(3)] + ROWS[:1]
     done, metrics = score(rows, truth, "medgrpo.reward.extra_tasks=[wards.portal]")
     assert done.returncode == 0, done.stderr
-    assert metrics == pytest.approx({"TAG_mIoU@0.3": 1, "TAG_mIoU@0.5": 1, "PORTAL_raw": 1 / 3})
+    assert metrics == pytest.approx({"TAG_mIoU@0.3": 1, "TAG_mIoU@0.5": 1, "PORTAL_raw": 0.25})
     turns = [{"from": "human", "value": "When?"}, {"from": "gpt", "value": ""}]
     done, _ = score(
         rows, [*truth[:2], {**truth[2], "conversations": turns}, truth[3]], "medgrpo.reward.extra_tasks=[wards.portal]"

@@ -39,7 +39,7 @@ def test_percentiles_without_tag_serve_any_tag_score(tmp_path):
 
 
 def test_a_field_of_later_versions_changes_no_hash():
-    provenance = reward_score.Provenance(model="m", split="train", decoding="greedy")
+    provenance = reward_score.Provenance(model="m", split="train", decoding="greedy", reward_version="3")
     artifact = reward_score.Artifact.from_observations({("AVOS", "stg", "raw"): [0.1, 0.5]}, provenance)
     assert artifact.hash.startswith("3cf0066f7b07")
     matched = provenance.model_copy(update={"tag_raw": "matched"})

@@ -10,7 +10,8 @@ from judge_server import JudgeServer, status, verdict
 import reward_score
 from recipe.medgrpo.common.run_folder import EvalDir, read_jsonl
 from recipe.medgrpo.evaluation import calibrate, evaluate
-from recipe.medgrpo.scoring.training_options import reward_options
+from recipe.medgrpo.scoring.caption_judge import PatientJudge, is_judged
+from recipe.medgrpo.scoring.training_options import raw_options, reward_options
 from reward_score.errors import BadOption, JudgeUnavailable
 
 REFUSED = status(400, message="content filter")
@@ -49,6 +50,25 @@ def test_the_overrides_are_those_of_the_training():
     plain = reward_options([])
     assert (plain.judge, plain.reward_tasks) == ("lexical", reward_score.PAPER_TASKS)
     assert reward_options(["medgrpo.reward.artifact='a b.json'", "data.train_files=x"]).judge == "lexical"
+
+
+def test_raw_scores_follow_the_presets_form():
+    options = raw_options(reward_options(["preset=medr1_nothink"]), "lexical")
+    [found] = reward_score.Scorer(options).score(
+        [reward_score.make_sample("m/CT/mcq", "<answer>C</answer>", "C", None)]
+    )
+    assert (found["tags"], found["score"]) == (1, 2)
+
+
+def test_a_judge_of_reasoning_that_does_not_answer_leaves_the_row_out():
+    unreachable = {"model": "m", "base_url": "http://127.0.0.1:1/v1", "cache": None, "deadline": 0.2}
+    judge = PatientJudge(unreachable)
+    scorer = reward_score.Scorer(
+        reward_score.ScoreConfig(reward_tasks="all", judge=judge, vqa={"weights": {"alignment": 1.0}})
+    )
+    rows = [("m/CT/mcq", f"<think>{thought}</think><answer>C</answer>", "C", None) for thought in ("bright bone", "")]
+    assert [is_judged(raw) for raw in scorer.raw([reward_score.make_sample(*row) for row in rows])] == [False, True]
+    assert (judge.asked, len(judge.failures)) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,11 @@ def verdict(candidate, reference=REFERENCE):
     return LexicalJudge().judge([CaptionPair(candidate, reference)])[0]
 
 
+def test_other_scripts_are_read():
+    assert verdict("天气很好", "外科医生用抓钳牵拉胆囊").specificity == 1
+    assert verdict("хирург тянет пузырь", "Хирург тянет пузырь.").specificity == 5
+
+
 @pytest.mark.parametrize(
     "text",
     [

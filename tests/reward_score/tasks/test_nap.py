@@ -16,7 +16,7 @@ def test_reward_is_an_exact_match_but_for_case_spacing_and_hyphens(score):
 
 
 def test_marks_around_the_label_halve_the_format(score):
-    for answer in ("tying.", "'tying'", "**tying**"):
+    for answer in ("tying.", "'tying'", "**tying**", "- tying", "“tying”", "tying。", "tying…", "{tying}"):
         assert (score("nap", answer)["raw"], score("nap", answer)["score"]) == (1, 0.5)
 
 

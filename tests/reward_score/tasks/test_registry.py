@@ -5,11 +5,13 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
 from reward_score import ScoreConfig, Scorer, make_sample, read_config
 from reward_score.errors import BadOption, RewardError
+from reward_score.judge import LexicalJudge
 from reward_score.tasks.registry import TASKS
 
 TASK = """
@@ -84,7 +86,51 @@ def test_what_is_no_task_ends_the_start(module, name, text, message):
         read_config({"extra_tasks": [name]})
 
 
-@pytest.mark.parametrize("result", ["None", "1.0", "Rating(1.0, float('nan'))", "Rating(2.0, 1.0)", "Rating(1.0, 7)"])
+CAPTION = """
+from reward_score.sample import CaptionPair, Rating
+COMPONENTS = {}
+def rate(sample, fallback):
+    return Rating(1.0, {}, [CaptionPair(sample.answer, sample.reference)] * 3)
+"""
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("names", ["judge", "similarity", "raw judge", "raw similarity", "similarity judge"])
+def test_the_reference_is_worth_1_whatever_the_components(module, names, mix):
+    module("ties", CAPTION.format(tuple(names.split()), "1.0" if "raw" in names else None))
+    used = set(names.split())
+
+    class Counting(LexicalJudge):
+        def judge(self, pairs):
+            asked.update(["judge"] * len(pairs))
+            return super().judge(pairs)
+
+        def similarity(self, pairs):
+            asked.update(["similarity"] * len(pairs))
+            return [1.0] * len(pairs)
+
+    asked = Counter()
+    config = ScoreConfig(extra_tasks=["ties"], caption_mix=mix, judge=Counting(), similarity=Counting())
+    [result] = Scorer(config).score([make_sample(ROW[0].format("ties"), *ROW[1:])])
+    if {"judge", "similarity"} <= used:
+        used -= {0.0: {"similarity"}, 1.0: {"judge"}}.get(mix, set())
+    assert result["score"] == 1 and asked.keys() == used - {"raw"}
+
+
+@pytest.mark.parametrize(("names", "raw"), [(("raw",), None), (("judge",), "1.0")])
+def test_a_raw_that_components_do_not_name_is_an_error(module, names, raw):
+    module("ties", CAPTION.format(names, raw))
+    with pytest.raises(RewardError, match="my_set/ward/ties: `rate` of ties must give a `raw` if COMPONENTS names it"):
+        Scorer(ScoreConfig(extra_tasks=["ties"])).score([make_sample(ROW[0].format("ties"), *ROW[1:])])
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        *("None", "1.0", "Rating(1.0, float('nan'))", "Rating(2.0, 1.0)", "Rating(1.0, 7)"),
+        *("Rating(1.0, 1.0, concise=float('nan'))", "Rating(1.0, 1.0, concise=0.0)"),
+    ],
+)
 def test_what_is_no_rating_is_an_error_that_names_the_row(module, result):
     module("ties", TASK.replace("Rating(1.0, float(sample.answer == sample.reference))", result))
     scorer = Scorer(ScoreConfig(extra_tasks=["ties"]))

@@ -14,7 +14,6 @@ from reward_score import SCORE_KEYS, ScoreConfig, Scorer, compute_score, make_sa
 from reward_score.errors import BadGroundTruth, BadOption, RewardError
 from reward_score.judge import DIMENSIONS, LLMJudge, Verdict
 from reward_score.tasks import answer_tags
-from reward_score.tasks.multiple_choice import lenient
 from reward_score.tasks.open_answer import right
 
 MCQ = "omnimedvqa/CT/mcq"
@@ -150,9 +149,9 @@ def test_alignment_asks_the_judge_about_the_reasoning():
 def test_the_embedded_judge_knows_sound_reasoning_from_none():
     extra = EXTRA | {"question": "Which modality is this ultrasound image of the liver?", "answer_text": "ultrasound"}
     weights = {"alignment": 1.0}
-    sound = "The image of the liver is an ultrasound; the answer is the modality ultrasound, correct."
-    assert vqa(f"<think>{sound}</think><answer>C</answer>", extra=extra, weights=weights)["alignment"] == 1
-    assert vqa("<think>bananas grow slowly</think><answer>C</answer>", extra=extra, weights=weights)["alignment"] == 0
+    assert vqa("<think>An ultrasound.</think><answer>C</answer>", extra=extra, weights=weights)["alignment"] == 1
+    for thought in ("bananas grow slowly", extra["question"], f"The correct answer is not CT. {extra['question']}"):
+        assert vqa(f"<think>{thought}</think><answer>C</answer>", extra=extra, weights=weights)["alignment"] == 0
 
 
 def test_alignment_by_an_llm_has_its_own_question_and_the_jobs_limits():
@@ -160,63 +159,6 @@ def test_alignment_by_an_llm_has_its_own_question_and_the_jobs_limits():
     scorer = Scorer(ScoreConfig(reward_tasks="all", judge=judge, vqa={"weights": {"alignment": 1.0}}))
     assert isinstance(scorer.expert, LLMJudge) and scorer.expert.prompt.startswith("reasoning-")
     assert scorer.judge.prompt.startswith("comparative-") and scorer.expert.limiter is scorer.judge.limiter
-
-
-#: Answers by the letter that a reader of good will takes from them.
-LENIENT = {
-    "C": [
-        *("C", "c", "C) CT", "C. CT", "(c)", "<answer>C)CT</answer>", "<answer>\nC\n</answer>"),
-        *("<think>not A) but</think> C", "The answer is C.", "The answer is (c)", "The image shows a CT scan"),
-        *("The answer is C because the image is bright", "The correct answer is C as seen", "Answer: A CT scan"),
-        *("<answer>**C**</answer>", "**C**", "**C)** CT", "Answer:\nC", "**Answer:** C"),
-        *("C\nBecause it is bright", "A) MRI would be darker. The answer is C) CT."),
-        *("<answer></answer><answer>C</answer>", "<answer>C</answer><answer>c) CT</answer>", "\\boxed{C}"),
-        *("<answer>\\boxed{C}</answer>", "The answer is $\\boxed{\\text{C}}$.", "\\boxed{CT}", "\\boxed{C) CT}"),
-        *("\\(C\\)", "<|begin_of_box|>C<|end_of_box|>", "[C]", "{C}", '"C"', "“C”", "__C__", "Ｃ）CT"),
-        *("C</answer>", "</answer>C", "<Answer>C</Answer>", "<THINK>A)</THINK>< ANSWER >C</ ANSWER >"),
-        *("<think>A)</think>C</answer>", "C - CT", "### C", "C!", '{"answer": "C"}', "Answer - C"),
-        *("The answer should be option C.", "I would go with option C.", "C is the correct answer."),
-        "A is incorrect; C is correct",
-    ],
-    None: [
-        *("<think>A. It never ends", "The answer is a scan of the chest", "Vitamin C is best", "I choose a scan"),
-        *('type "A" influenza', "Crohn's 'C' disease's", "<answer>C</answer><answer>A</answer>"),
-        *("<answer>A</answer><answer>C</answer>", "<think>x</think><answer>C</answer> or <answer>none</answer>"),
-        *("A)MRI, B)Ultrasound, C)CT, D)X-ray", "A. MRI\nB. Ultrasound\nC. CT\nD. X-ray"),
-        *("Answer: A)MRI, B)Ultrasound, C)CT, D)X-ray", "A) or C)", "a) or c)", "A or C", "A/C"),
-        *("\\boxed{A} \\boxed{C}", "[A] or [C]", '"A", "C"', "I choose A or C", "Both A and C"),
-        *("It could be A) or C)", "(A), (C)", "The answer is A or C", "The answer is A. The answer is C."),
-        *("An MRI or a CT", "A scan of the head", "I cannot say", ""),
-    ],
-    "A": ["The answer is a because it is bright"],
-    "D": ["The answer is X-ray"],
-}
-
-
-@pytest.mark.parametrize(("letter", "text"), [(letter, text) for letter in LENIENT for text in LENIENT[letter]])
-def test_lenient_extraction(text, letter):
-    assert lenient(text, tuple(OPTIONS)) == letter
-
-
-@pytest.mark.parametrize(
-    ("text", "options", "letter"),
-    [
-        ("It is CT angiography", ("CT", "CT angiography"), "B"),
-        ("It is Computed Tomography (CT).", ("MRI", "Computed Tomography (CT)"), "B"),
-        ("About 50% of it", ("20%", "50%"), "B"),
-        (">50%", ("50%", ">50%"), "B"),
-        ("It is >50%", ("50%", "<20%"), None),
-        ("It is 2.5 mm", ("5 mm", "2.5 mm"), "B"),
-        ("B. C. difficile", ("E. coli", "C. difficile"), "B"),
-        ("B) vitamins A and D", ("vitamin K", "Vitamins A and D"), "B"),
-        ("vitamins A and D", ("vitamin K", "Vitamins A and D"), "B"),
-        (unicodedata.normalize("NFD", "Ménétrier disease"), ("Crohn disease", "Ménétrier disease"), "B"),
-        ("It is \\text{T}_{2} weighted", ("\\text{T}_{1} weighted", "\\text{T}_{2} weighted"), "B"),
-        ("It is **HLA-B*27**", ("HLA-A*02", "HLA-B*27"), "B"),
-    ],
-)
-def test_an_options_own_text_is_read_as_a_whole(text, options, letter):
-    assert lenient(text, options) == letter
 
 
 @pytest.mark.parametrize(("answer", "accuracy"), [("<answer>C</answer><answer>A</answer>", 1), ("A) or C)", 0)])
@@ -280,19 +222,86 @@ def test_what_the_reference_says_twice_may_be_said_twice(truth, form):
         ("cm\u00b2", "cm2"),
         ("H\u2082O", "H2O"),
         ("STRASSE", "stra\u00dfe"),
+        *(("5mm", "5 mm"), ("2,5 cm", "2.5 cm"), ("1,000", "1000"), ("0.50", "0.5"), (".5", "0.5"), ("5.0 cm", "5 cm")),
+        *(("50 percent", "50%"), ("50 per cent", "50%"), ("\u2a7d5", "<=5"), ("1 : 2", "1:2"), ("1.5T", "1.5 T")),
     ],
 )
-def test_an_open_answer_is_right_in_any_unicode_form(one, other):
+def test_an_open_answer_is_right_in_any_spelling(one, other):
     for answer, truth in ((one, other), (other, one)):
         found = vqa(f"<answer>{answer}</answer>", truth, "open", extra=None)
         assert (found["accuracy"], found["accuracy_lenient"]) == (1, 1)
 
 
 @pytest.mark.parametrize(
-    ("answer", "truth"), [("10\u00b3", "103"), ("1\u00bd", "11/2"), ("\u22125", "5"), ("<5", "\u22655")]
+    ("answer", "truth"),
+    [
+        *(
+            ("10\u00b3", "103"),
+            ("1\u00bd", "11/2"),
+            ("\u22125", "5"),
+            ("<5", "\u22655"),
+            (".5 cm", "5 cm"),
+            ("1.05", "1.5"),
+        ),
+        *(
+            ("HER2-", "HER2+"),
+            ("CD34-", "CD34+"),
+            ("O-", "O+"),
+            ("\u2191T2", "\u2193T2"),
+            ("\u22605", "5"),
+            ("20", "2.0"),
+        ),
+        *(("1:2", "1/2"), ("5/10", "5-10"), ("1,000", "1"), ("10.01", "10.1")),
+    ],
 )
 def test_forms_that_mean_something_else_stay_apart(answer, truth):
     assert vqa(answer, truth, "open", extra=None)["score"] == vqa(truth, answer, "open", extra=None)["score"] == 0
+
+
+LOOP = "It is a CT. "
+
+
+@pytest.mark.parametrize(
+    ("honest", "rambling", "truth", "task"),
+    [
+        (
+            "yes, there is a mass",
+            "yes, although " + "the picture shows many other things as well, " * 9,
+            "yes",
+            "closed",
+        ),
+        (
+            "<answer>yes</answer>",
+            f"<answer>yes, {'as far as anybody can see from here ' * 9}</answer>",
+            "yes",
+            "closed",
+        ),
+        ("C\n", "C" + "\n" * 400, "C", "mcq"),
+        (f"<think>{LOOP}</think><answer>C</answer>", f"<think>{LOOP * 80}</think><answer>C</answer>", "C", "mcq"),
+    ],
+)
+def test_what_goes_on_or_round_in_circles_costs(honest, rambling, truth, task):
+    good, bad = (vqa(text, truth, task, extra=None) for text in (honest, rambling))
+    assert (good["score"], good["accuracy"], bad["accuracy"]) == (1, 1, 1) and bad["score"] < 0.2
+
+
+def test_reasoning_may_use_a_phrase_twice():
+    thought = "The image shows a bright ring of bone around the brain. The image shows a bright tumor. So it is CT."
+    assert 0.7 < vqa(f"<think>{thought}</think><answer>C</answer>")["score"] < 1
+
+
+def test_a_cut_answer_earns_nothing_and_is_logged_as_published():
+    text, weights = "<answer>C</answer><think>The image shows", {"accuracy": 1.0, "tags": 1.0, "alignment": 1.0}
+    found = vqa(text, extra=EXTRA | {"finish_reason": "length"}, weights=weights)
+    assert (found["score"], found["format"], found["cut"], found["alignment"]) == (0, 0, 1, 0)
+    assert (found["accuracy"], found["accuracy_lenient"]) == (1, 1)
+
+
+def test_no_verdict_is_no_opinion():
+    judge = Expert()
+    judge.judge = lambda pairs: [Verdict.model_construct(**dict.fromkeys(DIMENSIONS, math.nan)) for _ in pairs]
+    found = vqa("<think>dense</think><answer>C</answer>", judge=judge, weights={"alignment": 1.0})
+    assert math.isnan(found["alignment"]) and math.isnan(found["score"])
 
 
 @given(st.text(max_size=60))
