@@ -55,7 +55,7 @@ def _shares(parts: int, whole: int) -> bool:
 
 
 def _check(option: str, parts: int, gpus: int, wholes: list[Whole]) -> None:
-    failed = [f"{whole} {name}" for name, whole, fits in wholes if not fits(parts, whole)]
+    failed = [f"{whole} {name}" for name, whole, fits in wholes if parts < 1 or not fits(parts, whole)]
     if failed:
         works = [n for n in range(1, gpus + 1) if all(fits(n, whole) for _, whole, fits in wholes)]
         raise SetupError(
@@ -78,17 +78,30 @@ def _check_sequence(sequence: int, gpus: int, wholes: list[Whole], model: DictCo
     _check("SP (ulysses_sequence_parallel_size)", sequence, gpus, wholes[:3])
 
 
+def _gpus(trainer: DictConfig) -> int:
+    for key in ("n_gpus_per_node", "nnodes"):
+        if not (isinstance(trainer[key], int) and trainer[key] > 0):
+            raise SetupError(f"trainer.{key}={trainer[key]}: give a whole number from 1 (scripts: N_GPUS, NNODES)")
+    return trainer.n_gpus_per_node * trainer.nnodes
+
+
 def check_sft_parallel(config: DictConfig) -> None:
-    """Compare sequence parallelism of a composed ``sft`` configuration with its model and the GPUs."""
-    gpus = config.trainer.n_gpus_per_node * config.trainer.nnodes
-    wholes = _wholes(gpus, config.model.path)
-    _check_sequence(config.engine.ulysses_sequence_parallel_size, gpus, wholes, config.model)
+    """Compare sequence parallelism and the batch of a composed ``sft`` configuration with its model and the GPUs."""
+    gpus, batch = _gpus(config.trainer), config.data.train_batch_size
+    sequence = config.engine.ulysses_sequence_parallel_size
+    _check_sequence(sequence, gpus, _wholes(gpus, config.model.path), config.model)
+    ranks = gpus // sequence
+    if batch < 1 or batch % ranks:
+        raise SetupError(
+            f"data.train_batch_size={batch} cannot be shared evenly by {ranks} ranks, and verl would train on smaller "
+            f"batches: make it a multiple of {ranks}, or change the number of GPUs (N_GPUS, NNODES)"
+        )
 
 
 def check_parallel(config: DictConfig, path: str) -> None:
     """Compare sequence parallelism, tensor parallelism and the batch with the model at ``path`` and the GPUs."""
     actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
-    gpus = config.trainer.n_gpus_per_node * config.trainer.nnodes
+    gpus = _gpus(config.trainer)
     sequence, tensor = actor.fsdp_config.ulysses_sequence_parallel_size, rollout.tensor_model_parallel_size
     wholes = _wholes(gpus, path)
     _check_sequence(sequence, gpus, wholes, config.actor_rollout_ref.model)

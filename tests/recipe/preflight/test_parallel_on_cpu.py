@@ -48,6 +48,12 @@ def test_sft_is_checked_too(model, composed):
     check_sft_parallel(composed("sft", f"model.path='{model}'", f"{key}=4", "trainer.n_gpus_per_node=8"))
     with pytest.raises(SetupError, match="SP .*: 8 does not fit 28 attention heads; these work: 1, 2, 4$"):
         check_sft_parallel(composed("sft", f"model.path='{model}'", f"{key}=8", "trainer.n_gpus_per_node=8"))
+    six = ["trainer.n_gpus_per_node=6", f"{key}=2", "data.train_batch_size=63"]
+    check_sft_parallel(composed("sft", f"model.path='{model}'", *six))
+    with pytest.raises(
+        SetupError, match="data.train_batch_size=63 cannot be shared evenly by 6 ranks, .*multiple of 6"
+    ):
+        check_sft_parallel(composed("sft", f"model.path='{model}'", *six, f"{key}=1"))
 
 
 def test_what_divides_is_accepted(check):
@@ -62,6 +68,9 @@ def test_what_divides_is_accepted(check):
         ({"TP": 8}, "TP .*: 8 does not fit 28 attention heads; these work: 1, 2, 4$"),
         ({"GPUS": 6, "SP": 4}, "SP .*: 4 does not fit 6 GPUs; these work: 1, 2$"),
         ({"GPUS": 5}, "384 answers .* by 5 ranks, .*; numbers of GPUs that work: 1, 2, 3, 4$"),
+        ({"GPUS": 0}, "trainer.n_gpus_per_node=0: .*N_GPUS"),
+        ({"TP": 0}, "TP .*: 0 does not fit"),
+        ({"SP": 0}, "SP .*: 0 does not fit"),
         ({"GPUS": 8, "BATCH": 3, "SP": 2, "PACKED": False}, "SP=2 needs training without padding"),
     ],
 )
