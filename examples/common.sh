@@ -12,9 +12,13 @@ help_wanted() {
   done
 }
 
-# plan CONFIG STAGES OVERRIDE...: with DRY_RUN, what would be done, and the end.
+# plan CONFIG STAGES OVERRIDE...: with DRY_RUN, what would be done, and the end. Wherever the caller is, and without an
+# environment: then it says that it needs one.
 plan() {
-  [ -z "${DRY_RUN:-}" ] || exec python3 -m recipe.medgrpo.plan --config "$1" --stages "$2" -- "${@:3}"
+  [ -n "${DRY_RUN:-}" ] || return 0
+  PYTHONPATH=$(absolute "$(dirname "${BASH_SOURCE[0]}")/..")${PYTHONPATH:+:$PYTHONPATH}
+  export PYTHONPATH
+  exec python3 -m recipe.medgrpo.plan --config "$1" --stages "$2" -- "${@:3}"
 }
 
 need_gpus() {
@@ -61,6 +65,25 @@ refuse_overrides() {
       [[ $word != *(+)"${pair#*=}="* ]] || die "$word: set ${pair%%=*}=... in the environment instead: other stages need it too"
     done
   done
+}
+
+# refuse_wording WORD...: calibration could not follow these two.
+refuse_wording() {
+  local word
+  for word in "$@"; do
+    case ${word##+} in
+      data.template=* | data.val_template=*)
+        die "$word: the other stages would ask without it: write the wording into the rows' prompts and messages instead" ;;
+      actor_rollout_ref.model.custom_chat_template=*)
+        die "${word%%=*}: calibration and SFT would not follow: write it into the model's folder (chat_template.jinja) instead" ;;
+    esac
+  done
+}
+
+# refuse_family PRESET PREFIX: presets of a script's own paper have names in common.
+refuse_family() {
+  [[ $1 == "$2"* ]] || die "PRESET=$1 is none of this script's ($2...): the other papers have scripts of their own" \
+    "(docs/papers.md)"
 }
 
 # refuse_variables NAME='what to do instead'...: variables of other scripts, which this one would not follow.

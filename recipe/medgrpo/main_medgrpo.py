@@ -26,6 +26,7 @@ from verl.utils.device import auto_set_device
 
 from recipe.medgrpo import plugin
 from recipe.medgrpo.cli import complaint
+from recipe.medgrpo.common.configuration import check_given
 from recipe.medgrpo.common.listed import listed
 from recipe.medgrpo.common.run_folder import keep_configuration
 from recipe.medgrpo.preflight.errors import SetupError
@@ -35,7 +36,7 @@ from recipe.medgrpo.preflight.normalization import check_normalization
 from recipe.medgrpo.preflight.parallel import check_parallel
 from recipe.medgrpo.preflight.positions import check_before_training
 from recipe.medgrpo.preflight.unused_keys import UNUSED, refuse_unused
-from recipe.medgrpo.scoring.training_options import read_extra_tasks
+from recipe.medgrpo.scoring.training_options import read_tasks
 
 #: The folder that `recipe` is in.
 HOME = Path(__file__).parents[2]
@@ -121,10 +122,11 @@ def main(config: DictConfig) -> None:
     """Check everything that can be checked before the first step, then train."""
     with refusing():
         check_plugin()
+        check_given(config)
         refuse_unused(config, UNUSED)
         fit_context(config)
         check_parallel(config, config.actor_rollout_ref.model.path)
-        read_extra_tasks(config)
+        read_tasks(config)
         check_normalization(config)
         check_judge(config)
     with check_before_training(config) as positions:

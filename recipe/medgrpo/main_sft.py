@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from verl.trainer.sft_trainer import run_sft
 from verl.utils.device import auto_set_device
 
+from recipe.medgrpo.common.configuration import ConfigurationError, check_given
 from recipe.medgrpo.common.run_folder import keep_configuration
 from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.unused_keys import UNUSED_IN_SFT, refuse_unused
@@ -22,8 +23,9 @@ from recipe.medgrpo.preflight.unused_keys import UNUSED_IN_SFT, refuse_unused
 @hydra.main(config_path="config", config_name="sft", version_base=None)
 def main(config: DictConfig) -> None:
     try:
+        check_given(config)
         refuse_unused(config, UNUSED_IN_SFT)
-    except SetupError as error:
+    except (ConfigurationError, SetupError) as error:
         raise SystemExit(f"training does not start: {error}") from None
     keep_configuration(config)
     auto_set_device(config)

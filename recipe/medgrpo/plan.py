@@ -8,7 +8,7 @@ import sys
 import tempfile
 from typing import Any
 
-from recipe.medgrpo.common.configuration import composed
+from recipe.medgrpo.common.configuration import ConfigurationError, check_given, composed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,10 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from hydra.errors import HydraException
     from omegaconf import OmegaConf, open_dict
+    from omegaconf.errors import OmegaConfBaseException
+
+    from recipe.medgrpo.scoring.training_options import read_tasks
+    from reward_score.errors import BadOption
 
     try:
         config = composed(args.config, args.overrides, return_hydra_config=True)
-    except HydraException as error:
+        check_given(config)
+        if args.config == "medgrpo":
+            read_tasks(config)
+    except (HydraException, ConfigurationError, BadOption, OmegaConfBaseException) as error:
         print(f"the overrides make no configuration: {error}", file=sys.stderr)
         return 1
     chosen = OmegaConf.to_container(config.hydra.runtime.choices)
@@ -52,7 +59,7 @@ def training(config: Any, chosen: dict[str, str]) -> dict[str, str]:
         "held-out data": data.val_files,
         "model": model.path + (f", LoRA of rank {model.lora_rank}" if model.lora_rank else ""),
         "preset": f"{chosen['preset']}, advantages by {config.algorithm.adv_estimator}",
-        "tasks": " ".join(data.tasks or ["those of the preset's data"]),
+        "tasks": " ".join(data.tasks),
         "normalization": f"{reward.normalization}{artifact}",
         "judge": f"{asked}, {reward.caption_mix:g} of a caption's reward is its similarity",
         "lengths": f"prompt up to {data.max_prompt_length}, answer up to {data.max_response_length} tokens",

@@ -4,15 +4,44 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from scripts import CLEAN, EXAMPLES, FOLDER, SFT, executable
+from scripts import CLEAN, EXAMPLES, FOLDER, RL, SFT, executable
 
 from recipe.medgrpo import plan
 
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("run_*.sh"))
+
+
+def test_without_an_environment_a_plan_says_what_is_missing(tmp_path):
+    executable(tmp_path / "bin/python3", f'exec "{sys.base_prefix}/bin/python3" -S "$@"\n')
+    environment = {**CLEAN, "PATH": f"{tmp_path}/bin:{CLEAN['PATH']}", "DRY_RUN": "1"}
+    done = subprocess.run(["bash", EXAMPLES / RL], env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1 and "make the environment first (docs/install.md)" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    "overrides, said",
+    [
+        (["judge=local"], "reward.reward_model.model_path: give reward.reward_model.model_path="),
+        (["data.val_files=null"], "data.val_files: give data.val_files="),
+        (["data.tasks=null"], "data.tasks=None: name tasks"),
+    ],
+)
+def test_a_plan_of_what_cannot_be_is_refused(capsys, monkeypatch, overrides, said):
+    given = ["data.train_files=t", "data.val_files=v", "actor_rollout_ref.model.path=m", "medgrpo.reward.artifact=a"]
+    monkeypatch.setattr("sys.argv", ["plan", "--stages", "rl", "--", *given, *overrides])
+    assert plan.main() == 1 and said in capsys.readouterr().err
+
+
+def test_a_plan_names_all_tasks(tmp_path, capsys, monkeypatch):
+    given = ["data.train_files=t", "data.val_files=v", "actor_rollout_ref.model.path=m", "medgrpo.reward.artifact=a"]
+    monkeypatch.setattr("sys.argv", ["plan", "--stages", "rl", "--", *given, "medgrpo.reward.reward_tasks=all"])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert plan.main() == 0 and " tag stg " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -11,7 +11,9 @@ import pytest
 from configuration import composed as compose
 from scripts import CLEAN, EXAMPLES, MEDGRPO, MEDR1, QWEN3, QWEN3_5, RL, SFT, ZHU
 
+from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.estimate import sft_steps
+from reward_score.errors import BadOption
 
 OPTIONS = {
     "plain": {},
@@ -124,6 +126,16 @@ def test_adapters_go_into_the_language_model_alone(composed):
         assert names and all("language_model" in name for name in names), kind
 
 
+@pytest.fixture
+def sft(composed, tmp_path):
+    """The configuration of SFT on seven rows, two a step."""
+    infos = [{"modality": "CT" if i < 3 else "MRI"} for i in range(7)]
+    rows = pa.table({"data_source": ["s"] * 7, "ability": ["mcq"] * 7, "extra_info": infos})
+    (tmp_path / "d").mkdir()
+    pq.write_table(rows, tmp_path / "d/train.parquet")
+    return lambda *overrides: composed(SFT, "data.train_batch_size=2", *overrides, DATA="d")
+
+
 @pytest.mark.parametrize(
     "variables", [{}, {"SP": "2", "OFFLOAD": "1"}, {"NNODES": "2", "STRATEGY": "fsdp"}, {"ATTN": "sdpa"}]
 )
@@ -145,14 +157,24 @@ def test_sft_script_composes(composed, variables):
         (["trainer.total_training_steps=7"], 7),
         (["data.only.modality=[CT]"], 3),
         (["data.train_max_samples=4"], 6),
-        (["data.train_max_samples=4", "data.only.modality=[CT]"], 0),
     ],
 )
-def test_number_of_sft_steps(composed, tmp_path, overrides, steps):
-    rows = pa.table({"extra_info": [{"modality": "CT" if i < 3 else "MRI"} for i in range(7)]})
-    (tmp_path / "d").mkdir()
-    pq.write_table(rows, tmp_path / "d/train.parquet")
-    assert sft_steps(composed(SFT, "data.train_batch_size=2", *overrides, DATA="d")) == steps
+def test_number_of_sft_steps(sft, overrides, steps):
+    assert sft_steps(sft(*overrides)) == steps
+
+
+@pytest.mark.parametrize(
+    "overrides, message",
+    [
+        (["trainer.total_training_steps=10"], "3 epochs have 9 steps, .*trainer.total_epochs=4 or more"),
+        (["data.train_max_samples=4", "data.only.modality=[CT]"], "data.train_max_samples=4 with data.only"),
+        (["data.train_batch_size=8"], "SFT would train on 7 rows, fewer than data.train_batch_size=8"),
+        (["data.only.modality=[Mri]"], "no row has modality .*fix data.only.modality"),
+    ],
+)
+def test_sft_that_would_take_other_steps_than_asked_for_is_refused(sft, overrides, message):
+    with pytest.raises((SetupError, BadOption), match=message):
+        sft_steps(sft(*overrides))
 
 
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("run_*.sh")), ids=lambda path: path.name)

@@ -18,7 +18,7 @@ from recipe.medgrpo.main_medgrpo import fit_context, keep_logs_together
 from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.normalization import check_normalization
 from recipe.medgrpo.scoring.artifact_check import weights_fingerprint
-from recipe.medgrpo.scoring.training_options import read_extra_tasks
+from recipe.medgrpo.scoring.training_options import read_tasks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NEEDED = ("data.val_files=v", "actor_rollout_ref.model.path=m")
@@ -74,7 +74,7 @@ def test_a_task_of_the_users_own_is_read_from_the_data(given, tasks, tmp_path, m
     request.addfinalizer(lambda: (reward_score.TASKS.pop("ties", None), sys.modules.pop("ties", None)))
     (tmp_path / "ties.py").write_text("COMPONENTS = ('raw',)\ndef rate(sample, fallback): ...\n")
     config = configuration("medgrpo.reward.extra_tasks=[ties]", "medgrpo.reward.artifact=a", *given)
-    read_extra_tasks(config)
+    read_tasks(config)
     assert list(config.data.tasks) == tasks
 
 

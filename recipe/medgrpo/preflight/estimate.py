@@ -7,6 +7,7 @@ the composed configuration: no weights are loaded and no GPU is touched. Rows th
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -16,11 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from data_preprocess.common.cli_types import positive
-from recipe.medgrpo.common.configuration import composed
+from recipe.medgrpo.common.configuration import check_given, composed
 from recipe.medgrpo.preflight.doctor import GIB, nvidia_smi
 from recipe.medgrpo.preflight.errors import SetupError
 from recipe.medgrpo.preflight.parallel import check_parallel, check_sft_parallel
-from recipe.medgrpo.scoring.training_options import read_extra_tasks
+from recipe.medgrpo.scoring.training_options import read_tasks
 
 #: GiB of CUDA's contexts, NCCL's buffers and what sleeping vLLM leaves: assumed until a run on GPUs tells.
 ASSUMED = 4.0
@@ -88,11 +89,7 @@ def check_memory(phases: dict[str, dict[str, float]], config: DictConfig, gpu_gi
     shorter = [f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu down to {least}"] if tokens > least else []
     update, served = phases["update"], phases["rollout"]
     state = sum(size for item, size in update.items() if "sharded" in item)
-    if state > gpu_gib:
-        raise SetupError(
-            f"weights, gradients and optimizer take {state:.0f} GiB of each GPU, which has {gpu_gib:.0f}: "
-            + ", ".join([*fewer, "more GPUs", "a smaller model"])
-        )
+    _check_state(state, gpu_gib, fewer)
     if served["vLLM: caches and buffers"] < 0:
         raise SetupError(
             f"vLLM's share of each GPU ({rollout.gpu_memory_utilization:.2f} of {gpu_gib:.0f} GiB) is smaller than the "
@@ -105,6 +102,26 @@ def check_memory(phases: dict[str, dict[str, float]], config: DictConfig, gpu_gi
         for phase, ways in remedies.items()
         if sum(phases[phase].values()) > gpu_gib
     ]
+
+
+def _check_state(state: float, gpu_gib: float, fewer: list[str]) -> None:
+    if state > gpu_gib:
+        raise SetupError(
+            f"weights, gradients and optimizer take {state:.0f} GiB of each GPU, which has {gpu_gib:.0f}: "
+            + ", ".join([*fewer, "more GPUs", "a smaller model"])
+        )
+
+
+def check_sft_memory(config: DictConfig, gpu_gib: float) -> None:
+    """SetupError if what SFT keeps is more than a GPU has; offloading brings all of it there for an update."""
+    from recipe.medgrpo.preflight.activations import meta_model
+
+    engine, model = config.engine, config.model
+    if engine.offload_policy or engine.model_dtype not in ("fp32", "float32"):
+        return
+    parameters, trained = count_parameters(meta_model(model.path), model.lora_rank)
+    gpus = config.trainer.n_gpus_per_node * config.trainer.nnodes
+    _check_state((4 * parameters + 12 * trained) / gpus / GIB, gpu_gib, ["MODEL=... (an SFT checkpoint that you have)"])
 
 
 def least_seconds(parameters: int, tokens: int, gpus: int) -> float:
@@ -126,21 +143,30 @@ def media_tokens(config: DictConfig) -> list[int]:
 
 
 def sft_steps(config: DictConfig) -> int:
-    """Steps of verl's SFT trainer with this ``sft`` configuration; 0 where ``data.only`` meets a random choice."""
-    from recipe.medgrpo.preflight.longest_prompt import training_files
-    from recipe.medgrpo.trainer.dataset import chosen_rows
+    """Steps of verl's SFT trainer with this ``sft`` configuration; SetupError unless it would take those asked for."""
+    from recipe.medgrpo.preflight.longest_prompt import trained_rows
 
     data, trainer = config.data, config.trainer
-    if trainer.total_training_steps:
-        return trainer.total_training_steps
-    files, limit = training_files(config), data.train_max_samples
-    rows = sum(pq.read_metadata(file).num_rows for file in files)
-    limited = 0 < limit < rows
-    if any(values is not None for values in data.only.values()):
-        if limited:
-            return 0
-        rows = len(chosen_rows(pq.read_table(files, columns=["extra_info"]).to_pandas(), data.only, files))
-    return (limit if limited else rows) // data.train_batch_size * trainer.total_epochs
+    rows, limit, asked = trained_rows(config), data.train_max_samples, trainer.total_training_steps
+    if limit > 0 and any(values is not None for values in data.only.values()):
+        raise SetupError(
+            f"data.train_max_samples={limit} with data.only: verl takes so many rows at first, and how many of them "
+            "data.only leaves is not known: give one of the two, or a file of fewer rows"
+        )
+    rows = min(limit, rows) if limit > 0 else rows
+    batches = rows // data.train_batch_size
+    if not batches:
+        raise SetupError(
+            f"data.train_files: SFT would train on {rows} rows, fewer than "
+            f"data.train_batch_size={data.train_batch_size}: lower that, or give more rows"
+        )
+    steps = batches * trainer.total_epochs
+    if asked and asked > steps:
+        raise SetupError(
+            f"trainer.total_training_steps={asked}: {trainer.total_epochs} epochs have {steps} steps, after which verl "
+            f"ends: set trainer.total_epochs={math.ceil(asked / batches)} or more (EPOCHS in the scripts)"
+        )
+    return asked or steps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -154,12 +180,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     config = composed("sft" if args.sft_steps else "medgrpo", args.overrides)
+    check_given(config)
     if not args.sft_steps:
         return _estimate(config, args)
     check_sft_parallel(config)
     from recipe.medgrpo.preflight.longest_prompt import check_lengths, load_processor
 
     steps = sft_steps(config)
+    check_sft_memory(config, args.gpu_memory or _gpu_memory())
     check_lengths(config, load_processor(config.model), sft=True)
     print(steps)
     return 0
@@ -169,11 +197,12 @@ def _estimate(config: DictConfig, args: argparse.Namespace) -> int:
     options = config.actor_rollout_ref.model
     path = args.base if args.base and not (Path(options.path) / "config.json").exists() else options.path
     # Before what imports verl and datasets, which takes far longer.
+    read_tasks(config)
     check_parallel(config, path)
     from recipe.medgrpo.preflight.activations import meta_model
-    from recipe.medgrpo.preflight.longest_prompt import check_lengths, load_processor
+    from recipe.medgrpo.preflight.longest_prompt import check_lengths, check_rows, load_processor
 
-    read_extra_tasks(config)
+    check_rows(config)
     gpu_gib, model = args.gpu_memory or _gpu_memory(), meta_model(path)
     phases, console = memory(model, config, gpu_gib), Console()
     for phase, items in phases.items():

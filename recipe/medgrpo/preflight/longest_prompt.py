@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import datasets
+import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from omegaconf import DictConfig
 from transformers import AutoProcessor
 from verl.utils.fs import copy_to_local
@@ -38,22 +41,16 @@ class Longest(NamedTuple):
 
 def check_longest(config: DictConfig) -> None:
     """Raise unless all training prompts fit everywhere, and the longest becomes as many tokens as its row says."""
-    model = config.actor_rollout_ref.model
-    processor = load_processor(model)
+    check_rows(config)
+    processor = load_processor(config.actor_rollout_ref.model)
     longest = find_longest(training_files(config), config.data, processor)
     if longest is None:
         print("longest sample: no row states its tokens (extra_info.num_tokens), nothing to try")
         return
     check_lengths(config, processor)
     start = time.monotonic()
-    media_tokens, size = process(longest.row, processor, config.data)
+    size = check_media(longest.row, longest.where, longest.media_tokens, processor, config.data)
     seconds = time.monotonic() - start
-    if media_tokens != longest.media_tokens:
-        raise SetupError(
-            f"{longest.where}: extra_info.num_tokens is {longest.media_tokens}, but {model.path} makes {media_tokens} "
-            "tokens of its media: make the data for this model (data_preprocess --patch: 14 for Qwen2.5-VL, 16 for "
-            "Qwen3-VL and Qwen3.5; and with its pixel budget)"
-        )
     print(
         f"longest sample: {longest.where}: {longest.length} tokens, {size / 2**20:.0f} MiB of pixels, {seconds:.1f} s "
         "to read and process"
@@ -71,11 +68,40 @@ def load_processor(model: DictConfig, path: str | None = None):
 
 
 def training_files(config: DictConfig) -> list[str]:
-    """``data.train_files`` as a list of files that exist."""
+    """``data.train_files`` as a list of files that exist, and are of data_preprocess."""
     files = listed(config.data.train_files)
-    if missing := [file for file in files if not Path(file).is_file()]:
-        raise SetupError(f"data.train_files: {missing[0]} is missing")
+    for file in files:
+        if not Path(file).is_file():
+            raise SetupError(f"data.train_files: {file} is missing")
+        try:
+            lacking = {"data_source", "ability", "extra_info"}.difference(pq.read_schema(file).names)
+        except (pa.ArrowException, OSError) as error:
+            raise SetupError(f"data.train_files: {file} is no Parquet file: {error}") from None
+        if lacking:
+            names = ", ".join(sorted(lacking))
+            raise SetupError(f"data.train_files: {file} has no column {names}: make it with data_preprocess")
     return files
+
+
+def trained_rows(config: DictConfig, tasks: Sequence[str] | None = None) -> int:
+    """How many rows are trained on: those of ``tasks`` (None: of all) that ``data.only`` names."""
+    files, only = training_files(config), config.data.only
+    columns = ["ability"] + ["extra_info"] * any(values is not None for values in only.values())
+    rows = pd.concat([pq.read_table(file, columns=columns).to_pandas() for file in files])
+    return len(chosen_rows(rows if tasks is None else rows[rows["ability"].isin(list(tasks))], only, files))
+
+
+def check_rows(config: DictConfig) -> None:
+    """Raise unless the rows of RL fill a batch: verl divides by the number of batches, once everything is loaded."""
+    data = config.data
+    rows = trained_rows(config, data.tasks)
+    if 0 < data.train_max_samples < rows:
+        rows = data.train_max_samples
+    if rows < data.train_batch_size:
+        raise SetupError(
+            f"data.train_files: RL would train on {rows} rows (of the tasks {', '.join(data.tasks)}, after data.only, "
+            f"train_max_samples), fewer than data.train_batch_size={data.train_batch_size}: lower that, or add rows"
+        )
 
 
 def find_longest(files: Sequence[str], data: DictConfig, processor) -> Longest | None:
@@ -121,8 +147,23 @@ def process(row: dict, processor, data: DictConfig) -> tuple[int, int]:
     return media_tokens, sum(tensor.nbytes for tensor in inputs.convert_to_tensors("pt").values())
 
 
+def check_media(row: dict, where: str, stated: int, processor, data: DictConfig) -> int:
+    """Raise unless the model makes as many tokens of a row's media as the row states; bytes of the tensors."""
+    made, size = process(row, processor, data)
+    if made != stated:
+        raise SetupError(
+            f"{where}: extra_info.num_tokens is {stated}, but {processor.tokenizer.name_or_path} makes {made} of "
+            "its media: make the data for this model (data_preprocess --patch: 14 for Qwen2.5-VL, 16 for Qwen3-VL and "
+            "Qwen3.5; and with its pixel budget)"
+        )
+    return size
+
+
 def check_lengths(config: DictConfig, processor, *, sft: bool = False) -> None:
-    """Raise if rows have more tokens than the limits leave; ``sft`` trains on answers too, and on all tasks."""
+    """Raise if rows have more tokens than the limits leave, or are another model's, by the first of each file.
+
+    ``sft`` trains on answers too, and on all tasks.
+    """
     data, longest_kept = config.data, math.inf
     limits = sft_limits(config) if sft else rl_limits(config)
     extra = _opened_turn(processor) if sft else 0
@@ -143,6 +184,7 @@ def check_lengths(config: DictConfig, processor, *, sft: bool = False) -> None:
                 f"{tokens:,}, {lengths.media[index]:,} of them media. Remedy: {smaller}raise {key} and the limits next "
                 "to it (SFT's with SFT_ARGS, RL's as overrides of the script)"
             )
+        check_media(lengths.rows[0], f"{file}, row {numbers[0]}", int(lengths.media[0]), processor, data)
 
 
 def rl_limits(config: DictConfig) -> dict[str, int]:

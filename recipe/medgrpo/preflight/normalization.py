@@ -11,8 +11,8 @@ from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
 
 import reward_score
 from data_preprocess.common.atomic_file import whole_file
-from recipe.medgrpo.common.listed import listed
 from recipe.medgrpo.preflight.errors import SetupError
+from recipe.medgrpo.preflight.longest_prompt import training_files
 from recipe.medgrpo.scoring.artifact_check import weights_fingerprint
 from recipe.medgrpo.scoring.training_options import resolved
 
@@ -24,7 +24,7 @@ def check_normalization(config: DictConfig) -> None:
     """
     reward = resolved(config.medgrpo.reward)
     scorer = reward_score.get_scorer(reward)
-    for file in listed(config.data.train_files):
+    for file in training_files(config):
         sources = set(pq.read_table(file, columns=["data_source"])["data_source"].to_pylist())
         scorer.check(source for source in sources if source.rsplit("/", 1)[-1] in config.data.tasks)
     if reward.normalization == "none":

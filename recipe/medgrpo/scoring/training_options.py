@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from recipe.medgrpo.common.configuration import composed
+from recipe.medgrpo.common.listed import listed
 from reward_score.config import ScoreConfig
 from reward_score.errors import BadOption
 from reward_score.judge import JudgeConfig, read_judge
@@ -58,10 +59,14 @@ def resolved(reward: DictConfig) -> ScoreConfig:
     return config
 
 
-def read_extra_tasks(config: DictConfig) -> None:
-    """Let rows of ``medgrpo.reward.extra_tasks`` into the data, unless ``data.tasks`` was set by itself."""
-    if config.medgrpo.reward.extra_tasks and OmegaConf.is_interpolation(config.data, "tasks"):
+def read_tasks(config: DictConfig) -> None:
+    """Make a list of ``data.tasks``: if it was not set by itself, of all that is rewarded, ``extra_tasks`` included."""
+    if OmegaConf.is_interpolation(config.data, "tasks"):
         config.data.tasks = list(resolved(config.medgrpo.reward).reward_tasks)
+    elif not config.data.tasks:
+        raise BadOption(f"data.tasks={config.data.tasks}: name tasks, or leave it out: then all that are rewarded")
+    else:
+        config.data.tasks = listed(config.data.tasks)
 
 
 def reward_options(overrides: Sequence[str]) -> ScoreConfig:

@@ -24,6 +24,7 @@ from recipe.medgrpo.model_inputs.prompt_length import PromptLengths
 from recipe.medgrpo.model_inputs.prompt_templates import apply_template
 from recipe.medgrpo.trainer import lost_media
 from recipe.medgrpo.trainer.balanced_order import balanced_order
+from reward_score.errors import BadOption
 
 
 def is_training(files: str | Sequence[str], config) -> bool:
@@ -42,7 +43,7 @@ def chosen_rows(dataframe, only: Mapping[str, Sequence[str] | None] | None, wher
         found = [i for i in chosen if infos[i].get(field) in values]
         print(f"{len(found)} of {len(chosen)} rows have {field} {', '.join(values)}")
         if not found:
-            raise ValueError(f"{where}: no row has {field} {values}: fix data.only.{field}")
+            raise BadOption(f"{where}: no row has {field} {values}: fix data.only.{field}")
         chosen = found
     return chosen
 

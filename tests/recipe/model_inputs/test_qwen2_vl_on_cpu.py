@@ -17,6 +17,7 @@ from recipe.medgrpo.model_inputs import encode, prompt_length
 from recipe.medgrpo.model_inputs.prompt_templates import apply_template
 from recipe.medgrpo.preflight import positions
 from recipe.medgrpo.trainer import dataset
+from reward_score.errors import BadOption
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def test_one_modality_is_trained_and_all_are_tested(rows_file, read):
     total = pq.read_table(rows_file).num_rows
     for train, expected in ((rows_file, total // 8), ("other", total)):
         assert len(read(train, only={"modality": ["CT"], "question_type": None})) == expected
-    with pytest.raises(ValueError, match="data.only.modality"):
+    with pytest.raises(BadOption, match="data.only.modality"):
         read(only={"modality": ["PET"]})
 
 

@@ -138,7 +138,8 @@ def test_it_says_what_a_run_needs(drawn, tiny_model, capsys):
         return capsys.readouterr().err
 
     train, path = f"data.train_files='{drawn}/train.parquet'", "actor_rollout_ref.model.path"
-    needed, model = ["data.val_files=v", "medgrpo.reward.artifact=a"], f"{path}='{tiny_model}'"
+    needed = ["data.val_files=v", "medgrpo.reward.artifact=a", "data.train_batch_size=16"]
+    model = f"{path}='{tiny_model}'"
     assert main(["estimate", "--gpu-memory", "80", train, *needed, model]) == 0
     out = capsys.readouterr().out
     assert "optimizer (Adam" in out and "media tokens: mean" in out and "no less than" in out
@@ -151,6 +152,20 @@ def test_it_says_what_a_run_needs(drawn, tiny_model, capsys):
     )
     assert "data.train_files: /nowhere is missing" in failure("data.train_files=/nowhere", *needed, model)
     assert "no usable config.json" in failure(train, *needed, f"{path}=/nowhere")
+    assert failure("data.tasks=null", train, *needed, model).endswith("then all that are rewarded\n")
+    lacking = failure("judge=local", "data.train_files=[]", model)
+    for key in ("data.train_files", "data.val_files", "reward.reward_model.model_path"):
+        assert f"{key}: give {key}=" in lacking
+
+
+@pytest.mark.parametrize(
+    ("given", "rows"), [("medgrpo.reward.reward_tasks=all", 57), ("data.tasks=tag", 12), ("data.tasks=[tag]", 12)]
+)
+def test_tasks_may_be_given_as_text(drawn, tiny_model, capsys, given, rows):
+    paths = [f"data.train_files='{drawn}/train.parquet'", f"actor_rollout_ref.model.path='{tiny_model}'"]
+    needed = [*paths, "data.val_files=v", "medgrpo.reward.artifact=a", "data.train_batch_size=8"]
+    assert main(["estimate", *needed, given]) == 0
+    assert f"over {rows} rows" in capsys.readouterr().out
 
 
 def test_rows_that_are_too_long_end_it(call, drawn, tiny_model, capsys):
@@ -160,7 +175,10 @@ def test_rows_that_are_too_long_end_it(call, drawn, tiny_model, capsys):
     assert int(capsys.readouterr().out.splitlines()[-1]) > 0
     with pytest.raises(SetupError, match="rows have more tokens"):
         call(estimate, "--sft-steps", *own, "data.max_length=20")
+    with pytest.raises(SetupError, match="weights, gradients and optimizer take .* an SFT checkpoint that you have"):
+        call(estimate, "--sft-steps", "--gpu-memory", "0.001", *own, "data.train_batch_size=8")
     own = [train, "data.val_files=v", "medgrpo.reward.artifact=a", "actor_rollout_ref.model.path=/not/yet"]
+    own.append("data.train_batch_size=16")
     assert call(estimate, "--base", tiny_model, *own) == 0
     with pytest.raises(SetupError, match="rows have more tokens"):
         call(estimate, "--base", tiny_model, *own, "data.max_prompt_length=20")

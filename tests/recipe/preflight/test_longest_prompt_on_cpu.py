@@ -14,6 +14,12 @@ WINDOW = "actor_rollout_ref.rollout.max_model_len"
 PER_GPU = "actor_rollout_ref.actor.ppo_max_token_len_per_gpu"
 
 
+@pytest.fixture
+def composed(composed):
+    """With a batch that the drawn rows fill."""
+    return lambda name, *overrides: composed(name, "data.train_batch_size=8", *overrides)
+
+
 @pytest.fixture(scope="module")
 def processor(tiny_model):
     from verl.utils import hf_processor
@@ -105,6 +111,33 @@ def test_data_of_another_model_are_refused(composed, table, rewritten):
         row["extra_info"]["num_tokens"] += 1
     with pytest.raises(SetupError, match="changed.parquet, row .*--patch"):
         check_longest(composed("medgrpo", f"data.train_files='{rewritten(rows)}'"))
+
+
+@pytest.mark.parametrize("name", ["medgrpo", "sft"])
+def test_rows_for_another_patch_size_are_refused_in_sft_too(composed, processor, table, rewritten, name):
+    rows = table.to_pylist()
+    for row in rows:
+        row["extra_info"]["num_tokens"] -= 4
+    config = composed(name, f"data.train_files='{rewritten(rows)}'")
+    with pytest.raises(SetupError, match=r"changed.parquet, row \d+: .* of its media: .*--patch: 14 for"):
+        check_lengths(config, processor, sft=name == "sft")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rows"),
+    [(["data.train_batch_size=48"], 36), (["data.train_max_samples=3"], 3), (["data.tasks=[mcq]"], 0)],
+)
+def test_rows_that_fill_no_batch_are_refused(composed, overrides, rows):
+    with pytest.raises(SetupError, match=rf"RL would train on {rows} rows .*fewer than data.train_batch_size="):
+        check_longest(composed("medgrpo", *overrides))
+
+
+def test_what_is_no_file_of_data_preprocess_is_refused(composed, tmp_path):
+    (tmp_path / "x.json").write_text("[]")
+    pq.write_table(pa.table({"ability": ["tag"]}), tmp_path / "y.parquet")
+    for name, told in {"x.json": "is no Parquet file", "y.parquet": "has no column data_source, extra_info"}.items():
+        with pytest.raises(SetupError, match=f"{name} {told}"):
+            check_longest(composed("medgrpo", f"data.train_files='{tmp_path}/{name}'"))
 
 
 def test_sft_rows_are_counted_as_sft_sees_them(composed, processor):
