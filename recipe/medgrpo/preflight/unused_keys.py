@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Before anything else: keys of verl's configuration that a run of this recipe would accept and not follow.
+"""Before anything else: keys of verl's configuration that a run of this recipe would accept and cannot follow.
 
 verl 0.9.1 documents more keys than its V1 trainer with FSDP reads, and this recipe does some things in its own way.
 """
@@ -67,6 +67,20 @@ UNUSED = (
     Unused("actor_rollout_ref.nccl_timeout", (600,), _NOBODY_READS),
     Unused(f"{ROLLOUT}.name", ("vllm",), "a clip's frames keep their times in vLLM alone"),
     Unused(f"{ROLLOUT}.do_sample", (True,), f"{ROLLOUT}.temperature=0 is greedy"),
+    Unused(
+        f"{ROLLOUT}.val_kwargs.do_sample",
+        (False,),
+        f"{ROLLOUT}.val_kwargs.temperature decides, and 0 is greedy: set that",
+        lambda config: config.actor_rollout_ref.rollout.val_kwargs.temperature == 0,
+    ),
+    Unused(
+        f"{ROLLOUT}.calculate_log_probs",
+        (True,),
+        "the entropy of a step's answers, which the alarm watches, is made of these: leave it out",
+    ),
+    Unused(
+        f"{ROLLOUT}.trace.backend", (None,), "answers are in trainer.rollout_data_dir (medgrpo browse); leave it out"
+    ),
     Unused(f"{ROLLOUT}.over_sample_rate", (0,), _NOBODY_READS),
     Unused(f"{ROLLOUT}.multi_stage_wake_up", (False,), _NOBODY_READS),
     Unused(f"{ROLLOUT}.multi_turn.enable", (False,), "a question has one answer; the agent loop decides, not this key"),
@@ -99,16 +113,24 @@ UNUSED = (
     Unused(
         "data.apply_chat_template_kwargs",
         ({},),
-        "calibration and evaluation would not follow: give actor_rollout_ref.model.custom_chat_template",
+        "calibration and evaluation would not follow: write it into the model's folder (chat_template.jinja)",
     ),
     Unused("trainer.use_v1", (True,), "this recipe is for verl's V1 trainer"),
     Unused("trainer.balance_batch", (True,), "verl's V1 trainer always balances"),
+    Unused(
+        "trainer.val_only",
+        (False,),
+        "verl reads it after trainer.val_before_train alone: set that too, or use medgrpo evaluate",
+        lambda config: not config.trainer.val_before_train,
+    ),
+    Unused("trainer.ray_wait_register_center_timeout", (300,), _NOBODY_READS),
     Unused("trainer.esi_redundant_time", (0,), _NOBODY_READS),
 )
 UNUSED_IN_SFT = (
     Unused("data.truncation", ("error",), "a row that is too long is refused before the first step"),
     Unused("data.pad_mode", ("no_padding",), "rows are not padded"),
     Unused("data.ignore_input_ids_mismatch", (False,), "a row's tokens are made in one piece; leave it out"),
+    Unused("data.balance_dp_token", (False,), "verl's SFT trainer reads it nowhere; leave it out"),
     Unused("data.tools_key", ("tools",), "rows have no tools"),
     Unused("data.enable_thinking_key", ("enable_thinking",), "rows have no such column"),
     Unused("data.enable_thinking_default", ("none", None), "the chat template of the model decides"),
@@ -130,6 +152,6 @@ def refuse_unused(config: DictConfig, keys: tuple[Unused, ...]) -> None:
     for key, harmless, instead, when in keys:
         value = OmegaConf.select(config, key)
         if value not in harmless and when(config):
-            complaints.append(f"{key}={value} would change nothing: {instead}")
+            complaints.append(f"{key}={value} cannot be followed: {instead}")
     if complaints:
         raise SetupError("\n".join(complaints))

@@ -53,6 +53,11 @@ SET_BY_PEOPLE = {
     "data.image_patch_size": 16,
     "data.return_raw_chat": False,
     "+data.apply_chat_template_kwargs.enable_thinking": False,
+    "trainer.val_only": True,
+    "trainer.ray_wait_register_center_timeout": 600,
+    "actor_rollout_ref.rollout.trace.backend": "mlflow",
+    "actor_rollout_ref.rollout.val_kwargs.do_sample": True,
+    "actor_rollout_ref.rollout.calculate_log_probs": False,
     "trainer.balance_batch": False,
     "trainer.use_v1": False,
 }
@@ -88,7 +93,7 @@ def test_every_key_is_read_or_refused():
 
 @pytest.mark.parametrize(("override", "value"), SET_BY_PEOPLE.items())
 def test_what_would_be_ignored_is_refused_with_a_sentence(override, value):
-    with pytest.raises(SetupError, match=rf"{override.lstrip('+')[:20]}.* would change nothing: .+"):
+    with pytest.raises(SetupError, match=rf"{override.lstrip('+')[:20]}.* cannot be followed: .+"):
         refuse_unused(rl(f"{override}={value}"), UNUSED)
 
 
@@ -103,6 +108,12 @@ def test_no_preset_or_judge_is_refused(preset, judge):
 
 
 def test_keys_that_depend_on_others():
+    refuse_unused(rl("trainer.val_only=true", "trainer.val_before_train=true"), UNUSED)
+    sampled = "actor_rollout_ref.rollout.val_kwargs"
+    refuse_unused(rl(f"{sampled}.do_sample=true", f"{sampled}.temperature=1"), UNUSED)
+    sft = composed("data.train_files=t", "model.path=m", "data.balance_dp_token=true", name="sft")
+    with pytest.raises(SetupError, match="data.balance_dp_token=True cannot be followed"):
+        refuse_unused(sft, UNUSED_IN_SFT)
     static = ["use_dynamic_bsz=false", "ppo_micro_batch_size_per_gpu=4"]
     refuse_unused(rl(*(f"actor_rollout_ref.actor.{one}" for one in static)), UNUSED)
     frozen = ["actor_rollout_ref.actor.freeze_vision_tower=true"]
@@ -121,9 +132,9 @@ def test_keys_that_depend_on_others():
     ("command", "sentence"),
     [
         (["medgrpo.cli", "train", "data.train_files=t", "data.val_files=v", "actor_rollout_ref.model.path=m",
-          "trainer.balance_batch=false"], "trainer.balance_batch=False would change nothing: verl's"),
+          "trainer.balance_batch=false"], "trainer.balance_batch=False cannot be followed: verl's"),
         (["medgrpo.main_sft", "data.train_files=t", "model.path=m", "data.truncation=left"],
-         "data.truncation=left would change nothing: a row"),
+         "data.truncation=left cannot be followed: a row"),
     ],
     ids=["RL", "SFT"],
 )  # fmt: skip
