@@ -17,6 +17,7 @@ SFT_STEPS=${SFT_STEPS:-300}
 RL_STEPS=${RL_STEPS:-24}
 
 refuse_overrides RL_STEPS=trainer.total_training_steps RUN=trainer.default_local_dir SEED=data.seed -- "$@"
+refuse_wording "$@"
 as_argument="give it as an argument:" big="examples/run_medgrpo_qwen2_5vl_7b.sh takes it, on GPUs"
 refuse_variables OUT="the folder is RUN" STEPS="it is RL_STEPS" EPOCHS="it is SFT_STEPS" DATA="its world is drawn; $big" \
   MODEL="its model is made; $big" BASE="its model is made; $big" PRESET="$as_argument preset=..." \

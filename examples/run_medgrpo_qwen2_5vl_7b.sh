@@ -54,8 +54,8 @@ for word in "$@"; do
     judge=*) JUDGE=${word#*=} ;;
   esac
 done
-[[ $PRESET == medgrpo* ]] || die "PRESET=$PRESET is none of this script's (medgrpo, medgrpo_all_tasks, medgrpo_no_norm):" \
-  "the other papers have scripts of their own (docs/papers.md)"
+refuse_family "$PRESET" medgrpo
+refuse_wording "$@"
 DATA=$(absolute "$DATA") RUN=$(absolute "$RUN") NORMALIZATION=$(absolute "$NORMALIZATION")
 MODEL=$(absolute_folder "${MODEL:-$RUN/sft/latest}") BASE=$(absolute_folder "$BASE")
 LAST=$(absolute "${LAST:-$RUN/rl/global_step_$STEPS/actor/huggingface}")   # what is evaluated; with LORA: a merged model
@@ -123,12 +123,12 @@ read -ra SFT_OVERRIDES <<<"$SFT_ARGS"
 scoring_overrides "${REWARD[@]}" "$@"
 ARGS=("${DATA_ARGS[@]}" "${MODEL_ARGS[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${REWARD[@]}" "${TRAINER[@]}" "$@")
 
-plan medgrpo "$STAGES" "${ARGS[@]}"
-
 wanted() { [[ " $STAGES " == *" $1 "* ]]; }
 for name in $STAGES; do
   [[ " sft calibrate rl evaluate submission " == *" $name "* ]] || die "STAGES: $name is none of sft calibrate rl evaluate submission"
 done
+plan medgrpo "$STAGES" "${ARGS[@]}"
+
 if [ "$NNODES" != 1 ]; then
   ! wanted sft || die "SFT on several nodes is started on each of them (examples/slurm/sft.sbatch); then set MODEL and STAGES=\"calibrate rl\""
   ! wanted rl || [ -n "${RAY_ADDRESS:-}" ] || die "NNODES=$NNODES needs a running Ray cluster: set RAY_ADDRESS (examples/slurm/rl.sbatch shows one)"
@@ -144,7 +144,7 @@ if [ "$JUDGE" = local ] && { wanted calibrate || wanted evaluate; }; then
     "(JUDGE=openai JUDGE_MODEL=... OPENAI_BASE_URL=...), and set NORMALIZATION and STAGES=rl here (docs/judge.md)"
 fi
 if { wanted calibrate || wanted rl || wanted evaluate; } && [ "$JUDGE" = openai ] &&
-  [ -z "${OPENAI_API_KEY:-}${OPENAI_BASE_URL:-}" ] && [[ "$*" != *judge.base_url=* ]]; then
+  [[ "$PRESET $*" != *medgrpo_dev* && "$*" != *caption_mix=1* ]] && [ -z "${OPENAI_API_KEY:-}${OPENAI_BASE_URL:-}" ] && [[ "$*" != *judge.base_url=* ]]; then
   die "JUDGE=openai needs OPENAI_API_KEY in the environment, or OPENAI_BASE_URL of an endpoint without keys;" \
     "JUDGE=lexical needs nothing, but is not the paper's judge"
 fi

@@ -4,7 +4,7 @@
 #   python -m data_preprocess.pmc_vqa --root PMC-VQA --out data/pmc_vqa --version 2 --split-unit published --subset 10000 7000
 # Then:
 #   DATA=... [PRESET=zhu_ecr] bash examples/run_medical_vqa_drgrpo_qwen2vl_2b.sh [hydra overrides]
-# Stages: rl, then evaluate on the test ($OUT/eval). A second call skips what is done and resumes what was interrupted;
+# Stages: rl, then evaluate on the test ($OUT/eval/rl). A second call skips what is done and resumes what was interrupted;
 # other settings with the same OUT are refused (ACCEPT_CHANGE=1 goes on from its checkpoints all the same).
 # DRY_RUN=1 prints the plan, writes the whole configuration to a file and stops; --help prints this.
 set -euo pipefail
@@ -23,6 +23,7 @@ refuse_variables BATCH="$as_argument data.train_batch_size=..." MODALITY="$as_ar
   QUESTION_TYPE="$as_argument data.only.question_type=[...]"
 refuse_overrides PRESET=preset JUDGE=judge OUT=trainer.default_local_dir MODEL=actor_rollout_ref.model.path -- "$@"
 DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") MODEL=$(absolute_folder "$MODEL")
+refuse_family "$PRESET" zhu_
 need_gpus
 
 # What the papers' scripts share stands in vqa.sh; what a paper states, in recipe/medgrpo/config/preset.

@@ -3,7 +3,7 @@
 #   DATA=... MODALITY=MRI [PRESET=medr1_nothink] bash examples/run_medr1_qwen2vl_2b.sh [hydra overrides]
 #   DATA=... QUESTION_TYPE='Lesion Grading' bash examples/run_medr1_qwen2vl_2b.sh
 # The paper trains one model per modality (8) and one per question type (5): give one of the two variables, not both.
-# Stages: rl, then evaluate on all of the test ($OUT/eval). A second call skips what is done and resumes what was
+# Stages: rl, then evaluate on all of the test ($OUT/eval/rl). A second call skips what is done and resumes what was
 # interrupted; other settings with the same OUT are refused (ACCEPT_CHANGE=1 goes on from its checkpoints all the same).
 # DRY_RUN=1 prints the plan, writes the whole configuration to a file and stops; --help prints this.
 set -euo pipefail
@@ -30,6 +30,7 @@ if [ -n "$QUESTION_TYPE" ]; then FIELD=question_type PART=$QUESTION_TYPE; else F
 OUT=${OUT:-checkpoints/medr1/$PRESET/${PART// /_}}
 DATA=$(absolute "$DATA") OUT=$(absolute "$OUT") MODEL=$(absolute_folder "$MODEL")
 refuse_overrides PRESET=preset OUT=trainer.default_local_dir MODEL=actor_rollout_ref.model.path -- "$@"
+refuse_family "$PRESET" medr1_
 need_gpus
 
 # What the papers' scripts share stands in vqa.sh; what a paper states, in recipe/medgrpo/config/preset.

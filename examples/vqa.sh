@@ -33,8 +33,8 @@ train_and_evaluate() {
     trainer.nnodes=1
     trainer.save_freq=200
     trainer.max_actor_ckpt_to_keep=2
-    trainer.default_local_dir="$(hydra "$OUT")"
-    hydra.run.dir="$(hydra "$OUT")"
+    trainer.default_local_dir="$(hydra "$OUT/rl")"
+    hydra.run.dir="$(hydra "$OUT/rl")"
   )
   set -- "${common[@]}" "$@"
   plan medgrpo "rl evaluate" "$@"
@@ -46,25 +46,28 @@ train_and_evaluate() {
   medgrpo estimate "$@"
 
   local stage=(python3 -m recipe.medgrpo.stage --run "$OUT" ${ACCEPT_CHANGE:+--accept})
-  "${stage[@]}" --name rl --costly "$OUT" --metrics "$OUT" -- python3 -m recipe.medgrpo.main_medgrpo "$@"
+  "${stage[@]}" --name rl --costly "$OUT/rl" --metrics "$OUT/rl" -- python3 -m recipe.medgrpo.main_medgrpo "$@"
 
   # The evaluation asks as the preset's validation does: some papers word the test's questions otherwise. It reads answers in
   # the preset's form.
-  local wording template tokens form
+  local wording template tokens form tasks
   wording=$(python3 -c '
 import sys
-from hydra import compose, initialize_config_module
-with initialize_config_module(config_module="recipe.medgrpo.config", version_base=None):
-    config = compose("medgrpo", sys.argv[1:])
+from recipe.medgrpo.common.configuration import composed
+from recipe.medgrpo.scoring.training_options import read_tasks
+config = composed("medgrpo", sys.argv[1:])
+read_tasks(config)
 data, vqa = config.data, config.medgrpo.reward.vqa
-print(data.val_template or data.template, data.max_response_length)
-print(*(f"medgrpo.reward.vqa.{key}={vqa[key]}" for key in ("form", "strict_tags", "nothink_strict")))' "$@")
-  { read -r template tokens && read -ra form; } <<<"$wording"
-  "${stage[@]}" --name evaluate --after rl --output "$OUT/eval" -- \
-    medgrpo evaluate --name "${OUT##*/}" --data "$DATA/test.parquet" --out "$OUT/eval" --engines "$N_GPUS" \
-    --model "$OUT/global_step_$(cat "$OUT/latest_checkpointed_iteration.txt")/actor/huggingface" \
-    --template "$template" --max-tokens "$tokens" "${form[@]}"
+print(data.val_template or data.template or "-", data.max_response_length)
+print(*(f"medgrpo.reward.vqa.{key}={vqa[key]}" for key in ("form", "strict_tags", "nothink_strict")))
+print(f"medgrpo.reward.reward_tasks=[{chr(44).join(config.data.tasks)}]")' "$@")
+  { read -r template tokens && read -ra form && read -r tasks; } <<<"$wording"
+  [ "$template" != - ] || template=
+  "${stage[@]}" --name evaluate --after rl --output "$OUT/eval/rl" -- \
+    medgrpo evaluate --name "${OUT##*/}" --data "$DATA/test.parquet" --out "$OUT/eval/rl" --engines "$N_GPUS" \
+    --model "$OUT/rl/global_step_$(cat "$OUT/rl/latest_checkpointed_iteration.txt")/actor/huggingface" \
+    ${template:+--template "$template"} --max-tokens "$tokens" "${form[@]}" "$tasks"
   # The stage's output is in its log.
-  echo "Answers, results and summary: $OUT/eval. The accuracies, of one or several models: medgrpo matrices --run" \
-    "${OUT##*/}=$OUT/eval --out DIR"
+  echo "Answers, results and summary: $OUT/eval/rl. The accuracies, of one or several models: medgrpo matrices --run" \
+    "${OUT##*/}=$OUT/eval/rl --out DIR"
 }

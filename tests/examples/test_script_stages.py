@@ -223,6 +223,12 @@ def test_both_checkpoints_are_evaluated_alike(machine, tmp_path):
     assert machine.lines[-1] == f"medgrpo report {run}"
 
 
+@pytest.mark.parametrize("override", ["preset=medgrpo_dev", "medgrpo.reward.caption_mix=1"])
+def test_a_training_that_asks_no_judge_needs_no_key(machine, override):
+    done, calls = machine(override, JUDGE="openai", STAGES="sft calibrate")
+    assert done.returncode == 0 and calls == [SFT_RUN, CALIBRATE], done.stderr
+
+
 def test_a_judge_without_a_key_at_another_address(machine):
     done, calls = machine(JUDGE="openai", OPENAI_BASE_URL="http://h/v1", TEST_JSON="")
     assert done.returncode == 0 and calls == [*TRAINED, REPORT]
@@ -239,6 +245,7 @@ def test_a_checkpoint_of_other_settings_is_refused(machine):
     "variables, message",
     [
         ({"STAGES": "sft tune"}, "tune is none of"),
+        ({"STAGES": "sft tune", "DRY_RUN": "1"}, "tune is none of"),
         ({"NNODES": "2", "MODEL": "/m"}, "set RAY_ADDRESS"),
         ({"NNODES": "2"}, "started on each of them"),
         ({"LORA": "8", "STAGES": "rl evaluate"}, "must be merged"),
@@ -266,6 +273,8 @@ def test_what_cannot_work_is_said_before_anything_starts(machine, variables, mes
         ("actor_rollout_ref.model.lora_rank=8", "set LORA="),
         ("preset=zhu_drgrpo", "docs/papers.md"),
         ("judge=openai", "OPENAI_API_KEY"),
+        ("data.template=r1", "into the rows' prompts"),
+        ("++actor_rollout_ref.model.custom_chat_template=x", "chat_template.jinja"),
     ],
 )
 def test_an_override_that_other_stages_would_not_follow_is_refused(machine, override, message):

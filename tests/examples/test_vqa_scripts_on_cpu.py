@@ -98,7 +98,7 @@ def machine(tmp_path):
     executable(
         bin / "python3",
         f'[ "$1" != -c ] && [ "$2" != recipe.medgrpo.stage ] || exec "{sys.executable}" "$@"\n{note}'
-        f'[ -z "$FAILS" ] || exit 1\necho 7 > "{tmp_path}/out/latest_checkpointed_iteration.txt"\n',
+        f'[ -z "$FAILS" ] || exit 1\necho 7 > "{tmp_path}/out/rl/latest_checkpointed_iteration.txt"\n',
     )
     (tmp_path / "data").mkdir()
     for name in ("train", "test"):
@@ -122,6 +122,7 @@ def machine(tmp_path):
         (MEDR1, {"PRESET": "medr1_think_after"}, [], "--template medr1_think_after --max-tokens 256", "think_after"),
         (ZHU, {"PRESET": "zhu_ecr"}, [], "--template r1 --max-tokens 1024", "think"),
         (ZHU, {}, ["data.max_response_length=300"], "--template r1 --max-tokens 300", "think"),
+        (ZHU, {}, ["data.template=null"], "--max-tokens 512", "think"),
     ],
 )
 def test_evaluation_with_the_presets_wording(machine, tmp_path, script, variables, overrides, wording, form):
@@ -129,11 +130,13 @@ def test_evaluation_with_the_presets_wording(machine, tmp_path, script, variable
     assert done.returncode == 0, done.stderr
     assert rl.startswith("python3 -m recipe.medgrpo.main_medgrpo data.train_files=") and " preset=" in rl
     assert estimate == "medgrpo estimate " + rl.partition("main_medgrpo ")[2]
-    model = f"--model {tmp_path}/out/global_step_7/actor/huggingface"
+    model = f"--model {tmp_path}/out/rl/global_step_7/actor/huggingface"
     strict = "medgrpo.reward.vqa.strict_tags=False medgrpo.reward.vqa.nothink_strict=False"
-    read = f"medgrpo.reward.vqa.form={form} {strict}"
+    read = f"medgrpo.reward.vqa.form={form} {strict} medgrpo.reward.reward_tasks=[mcq]"
     assert evaluate.startswith("medgrpo evaluate ") and evaluate.endswith(f"{model} {wording} {read}")
-    assert f"--data {tmp_path}/data/test.parquet --out {tmp_path}/out/eval" in evaluate
+    assert f"--data {tmp_path}/data/test.parquet --out {tmp_path}/out/eval/rl " in evaluate
+    for key in ("trainer.default_local_dir", "hydra.run.dir"):
+        assert f"{key}='{tmp_path}/out/rl'" in rl, "where browse, export and report look"
 
 
 def test_a_second_call_does_nothing_again(machine):
@@ -154,6 +157,12 @@ def test_a_run_of_other_settings_is_refused_once_it_has_a_checkpoint(machine):
 def test_a_failed_training_is_not_evaluated(machine):
     done, lines = machine(ZHU, FAILS="1")
     assert done.returncode and len(lines) == 2 and "stage rl failed" in done.stderr
+
+
+@pytest.mark.parametrize("script, preset", [(MEDR1, "medgrpo"), (ZHU, "medr1_think")])
+def test_a_preset_of_another_paper_is_refused(dry_run, script, preset):
+    done = dry_run(script, PRESET=preset)
+    assert done.returncode == 1 and f"PRESET={preset} is none of this script's" in done.stderr
 
 
 @pytest.mark.parametrize("script", [MEDR1, ZHU])
