@@ -16,13 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 from recipe.medgrpo.common.run_folder import RunDir, read_json, write_json
 from recipe.medgrpo.common.versions import versions
 from recipe.medgrpo.export.checkpoint import Checkpoint
+from recipe.medgrpo.model_inputs.prompt_templates import QUESTION
+from recipe.medgrpo.model_inputs.prompt_templates import TEMPLATES as TEMPLATES_OF_QUESTIONS
 from reward_score.errors import NormalizationError
 from reward_score.normalization.artifact import Artifact
 
 TEMPLATES = Path(__file__).with_name("templates")
 #: Standalone by design: it imports numpy and torch alone.
 POSITIONS = Path(__file__).parents[1] / "model_inputs" / "mrope.py"
-PROGRAMS = ("use_transformers.py", "use_vllm.py")
 #: Of the RL stage: words to their key in the configuration.
 SETTINGS = {
     "prompts per step": "data.train_batch_size",
@@ -55,19 +56,28 @@ def facts(
     }
 
 
-def write(folder: Path, known: Mapping[str, Any], media: Mapping[str, Any], max_tokens: int) -> None:
-    """README.md (the card), medgrpo.json, mrope.py and the programs, in the folder of the model."""
+def write(
+    folder: Path, known: Mapping[str, Any], media: Mapping[str, Any], max_tokens: int, template: str | None
+) -> None:
+    """README.md (the card), medgrpo.json, mrope.py and the programs, in the folder of the model.
+
+    Args:
+        template: name of the wording around each question; None: a question is asked as it is.
+    """
     model = read_json(folder / "config.json", "the checkpoint's stage")
     settings = {"media": media, "max_tokens": max_tokens, "patch_size": model["vision_config"]["patch_size"]}
+    settings["template"] = TEMPLATES_OF_QUESTIONS[template] if template else QUESTION
     of_run = {name: known[name] for name in ("stage", "step", "preset", "normalization", "versions")}
     write_json(folder / "medgrpo.json", settings | of_run)
-    for file in (POSITIONS, *(TEMPLATES / name for name in PROGRAMS)):
+    # The other one shows a server clips.
+    programs = ["use_transformers.py"] + ["use_vllm.py"] * ("videos" in media)
+    for file in (POSITIONS, *(TEMPLATES / name for name in programs)):
         shutil.copyfile(file, folder / file.name)
     spaces = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
     environment = Environment(undefined=StrictUndefined, **spaces)
     environment.filters["interval"] = interval
     text = environment.from_string((TEMPLATES / "README.md.jinja").read_text(encoding="utf-8"))
-    card = text.render(**known, media=media, max_tokens=max_tokens, model_type=model["model_type"])
+    card = text.render(**known, media=media, max_tokens=max_tokens, template=template, model_type=model["model_type"])
     (folder / "README.md").write_text(card + "\n", encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from data_preprocess.common.atomic_file import whole_file
+from data_preprocess.common.cli_types import at_least
 from recipe.medgrpo.common.outputs import check_new_folder
 from recipe.medgrpo.common.run_folder import RunDir
 from recipe.medgrpo.export import card, checkpoint, settings
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", type=_which, default="last", metavar="STEP", help="last, best (of those validated) or a step"
     )
     parser.add_argument("--data", type=Path, help="rows it was trained on (default: the run's)")
-    parser.add_argument("--max-tokens", type=int, help="longest answer (default: the training's)")
+    parser.add_argument("--max-tokens", type=at_least(1), help="longest answer (default: the training's)")
     parser.add_argument("--base", help="name of the base model, for the card")
     parser.add_argument("--license", default="other", help="of the weights, for the card: the base model's")
 
@@ -50,6 +51,6 @@ def run(args: argparse.Namespace) -> int:
         settings.write_processor(folder, media)
         settings.write_generation(folder, max_tokens)
         facts = card.facts(run_dir, config, found, args.stage, base=args.base, license=args.license)
-        card.write(folder, facts, media, max_tokens)
+        card.write(folder, facts, media, max_tokens, settings.template(run_dir, args.stage))
     print(f"{args.out}: {args.stage} step {found.step}; README.md says how to use it")
     return 0

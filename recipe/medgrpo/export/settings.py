@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from omegaconf import OmegaConf
 
+from recipe.medgrpo.common.run_folder import RunDir
 from recipe.medgrpo.export.checkpoint import ExportError
 
 LIMITS = {"videos": ("min_pixels", "max_pixels", "total_pixels"), "images": ("min_pixels", "max_pixels")}
@@ -49,6 +51,13 @@ def media_settings(parquet: Path) -> dict[str, Any]:
     if not found:
         raise ExportError(f"{parquet} has no media: is it a file of data_preprocess?")
     return found
+
+
+def template(run: RunDir, stage: str) -> str | None:
+    """Name of the wording around each question of a stage's model: that of validation, if it has one of its own."""
+    file = (run.rl if stage == "rl" else run.sft) / ".hydra" / "config.yaml"
+    config = OmegaConf.load(file) if file.is_file() else OmegaConf.create()
+    return OmegaConf.select(config, "data.val_template") or OmegaConf.select(config, "data.template")
 
 
 def write_processor(folder: Path, media: Mapping[str, Any]) -> None:

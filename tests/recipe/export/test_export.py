@@ -3,9 +3,12 @@
 """`medgrpo export`: which checkpoint, what the folder's own files say, and the card; no model is loaded."""
 
 import json
+import runpy
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -139,6 +142,33 @@ def test_the_card_says_what_the_run_says(run, tmp_path):
 def test_metrics_of_another_checkpoint_are_not_this_ones(run, tmp_path):
     evaluated(run, str(run.rl / "global_step_12/actor/huggingface"))
     assert "no evaluation of this checkpoint" in card_of(export(run, tmp_path / "out", "--checkpoint", "8"))[1]
+
+
+def test_a_model_of_images_is_asked_about_an_image_in_its_wording(run, tmp_path, capsys, monkeypatch):
+    rows = [{"images": [{"image": "a.jpg", "min_pixels": 1, "max_pixels": 9}]}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "images.parquet")
+    run.config.write_text("data: {max_response_length: 96, template: medr1_think, val_template: medr1_eval_think}\n")
+    out = export(run, tmp_path / "out", "--data", str(tmp_path / "images.parquet"))
+    _, text = card_of(out)
+    assert 'python use_transformers.py "QUESTION" image.jpg' in text and "frame_0" not in text
+    assert "--max-tokens 96 --template medr1_eval_think" in text
+    assert not (out / "use_vllm.py").exists() and "use_vllm" not in text
+    monkeypatch.syspath_prepend(out)
+    use = runpy.run_path(str(out / "use_transformers.py"))
+    assert use["given"](["Q?", "a.jpg"]) == (
+        {"type": "image", "image": "a.jpg", "min_pixels": 1, "max_pixels": 9},
+        "Q?",
+    )
+    asked = []
+    use["answer"].__globals__["respond"] = lambda model, processor, messages: asked.append(messages)
+    use["answer"](None, None, {}, " Q? ")
+    assert asked[0][0]["content"][1]["text"].startswith("Q? Think through the question step by step in <think>")
+
+
+def test_an_answer_without_tokens_is_refused(run, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["export", str(run.root), "--out", str(tmp_path / "out"), "--max-tokens", "0"])
+    assert "--max-tokens" in capsys.readouterr().err
 
 
 def test_intervals():

@@ -1,6 +1,7 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""Answers a question about a clip with transformers, fed as in training: FPS QUESTION FRAME [FRAME ...]
+"""Answers a question with transformers, fed as in training: FPS QUESTION FRAME [FRAME ...], or QUESTION IMAGE if the
+model was trained on images alone.
 
 Needs torch, transformers, qwen-vl-utils and the files of this folder. Greedy answers are those of `medgrpo generate`.
 """
@@ -68,10 +69,17 @@ def respond(model, processor, messages, max_tokens=SETTINGS["max_tokens"]):
 
 
 def answer(model, processor, part, question, **options):
-    """The answer to one question about one medium."""
-    content = [part, {"type": "text", "text": question}]
+    """The answer to one question about one medium, in the wording of training."""
+    content = [part, {"type": "text", "text": SETTINGS["template"].replace("{question}", question.strip())}]
     return respond(model, processor, [{"role": "user", "content": content}], **options)
 
 
+def given(words):
+    """Medium and question of a command line."""
+    if "videos" in SETTINGS["media"]:
+        return media("video", words[2:], float(words[0])), words[1]
+    return media("image", words[1]), words[0]
+
+
 if __name__ == "__main__":
-    print(answer(*load(), media("video", sys.argv[3:], float(sys.argv[1])), sys.argv[2]))
+    print(answer(*load(), *given(sys.argv[1:])))

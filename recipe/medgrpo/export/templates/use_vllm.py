@@ -25,7 +25,8 @@ def request(frames, fps, question, max_tokens=SETTINGS["max_tokens"]):
     clip = fetch_video(part, image_patch_size=SETTINGS["patch_size"])
     # vLLM calls a list of pictures video/jpeg, whatever their format.
     url = "data:video/jpeg;base64," + ",".join(_png(frame) for frame in clip.byte().permute(0, 2, 3, 1).numpy())
-    content = [{"type": "video_url", "video_url": {"url": url}}, {"type": "text", "text": question}]
+    asked = SETTINGS["template"].replace("{question}", question.strip())
+    content = [{"type": "video_url", "video_url": {"url": url}}, {"type": "text", "text": asked}]
     return {
         "messages": [{"role": "user", "content": content}],
         "max_completion_tokens": max_tokens,
