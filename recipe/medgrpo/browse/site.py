@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from itertools import groupby
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from recipe.medgrpo.browse import rollouts
 from recipe.medgrpo.browse.rollouts import Group, Prompts
+from recipe.medgrpo.common.outputs import begins_with, check_outputs
 from recipe.medgrpo.common.run_folder import RunDir
 
 TEMPLATES = Path(__file__).with_name("templates")
+#: How its page begins: a folder with another one is somebody else's.
+OWN = rb"<!doctype html>\s*<!-- Copyright 2026 Individual Contributor: verl-medgrpo authors"
 #: Letters of a question in the list.
 SHORT = 110
 
@@ -44,22 +47,28 @@ def run(args: argparse.Namespace) -> int:
 
 def write(run: RunDir, config: DictConfig, data: Path, out: Path) -> tuple[int, int]:
     """Write index.html and what it loads; returns the numbers of steps and of answers."""
-    (out / "steps").mkdir(parents=True, exist_ok=True)
-    for file in (out / "steps").glob("*.js"):
+    page, folder = out / "index.html", out / "steps"
+    others = [*(out / name for name in ("index.js", "browse.js", "browse.css")), *folder.glob("*.js")]
+    check_outputs(page, begins_with(OWN), others, [data])
+    groups = rollouts.read(run, Prompts(data), standardized(config))
+    # What is wrong with the run shows before anything is written.
+    begun = list(islice(groups, 1))
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("*.js"):
         file.unlink()
+    for file in TEMPLATES.iterdir():
+        shutil.copyfile(file, out / file.name)
     index, steps = _Index(), 0
-    for step, groups in groupby(rollouts.read(run, Prompts(data), standardized(config)), lambda group: group.step):
+    for step, own in groupby(chain(begun, groups), lambda group: group.step):
         details = []
-        for place, group in enumerate(groups):
+        for place, group in enumerate(own):
             index.add(group, place)
             details.append(_detail(group))
-        _script(out / "steps" / f"{step}.js", f"STEPS[{step}]", details)
+        _script(folder / f"{step}.js", f"STEPS[{step}]", details)
         steps += 1
     linked = run.report.is_file() and out.parent == run.root
     index.values |= {"run": run.root.resolve().name, "report": f"../report/{run.report.name}" if linked else None}
     _script(out / "index.js", "RUN", index.values)
-    for file in TEMPLATES.iterdir():
-        shutil.copyfile(file, out / file.name)
     return steps, sum(map(len, index.values["rewards"]))
 
 

@@ -181,9 +181,21 @@ def test_without_scores_a_clip_that_is_not_certain_is_not_shown(world, tmp_path)
     assert "frames" not in steps[0] and "frames" in steps[1]
 
 
+def test_what_it_did_not_make_stays(run, tmp_path, capsys):
+    out = tmp_path / "site"
+    (out / "steps").mkdir(parents=True)
+    (out / "steps/a.js").write_text("mine")
+    command = ["browse", str(run.root), "--out", str(out)]
+    assert cli.main(command) == 2 and "steps/a.js exists, and is not known" in capsys.readouterr().err
+    (out / "steps/a.js").rename(out / "index.html")
+    assert cli.main(command) == 2 and (out / "index.html").read_text() == "mine"
+    (out / "index.html").unlink()
+    assert cli.main(command) == cli.main(command) == 0
+
+
 def test_a_run_without_dumps_is_named(tmp_path, capsys):
     assert cli.main(["browse", str(tmp_path)]) == 2
-    assert "trainer.rollout_data_dir" in capsys.readouterr().err
+    assert "trainer.rollout_data_dir" in capsys.readouterr().err and not list(tmp_path.iterdir())
     assert issubclass(RunDirError, ValueError)
     (tmp_path / "rl/rollouts").mkdir(parents=True)
     (tmp_path / "rl/rollouts/1.jsonl").write_text('{"input": "When?"}\n')
