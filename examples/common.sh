@@ -71,12 +71,10 @@ refuse_overrides() {
 refuse_wording() {
   local word
   for word in "$@"; do
-    case ${word##+} in
-      data.template=* | data.val_template=*)
-        die "$word: the other stages would ask without it: write the wording into the rows' prompts and messages instead" ;;
-      actor_rollout_ref.model.custom_chat_template=*)
-        die "${word%%=*}: calibration and SFT would not follow: write it into the model's folder (chat_template.jinja) instead" ;;
-    esac
+    [[ $word != *(+)data.@(template|val_template)=* ]] ||
+      die "$word: the other stages would ask without it: write the wording into the rows' prompts and messages instead"
+    [[ $word != *(+)actor_rollout_ref.model.custom_chat_template=* ]] ||
+      die "${word%%=*}: the other stages would not follow: write it into the model's folder (chat_template.jinja) instead"
   done
 }
 
