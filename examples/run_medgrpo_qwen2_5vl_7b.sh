@@ -144,7 +144,7 @@ if [ "$JUDGE" = local ] && { wanted calibrate || wanted evaluate; }; then
     "(JUDGE=openai JUDGE_MODEL=... OPENAI_BASE_URL=...), and set NORMALIZATION and STAGES=rl here (docs/judge.md)"
 fi
 if { wanted calibrate || wanted rl || wanted evaluate; } && [ "$JUDGE" = openai ] &&
-  [[ "$PRESET $*" != *medgrpo_dev* && "$*" != *caption_mix=1* ]] && [ -z "${OPENAI_API_KEY:-}${OPENAI_BASE_URL:-}" ] && [[ "$*" != *judge.base_url=* ]]; then
+  [[ "$PRESET $*" != *@(medgrpo_dev|caption_mix=1|judge.base_url=)* ]] && [ -z "${OPENAI_API_KEY:-}${OPENAI_BASE_URL:-}" ]; then
   die "JUDGE=openai needs OPENAI_API_KEY in the environment, or OPENAI_BASE_URL of an endpoint without keys;" \
     "JUDGE=lexical needs nothing, but is not the paper's judge"
 fi
