@@ -44,20 +44,35 @@ _SHARED_FROM = 64 << 20
 
 @dataclass
 class Contents:
-    """What the survey found: stretches of the file, and of each record its unit (a number) and whether it repeats."""
+    """What the survey found: stretches of the file, and of each record its unit (a number) and whether it repeats.
+
+    ``groups`` says of each (source, video) what the split goes by, and the first record of it; ``mixed`` is what is
+    told where another record of the video says otherwise.
+    """
 
     stretches: list[np.ndarray] = field(default_factory=list)
     units: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     unit_of: array = field(default_factory=lambda: array("i"))
     repeated: set[int] = field(default_factory=set)
+    groups: dict[tuple[str, str], tuple[tuple[str, str], int]] = field(default_factory=dict)
+    mixed: str = ""
     _seen: set[bytes] = field(default_factory=set)
 
     def add(self, entries: Sequence[Entry], found: Iterable[tuple]) -> None:
         self.stretches.append(np.array(entries, np.int64))
-        for unit, digest in found:
+        for unit, video, digest in found:
             if digest in self._seen:
                 self.repeated.add(len(self.unit_of))
             self._seen.add(digest)
+            if unit:
+                number = len(self.unit_of)
+                group, first = self.groups.setdefault((unit[0], video), (unit[2:], number))
+                if group != unit[2:] and not self.mixed:
+                    self.mixed = (
+                        f"record {number}, metadata.split_group: differs from that of record {first}, of the same "
+                        f"video ({unit[0]} {video}), which might come on both sides of the split. Give all of its "
+                        "records one"
+                    )
             self.unit_of.append(-1 if unit is None else self.units.setdefault(unit, len(self.units)))
 
 
@@ -80,6 +95,8 @@ def convert(options: Options, *, progress: bool = True) -> Summary:
             raise InputError(
                 f"--tasks {strange[0]}{nearest(strange[0], tuple(known))}: no record of {options.json} has this task"
             )
+        if contents.mixed and not options.questions_only:
+            raise InputError(f"{options.json}, {contents.mixed}")
         options.out.mkdir(parents=True, exist_ok=True)
         return _write(options, contents, workers, _bar("writing", size, progress))
 

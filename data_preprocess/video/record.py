@@ -65,6 +65,7 @@ def parse_record(raw: object, *, questions_only: bool = False) -> Record:
     _need(isinstance(raw, dict), "record", raw, "Every entry of the array is an object, one question")
     task = qa_task(raw)
     source = source_name(raw)
+    split_unit(raw)
     question, answer = _conversation(raw, questions_only)
     frames = _frames(raw)
     of_region = bool(raw.get("is_RC")) or task == "rc"
@@ -98,7 +99,8 @@ def fingerprint(raw: dict, frames: bytes, questions_only: bool = False) -> bytes
 
     Their ids, the order of their keys and all other fields may differ. ``frames`` is the list's JSON without spaces.
     """
-    region = _shown(raw.get("RC_info")) if raw.get("is_RC") or qa_task(raw) == "rc" else ""
+    of_region = raw.get("is_RC") or qa_task(raw) == "rc"
+    region = json.dumps(raw.get("RC_info"), sort_keys=True) if of_region else ""
     parts = (source_name(raw), _qa_type(raw), *_conversation(raw, questions_only), str(_fps(raw)), region)
     key = hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16)
     key.update(frames)
@@ -143,9 +145,10 @@ def split_unit(raw: dict) -> tuple[str, str]:
     group = _metadata(raw).get("split_group")
     if group is None:
         return source_name(raw), video_name(raw)
-    usable = isinstance(group, str) and group.count("/") == 1
+    parts = [part.strip() for part in group.split("/")] if isinstance(group, str) else []
+    usable = len(parts) == 2 and all(parts)
     _need(usable, "metadata.split_group", group, "Write family/member, for example cholec/12")
-    return tuple(group.split("/"))
+    return tuple(parts)
 
 
 def _metadata(raw: dict) -> dict:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,15 @@ from data_preprocess.media.token_count import PATCH, fit_clip, pixel_budget
 from data_preprocess.schema import ROW_SCHEMA, TASKS, Clip, build_row
 from data_preprocess.video.medvidbench_names import SOURCES, nearest
 from data_preprocess.video.one_shot_prompt import system_message
-from data_preprocess.video.record import Record, fingerprint, parse_record, qa_task, source_name, split_unit
+from data_preprocess.video.record import (
+    Record,
+    fingerprint,
+    parse_record,
+    qa_task,
+    source_name,
+    split_unit,
+    video_name,
+)
 from data_preprocess.video.region_box import draw_region, has_area, place_region, region_copy
 
 BENCHMARK = "medvidbench"
@@ -102,12 +110,13 @@ def _texts(path: Path, entries: Sequence[Entry]) -> Iterator[bytes]:
     yield from (data[start - first : end - first] for start, end in entries)
 
 
-def survey(options: Options, entries: Sequence[Entry]) -> list[tuple[tuple[str, str, str, str] | None, bytes]]:
-    """Of each record source, task and split unit, None where :func:`build` will fail; and what repetitions share."""
+def survey(options: Options, entries: Sequence[Entry]) -> list[tuple[tuple[str, str, str, str] | None, str, bytes]]:
+    """Of each record (source, task, *split unit), None where :func:`build` fails; its video; what repetitions share."""
     found = []
     head = msgspec.json.Decoder(_Head)
     for text in _texts(options.json, entries):
         unit = digest = None
+        video = ""
         with contextlib.suppress(RecordError, RecursionError):
             try:
                 raw = msgspec.structs.asdict(head.decode(text))
@@ -117,9 +126,9 @@ def survey(options: Options, entries: Sequence[Entry]) -> list[tuple[tuple[str, 
                 check_characters(raw)
                 frames = json.dumps(raw.get("video"), separators=(",", ":")).encode() if isinstance(raw, dict) else b""
             if isinstance(raw, dict):
-                unit = source_name(raw), qa_task(raw), *split_unit(raw)
+                unit, video = (source_name(raw), qa_task(raw), *split_unit(raw)), video_name(raw)
                 digest = fingerprint(raw, frames, options.questions_only)
-        found.append((unit, digest or hashlib.blake2b(text, digest_size=16).digest()))
+        found.append((unit, video, digest or hashlib.blake2b(text, digest_size=16).digest()))
     return found
 
 
@@ -221,7 +230,7 @@ def _clip(record: Record, options: Options, notes: Counter) -> Clip | None:
     if record.region:
         path, box = record.region
         position = record.frames.index(path)
-        copy = region_copy if options.skip_frames else draw_region
+        copy = region_copy if options.skip_frames else partial(draw_region, patch=options.patch)
         with _field("RC_info", _BOX_REMEDY):
             frames[position] = copy(frames[position], box, options.out / "frames_rc", **limits)
     limits["total_pixels"] = budget["total_pixels"]

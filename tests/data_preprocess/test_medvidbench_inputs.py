@@ -7,6 +7,7 @@ import json
 import os
 
 import pytest
+from PIL import Image
 
 from data_preprocess.media.frames import FrameStore
 
@@ -47,6 +48,59 @@ def test_a_line_break_at_the_end_of_a_video_id(bench):
     records = [bench.record(id=str(n), metadata=each, conversations=said(f"{n}?")) for n, each in enumerate(metadata)]
     assert bench.run(records, "--val-ratio", "0") == 0
     assert [row["extra_info"]["video_id"] for row in bench.rows("train")] == ["a", "a", "a"]
+
+
+def test_a_group_of_the_split_that_cannot_be_read(bench, capsys):
+    """Its row must not be trained on, least of all one of a video that is held out."""
+    bad = bench.record("b", metadata={"fps": "1.0", "video_id": "b", "split_group": "g/1/x"})
+    assert bench.run([bench.record(), bad], "--val-ratio", "1") == 1
+    shown = capsys.readouterr().err
+    assert 'record 1 (b&&0&&2&&1.0), metadata.split_group: is "g/1/x". Write family/member' in shown
+    assert bench.run([bench.record(), bad], "--val-ratio", "1", "--max-failed", "1") == 0
+    assert not bench.rows("train") and len(bench.rows("val")) == 1
+
+
+@pytest.mark.parametrize("groups", [{1: "cholec/1"}, {0: "cholec/1", 1: "cholec/2"}])
+def test_a_video_of_two_groups_is_refused(bench, capsys, groups):
+    """One of its clips would be evaluated, the other trained on; a test file is not split."""
+    records = [bench.record(id=str(n), conversations=said(f"{n}?")) for n in range(2)]
+    for number, group in groups.items():
+        records[number]["metadata"]["split_group"] = group
+    assert bench.run([bench.record("b"), *records]) == 1
+    shown = capsys.readouterr().err
+    assert "record 2, metadata.split_group: differs from that of record 1, of the same video (AVOS a)" in shown
+    assert "Give all of its records one" in shown and not bench.out.exists()
+    assert bench.run(records, "--questions-only") == 0
+
+
+def test_regions_of_a_long_path_that_differ_in_their_box(bench):
+    folder = bench.root / "frames" / ("a_session_with_a_long_name_" * 3)
+    (bench.root / "frames/AVOS/a").rename(folder)
+    path = f"/root/data/{folder.name}/1.jpg"
+    boxes = [[8, 8, 40, 32], [20, 8, 60, 32], [8, 8, 40, 32]]
+    records = [bench.region_record(start_frame=path, start_frame_bbox=box) | {"video": [path]} for box in boxes]
+    assert bench.run(records, "--val-ratio", "0") == 0
+    assert len(bench.rows("train")) == 2 and [failure["record"] for failure in bench.failures()] == [2]
+
+
+def test_the_line_around_a_region_suits_the_models_patches(bench):
+    for number in range(3):
+        Image.new("RGB", (1500, 480)).save(bench.root / f"frames/AVOS/a/{number}.jpg")
+    assert bench.run([bench.region_record(start_frame_bbox=[400, 200, 600, 300])], "--patch", "16") == 0
+    [copy] = (bench.out / "frames_rc").iterdir()
+    with Image.open(copy) as drawn:
+        assert drawn.getpixel((500, 187))[1] > 200  # 15 pixels above the box; for patches of 14 pixels 9 would do
+
+
+def test_a_box_to_be_found_beside_a_portrait_frame(bench, capsys):
+    """It fits the frame turned by 270 degrees, as a region's box may; yet nobody turns the frame that is shown."""
+    for number in range(3):
+        Image.new("RGB", (48, 64)).save(bench.root / f"frames/AVOS/a/{number}.jpg")
+    box = [50, 8, 60, 32]
+    assert bench.run([bench.region_record(start_frame_bbox=box)]) == 0
+    record = bench.record(qa_type="stg", struc_info=[{"bbox_dict": {"1.0": box}}])
+    assert bench.run([record]) == 1
+    assert "struc_info: [50, 8, 60, 32] leaves the frame of 48x64 pixels" in capsys.readouterr().err
 
 
 def test_a_pipe_in_the_place_of_the_file(bench, capsys):

@@ -189,7 +189,9 @@ def test_the_split_goes_by_the_group_where_there_is_one():
     assert split_unit(raw) == ("CholecT50", "VID12")
     raw["metadata"]["split_group"] = "cholec/12"
     assert split_unit(raw) == ("cholec", "12")
-    for wrong in ("cholec", "a/b/c", 12):
+    raw["metadata"]["split_group"] = " cholec/12\n"
+    assert split_unit(raw) == ("cholec", "12")
+    for wrong in ("cholec", "a/b/c", "a/", 12):
         raw["metadata"]["split_group"] = wrong
         with pytest.raises(RecordError, match="split_group"):
             split_unit(raw)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data_preprocess.media.frames import FrameError
-from data_preprocess.media.token_count import video_size
+from data_preprocess.media.token_count import pixel_budget, video_size
 from data_preprocess.video.region_box import draw_region, place_region, region_line
 
 LIMITS = {"min_pixels": 6272, "max_pixels": 37632}
@@ -54,9 +54,11 @@ def test_region_of_a_missing_or_broken_frame(frames, tmp_path):
     assert not (tmp_path / "rc").exists()
 
 
-@given(height=st.integers(200, 2200), width=st.integers(200, 2200))
-def test_line_survives_the_resize(height, width):
-    line, size = region_line(height, width, **LIMITS), video_size(1, height, width)
+@given(height=st.integers(200, 2200), width=st.integers(200, 2200), patch=st.sampled_from([14, 16]))
+def test_line_survives_the_resize(height, width, patch):
+    limits = {name: pixel_budget(patch)[name] for name in LIMITS}
+    line = region_line(height, width, **limits, patch=patch)
+    size = video_size(1, height, width, **limits, patch=patch)
     assert line >= 8
     assert line * size.resized_height / height >= 2 - 1e-9
     assert line * size.resized_width / width >= 2 - 1e-9
@@ -80,8 +82,10 @@ def test_box_of_a_turned_portrait_frame_is_turned_back():
     """The benchmark's code turns portrait frames by 270 degrees; its boxes then are in the turned picture."""
     turned = (60, 5, 85, 45)
     frame = Image.new("L", (50, 90))
-    frame.paste(255, place_region(turned, height=90, width=50))
+    frame.paste(255, place_region(turned, height=90, width=50, turned=True))
     assert frame.rotate(270, expand=True).getbbox() == turned
+    with pytest.raises(ValueError, match=r"leaves the frame of 50x90 pixels"):
+        place_region(turned, height=90, width=50)
 
 
 @pytest.mark.parametrize(

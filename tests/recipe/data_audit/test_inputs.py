@@ -24,11 +24,11 @@ FRAMES = 8
 def check(tmp_path):
     """Failures of ``medgrpo data check`` on a clip of eight frames at 2 fps with that task and answer."""
     paths = [str(tmp_path / f"{number}.jpg") for number in range(FRAMES)]
-    for path in paths:
-        Image.new("RGB", (64, 48), (90, 60, 50)).save(path)
-    clip = Clip(paths, 2.0, 48, 64, MIN_PIXELS, MAX_PIXELS, TOTAL_PIXELS, video_size(FRAMES, 48, 64).num_tokens)
 
-    def check(task, answer, question="When?", **changes):
+    def check(task, answer, question="When?", size=(48, 64), **changes):
+        for path in paths:
+            Image.new("RGB", size[::-1], (90, 60, 50)).save(path)
+        clip = Clip(paths, 2.0, *size, MIN_PIXELS, MAX_PIXELS, TOTAL_PIXELS, video_size(FRAMES, *size).num_tokens)
         row = build_row(
             benchmark="medvidbench", source="AVOS", task=task, qa_type=task, index=0, split="train", question=question,
             answer=answer, clip=clip, video_id="a", record_id="a", **changes,
@@ -87,6 +87,12 @@ def test_times_of_the_source_video(check, task, answer, time, structured):
 )
 def test_boxes_beside_the_frame(check, box, reason):
     assert any("at 1.0 s: [" in failure and reason in failure for failure in check("stg", f"1.0 seconds: {box}"))
+
+
+def test_a_box_beside_a_portrait_frame(check):
+    failures = check("stg", "1.0 seconds: [50, 10, 60, 40]", size=(64, 48))
+    assert any("leaves the frame of 48x64 pixels" in failure for failure in failures)
+    assert check("stg", "1.0 seconds: [10, 10, 40, 60]", size=(64, 48)) == []
 
 
 @pytest.mark.parametrize("token", ["<|video_pad|>", "<|im_start|>", "<image>"])
