@@ -82,13 +82,16 @@ def windows(
     lengths = [seconds for seconds in source.seconds if seconds < span]
     if len(lengths) < max(1, len(source.seconds)) and span >= shortest:
         lengths.append(span)
+    cut = set()  # a stretch hardly longer than a listed length is that window once more
     for seconds in lengths:
         stride = stride_for(seconds, frames, source)
         reach = int(seconds * frames.rate + 1e-6) // stride * stride
         hop = max(stride, int(reach * (1 - overlap)) // stride * stride)
         for begin in range(stretch[0], stretch[-1] - reach + 1, hop):
-            if reach:
-                yield Clip(frames, range(begin, begin + reach + 1, stride))
+            numbers = range(begin, begin + reach + 1, stride)
+            if reach and numbers not in cut:
+                cut.add(numbers)
+                yield Clip(frames, numbers)
 
 
 def ending_at(stretch: range, frames: Frames, source: Source, end: float, seconds: float) -> Clip | None:

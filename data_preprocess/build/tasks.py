@@ -14,6 +14,8 @@ from data_preprocess.build.clips import Clip, beginning_at, ending_at, stretches
 MOST_BOXES, GRIDS, SHORTEST_REGION = 8, (1, 2, 3, 5, 10), 3
 REGIONS_PER_CLIP = 3
 _OVERLAP = 0.5
+#: Seconds before an action begins at which no frame shows it yet.
+_HAIR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -50,18 +52,22 @@ def drafts(video: AnnotatedVideo, source: Source, seed: int, overlap: float) -> 
             yield from _next_actions(video, stretch, source)
     if "stg" in source.tasks and source.stride > video.frames.step:
         boxed = sorted({number for boxes in video.boxes.values() for number in boxes})
+        cut = (windows(stretch, video.frames, source, overlap) for stretch in stretches(video))
+        asked = {clip.numbers for some in cut for clip in some}
         for clip in beginning_at(boxed, video.frames, source):
-            yield from _grounding(video, clip, seed)
+            if clip.numbers not in asked:
+                yield from _grounding(video, clip, seed)
     yield from _ratings(video, source, overlap)
 
 
 def _inside(runs: Sequence[Run], clip: Clip) -> list[Run]:
-    """Runs cut to the clip, in its seconds; one that only touches its border is none."""
+    """Runs cut to the clip, in its seconds; one that only touches its border, or rounds to no time there, is none."""
     found = []
     for start, end, label in runs:
         low, high = max(start, clip.start), min(end, clip.end)
-        if low < high or low == high and start == end:
-            found.append(Run(round(low - clip.start, 1), round(high - clip.start, 1), label))
+        cut = Run(round(low - clip.start, 1), round(high - clip.start, 1), label)
+        if low <= high and (cut.start < cut.end or start == end):
+            found.append(cut)
     return found
 
 
@@ -81,21 +87,21 @@ def _actions(video: AnnotatedVideo, clip: Clip, seed: int) -> Iterator[Draft]:
 
 
 def _next_actions(video: AnnotatedVideo, stretch: range, source: Source) -> Iterator[Draft]:
-    """NAP: clips that end with a run; what follows within what is annotated is the answer."""
+    """NAP: clips that end with a run; what follows within what is annotated is the answer, if it is another action."""
     frames, seen = video.frames, set()
     first, last = frames.second(stretch[0]), frames.second(stretch[-1])
     runs = [
         run for run in sorted(video.runs) if run.label != video.background and first <= run.end and run.start <= last
     ]
     for run in runs:
-        following = next((other for other in runs if other.start >= run.end and other.label != run.label), None)
-        if following is None or following.start > last:
+        following = next((other for other in runs if other.start >= run.end and other is not run), None)
+        if following is None or following.label == run.label or following.start > last:
             continue
         # Of two that are under way at a time, neither comes next.
         if any(other.start < run.end < other.end for other in runs if other is not run):
             continue
         for seconds in source.seconds:
-            clip = ending_at(stretch, frames, source, run.end, seconds)
+            clip = ending_at(stretch, frames, source, min(run.end, following.start - _HAIR), seconds)
             if clip and clip.numbers not in seen:
                 seen.add(clip.numbers)
                 labels = list(video.labels)

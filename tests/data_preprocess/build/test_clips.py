@@ -59,6 +59,43 @@ def test_the_next_action_is_not_told_where_two_are_under_way_or_nothing_is_known
     assert ending_at(range(0, 200), frames, SOURCE, 70.4, 60).numbers == range(11, 71)
 
 
+def test_a_return_of_the_same_action_is_not_skipped_over():
+    runs = [Run(0, 25, "cut"), Run(25, 30, "none"), Run(30, 60, "cut"), Run(60, 65, "none"), Run(65, 120, "tie")]
+    video = AnnotatedVideo("v", Frames(range(0, 121), 1), "p", runs, ("cut", "tie"), "none")
+    found = [draft for draft in drafts(video, SOURCE, 0, 0.5) if draft.task == "nap"]
+    assert {(draft.clip.end, draft.answer) for draft in found} == {(60, "tie")}
+
+
+@pytest.mark.parametrize(("rate", "begin", "end"), [(1, 40, 39), (2, 40, 39.5), (2, 40.3, 40)])
+def test_no_clip_shows_the_action_that_is_asked_for(rate, begin, end):
+    video = AnnotatedVideo(
+        "v", Frames(range(0, 80 * rate), rate), "p", [Run(0, begin, "cut"), Run(begin, 70, "tie")], ("cut", "tie")
+    )
+    found = [draft for draft in drafts(video, SOURCE, 0, 0.5) if draft.task == "nap"]
+    assert {(draft.clip.end, draft.answer) for draft in found} == {(end, "tie")}
+
+
+def test_a_span_that_rounds_to_no_time_is_none():
+    """Of an action that ends just after the clip begins; one that lasts for a frame alone stays."""
+    runs = [Run(0, 30.03, "cut"), Run(35, 50, "tie"), Run(55, 55, "cut")]
+    video = AnnotatedVideo("v", Frames(range(0, 100), 1), "p", runs, ("cut", "tie"))
+    found = [draft for draft in drafts(video, SOURCE, 0, 0.5) if draft.task == "tag"]
+    spans = {draft.clip.start: draft.answer for draft in found if draft.words["label"] == "cut" and draft.clip.start}
+    assert spans == {30: "25.0-25.0 seconds."}
+
+
+@pytest.mark.parametrize("last", [60, 61, 74, 75, 120])
+def test_no_clip_is_cut_twice(last):
+    """A stretch that is hardly longer than a listed length, and boxes that begin with a window."""
+    source = Source("AVOS", None, (60, 600), 15, ("stg",))
+    frames = Frames(range(0, last + 1), 1)
+    found = [clip.numbers for clip in windows(range(0, last + 1), frames, source)]
+    assert len(set(found)) == len(found) > 0
+    boxes = {"hook": {number: [0, 0, 5, 5] for number in (0, 15)}}
+    asked = [draft.clip.numbers for draft in drafts(AnnotatedVideo("v", frames, "p", boxes=boxes), source, 0, 0.5)]
+    assert len(set(asked)) == len(asked) > 0
+
+
 def test_no_clip_is_shorter_than_the_benchmarks():
     runs = [Run(0, 10, "cut"), Run(12, 45, "tie"), Run(50, 60, "sew")]
     boxes = {"hook": {number: [0, 0, 5, 5] for number in (10, 50)}}
