@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     writing.add_argument("--urls", **two, required=True, help="OpenAI-compatible addresses, ending in /v1")
     writing.add_argument("--keys", **two, default=["OPENAI_API_KEY", "GEMINI_API_KEY"], help="environment variables")
     writing.add_argument("--prices", type=float, nargs=4, metavar="USD", help="per million tokens: in, out, in, out")
-    writing.add_argument("--frames", type=int, default=16, help="frames that a model is shown")
+    writing.add_argument("--frames", type=at_least(1), default=16, help="frames that a model is shown")
     writing.add_argument("--limit", type=at_least(1), help="requests of each file at most")
     writing.add_argument("--concurrency", type=int, default=16, help="requests in flight to each endpoint")
     writing.add_argument("--rpm", type=int, help="requests per minute to each endpoint")
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     writing.add_argument("--dry-run", action="store_true", help="only say what it would cost")
     sifting.add_argument("--out", type=Path, required=True, help="folder for captioned.json and rejected.jsonl")
     sifting.add_argument("--threshold", type=float, default=validate.THRESHOLD, help="least similarity")
-    sifting.add_argument("--review", type=int, metavar="N", help="write review.html with N clips")
+    sifting.add_argument("--review", type=at_least(0), metavar="N", help="write review.html with N clips")
     sifting.add_argument("--reviewed", type=Path, nargs="+", default=[], help="files that reviewers saved")
 
 
@@ -101,6 +101,8 @@ def _write(args: argparse.Namespace) -> int:
 def _validate(args: argparse.Namespace) -> int:
     from reward_score.similarity import SentenceEncoder
 
+    if not args.captions.is_file():
+        raise InputError(f"{args.captions} is no file. Give the file of medgrpo captions write with --captions")
     reviews = [review.read_review(path) for path in args.reviewed]
     captions = author.known_captions(args.captions)
     names = {f"{key}/{slot}" for key, slot, _ in captions}
@@ -110,12 +112,13 @@ def _validate(args: argparse.Namespace) -> int:
     pairs = validate.pair_up(_requests(args), captions)
     judged = review.apply_reviews(validate.judge_pairs(pairs, SentenceEncoder(), args.threshold), reviews)
     args.out.mkdir(parents=True, exist_ok=True)
-    kept, dropped, shown = Counter(), Counter(), []
+    kept, dropped, shown, lacking = Counter(), Counter(), [], 0
     with contextlib.ExitStack() as stack:
         names = [stack.enter_context(whole_file(args.out / name)) for name in ("captioned.json", "rejected.jsonl")]
         good, bad = (stack.enter_context(name.open("wb")) for name in names)
         separator = b"[\n"
         for pair in judged:
+            lacking += not pair.captions
             for slot in pair.captions:
                 if reason := pair.reasons.get(slot):
                     dropped[reason.split(" ")[0]] += 1
@@ -127,10 +130,14 @@ def _validate(args: argparse.Namespace) -> int:
                     separator = b",\n"
             if args.review:
                 shown.append(pair)
+        if not kept and not dropped:
+            raise InputError(f"{args.captions} holds no caption of these {lacking} requests. Nothing was written")
         good.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
     for (source, kind), count in sorted(kept.items()):
         print(f"{source} {kind}: {count} kept")
     print(f"{dropped.total()} captions rejected: {args.out / 'rejected.jsonl'}")
+    if lacking:
+        print(f"{lacking} requests have no caption in {args.captions}")
     if args.review:
         count = review.write_page(shown, args.out / "review.html", args.review)
         print(f"{count} clips to review: {args.out / 'review.html'}")

@@ -19,6 +19,7 @@ from PIL import ImageDraw
 from data_preprocess.common.errors import InputError, RecordError
 from data_preprocess.media.frames import read_frame
 from data_preprocess.video.record import parse_record
+from data_preprocess.video.region_box import has_area
 from reward_score.judge.client import Completion
 from reward_score.judge.prompt import BadReply
 
@@ -130,11 +131,12 @@ def picture_url(path: str, boxes: Any, side: int) -> str:
 
 def read_requests(path: Path) -> Iterator[Request]:
     """Lines of a requests file."""
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 record = json.loads(line)
                 known = record["qa_type"] in TASK_OF and record["evidence"].keys() >= {"lines", "events", "boxes"}
+                known &= all(has_area(box) for drawn in record["evidence"]["boxes"].values() for _, box in drawn)
                 parse_record(record | {"conversations": [*record["conversations"], {"from": "gpt", "value": "A."}]})
             except RecordError as error:
                 raise InputError(f"{path}, line {number}: {error}") from None

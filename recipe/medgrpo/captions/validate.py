@@ -55,12 +55,11 @@ class Pair:
 
 
 def pair_up(requests: Iterable[Request], captions: Mapping[tuple[str, str, str], list[str]]) -> Iterator[Pair]:
-    """The requests that have a caption; of several models in a slot the last one's."""
+    """The requests with their captions, if any; of several models in a slot the last one's."""
     by_place = {(key, slot): texts for (key, slot, _), texts in captions.items()}
     for request in requests:
         own = {slot: by_place[request.key, slot] for slot in SLOTS if (request.key, slot) in by_place}
-        if own:
-            yield Pair(request, own)
+        yield Pair(request, own)
 
 
 def judge_pairs(pairs: Iterable[Pair], encoder: SentenceEncoder, threshold: float) -> Iterator[Pair]:

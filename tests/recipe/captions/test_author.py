@@ -6,6 +6,7 @@ import base64
 import io
 import json
 
+import pytest
 from aiohttp import web
 from judge_server import answer, completion, cut, status
 from PIL import Image
@@ -123,6 +124,14 @@ def test_a_line_that_is_no_request_is_named(desk, capsys):
     desk.write(desk.record(), desk.record(metadata={"fps": "0", "video_id": "VID01"}))
     assert desk.run() == 2
     assert "requests.jsonl, line 2: metadata.fps" in capsys.readouterr().err
+    desk.file.write_bytes(json.dumps(desk.record()).encode() + b'\n{"id": "caf\xe9"}\n')
+    assert desk.run() == 2
+    assert "requests.jsonl, line 2: is no request" in capsys.readouterr().err
+    record = desk.record()
+    record["evidence"]["boxes"] = {desk.paths[0]: [["hook", [60, 10, 10, 50]]]}
+    desk.write(record)
+    assert desk.run() == 2
+    assert "requests.jsonl, line 1: is no request" in capsys.readouterr().err
     desk.write(desk.record())
     desk.captions.write_text("{}\n")
     assert desk.run() == 2
@@ -133,3 +142,13 @@ def test_a_reply_that_was_cut_is_asked_for_again(desk):
     desk.servers["gpt"].script = [answer("The hook dissects the", finish_reason="length")]
     desk.write(desk.record())
     assert desk.run() == 0 and desk.asked() == {"gpt": 2, "gemini": 1}
+
+
+@pytest.mark.parametrize(
+    ("command", "options"), [("run", ["--frames", "0"]), ("run", ["--frames", "-5"]), ("validate", ["--review", "-1"])]
+)
+def test_numbers_that_make_no_sense(desk, capsys, command, options):
+    desk.write(desk.record())
+    with pytest.raises(SystemExit) as stopped:
+        getattr(desk, command)(*options)
+    assert stopped.value.code == 2 and f"argument {options[0]}: {options[1]} is below" in capsys.readouterr().err

@@ -53,3 +53,22 @@ def test_from_requests_to_checked_rows(desk, capsys):
     assert medvidbench.main([*map(str, paths), "--val-ratio", "0"]) == 0
     checked = check(desk.out / "parquet/train.parquet", max_tokens=32_768, read_files=True)
     assert checked.failures == [] and checked.rows.total() == 4
+
+
+def test_a_wrong_captions_file_replaces_nothing(desk, capsys):
+    one, two = desk.write(desk.record(), desk.record(id="another"))
+    assert desk.run() == 0 and desk.validate() == 0
+    before = (desk.out / "captioned.json").read_bytes()
+    assert len(json.loads(before)) == 4
+    desk.captions = desk.captions.rename(desk.root / "right.jsonl").with_name("wrong.jsonl")
+    assert desk.validate() == 2
+    assert "wrong.jsonl is no file. Give the file of medgrpo captions write" in capsys.readouterr().err
+    lines = (desk.root / "right.jsonl").read_text().splitlines()
+    desk.captions.write_text(lines[0].replace(one.key, "0").replace(two.key, "0") + "\n")
+    assert desk.validate() == 2
+    assert "wrong.jsonl holds no caption of these 2 requests" in capsys.readouterr().err
+    assert (desk.out / "captioned.json").read_bytes() == before
+    desk.captions.write_text("".join(line + "\n" for line in lines if one.key in line))
+    assert desk.validate() == 0
+    assert "1 requests have no caption in" in capsys.readouterr().out
+    assert len(json.loads((desk.out / "captioned.json").read_text())) == 2
