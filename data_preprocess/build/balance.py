@@ -121,6 +121,8 @@ def balance(files: Sequence[Path], out: Path, total: int, seed: int) -> Balanced
     """
     if out.resolve() in {path.resolve() for path in files}:
         raise InputError(f"--out {out} is one of the files to choose from. Give another one")
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder. Give the JSON file of the subset")
     places: dict[tuple[str, str], list[tuple[bytes, int]]] = defaultdict(list)
     for number, (text, record) in enumerate(entries(files)):
         key = hashlib.blake2b(f"{seed} ".encode() + text, digest_size=8).digest()

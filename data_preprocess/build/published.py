@@ -64,11 +64,31 @@ def corners(value: Any, file: Path, key: str) -> list[float]:
     return [number(side, file, key, "four numbers") for side in value]
 
 
+def shares(value: Any, file: Path, key: str) -> list[float]:
+    """Four numbers that are shares of the frame."""
+    found = corners(value, file, key)
+    if max(found) > 1.5:
+        raise unexpected(file, key, value, "shares of the frame, 0 to 1")
+    return found
+
+
 def found_files(root: Path, pattern: str, what: str) -> list[Path]:
     """Files of that name below ``root``; an InputError where there is none."""
     if files := find(root, pattern):
         return files
     raise InputError(f"{root} holds no {pattern}: expected {what}. docs/build.md says what to unpack where")
+
+
+def one_file(root: Path, pattern: str, what: str) -> Path:
+    """The file of that name; an InputError where there are several, since which of them holds is not known."""
+    return only(found_files(root, pattern, what))
+
+
+def only(files: Sequence[Path]) -> Path:
+    """The one file of these; an InputError where there are several."""
+    if len(files) > 1:
+        raise InputError(f"{files[0]} and {files[1]} are two versions of one file: leave one of them in --root")
+    return files[0]
 
 
 def read_json(path: Path, kind: type, expected: str) -> Any:

@@ -20,16 +20,19 @@ from data_preprocess.common.atomic_file import whole_file, write_whole
 from data_preprocess.common.errors import InputError
 from data_preprocess.media.frames import FrameError
 
+_WITH_TRANSCRIPT = "videos with a transcript (<video id>.json)"
+
 
 @dataclass
 class Built:
-    """What was written: records by task, and what was left out or repaired."""
+    """What was written: records by task, ``asked`` of them requests for captions; what was left out or repaired."""
 
     source: str
     answered: Path
     requests: Path
     records: Counter = field(default_factory=Counter)
     videos: int = 0
+    asked: int = 0
     notes: dict[str, int] = field(default_factory=dict)
 
 
@@ -43,6 +46,8 @@ def build(source: Source, root: Path, out: Path, settings: Settings, *, seed: in
         raise InputError(f"{root} is not a folder. Give the folder of {source.name} with --root")
     if out.resolve().is_relative_to(root.resolve()):
         raise InputError(f"--out {out} lies in --root, whose files are searched. Give a folder outside of it")
+    if settings.transcripts and not settings.transcripts.is_dir():
+        raise InputError(f"{settings.transcripts} is not a folder. Give that of the transcripts with --transcripts")
     out.mkdir(parents=True, exist_ok=True)
     built = Built(source.name, out / f"{source.name}.json", out / f"{source.name}_captions.jsonl", notes=settings.notes)
     with whole_file(built.answered) as answered, whole_file(built.requests) as requests:
@@ -58,6 +63,7 @@ def build(source: Source, root: Path, out: Path, settings: Settings, *, seed: in
                 for task, record in made:
                     built.records[task] += 1
                     if "evidence" in record:
+                        built.asked += 1
                         lines.write(orjson.dumps(record) + b"\n")
                     else:
                         records.write(separator + orjson.dumps(record))
@@ -66,10 +72,20 @@ def build(source: Source, root: Path, out: Path, settings: Settings, *, seed: in
         if not built.records:
             known = "; ".join(f"{count} {what}" for what, count in settings.notes.items()) or "no video is long enough"
             raise InputError(f"{root}: nothing came of {source.name}: {known}")
+    _tell_what_is_missing(built, source, settings)
     summary = {"seed": seed, "overlap": overlap, "root": str(root.absolute()), "videos": built.videos}
     summary |= {"records": dict(built.records), "notes": built.notes}
     write_whole(out / f"{source.name}_summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     return built
+
+
+def _tell_what_is_missing(built: Built, source: Source, settings: Settings) -> None:
+    """Notes of 0: a task without records, and transcripts that nothing was taken from."""
+    for task in source.tasks:
+        if not built.records[task]:
+            settings.notes[f"{task.upper()} records; are the files that they come from in --root? (docs/build.md)"] = 0
+    if settings.transcripts:
+        settings.notes.setdefault(_WITH_TRANSCRIPT, 0)
 
 
 def _records(
@@ -78,7 +94,9 @@ def _records(
     """(task, record) of a video, whose frames are there by then."""
     frames = video.frames
     if settings.transcripts:
-        video.facts = [*video.facts, *_transcript(settings.transcripts / f"{video.id}.json")]
+        said = _transcript(settings.transcripts / f"{video.id}.json")
+        settings.note(_WITH_TRANSCRIPT, bool(said))
+        video.facts = [*video.facts, *said]
     found = list(drafts(video, source, seed, overlap))
     folder = out.absolute() / "frames" / source.name / video.id
     paths = frames.paths

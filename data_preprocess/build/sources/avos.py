@@ -13,19 +13,20 @@ from pathlib import Path
 from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source, merged
 from data_preprocess.build.extract import probe
 from data_preprocess.build.published import (
-    corners,
-    found_files,
     need,
     number,
     numbered_pictures,
     objects,
+    one_file,
     read_json,
     read_table,
+    shares,
     unexpected,
     whole,
 )
 from data_preprocess.common.find_files import find
-from data_preprocess.media.frames import FrameStore
+from data_preprocess.media.frames import FrameError, FrameStore
+from data_preprocess.video.region_box import has_area
 
 RATE = 15
 LABELS = ("cutting", "tying", "suturing")
@@ -35,7 +36,7 @@ _SIDES = ("left", "top", "width", "height")
 
 def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
     """Videos of which there are segments, and frames or a file."""
-    [actions] = found_files(root, "*anns-5sec*.csv", "the segments of the lab's release")[:1]
+    actions = one_file(root, "*anns-5sec*.csv", "the segments of the lab's release")
     segments: dict[str, list[Run]] = defaultdict(list)
     for row in read_table(actions, _COLUMNS):
         second, third = row["labeler_2"].strip(), row["labeler_3"].strip()
@@ -57,7 +58,12 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
             numbers = sorted(pictures)
             step = min((after - before for before, after in pairwise(numbers)), default=1)
             frames = Frames(numbers, RATE, step=step, paths=pictures)
-            height, width = FrameStore("/").size(next(iter(pictures.values())))
+            settings.note("AVOS segments without a picture", _unseen(segments[video], pictures))
+            try:
+                height, width = FrameStore("/").size(next(iter(pictures.values())))
+            except FrameError as error:
+                settings.note(f"left out, with all of its video: {error}")
+                continue
         elif video in files:
             frames = Frames(range(int(max(run.end for run in runs) * RATE) + 1), RATE, video=files[video])
             height, width = (0, 0) if settings.skip_frames else probe(files[video], settings.note)[1:]
@@ -65,7 +71,7 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
         else:
             settings.note("AVOS videos without frames or file")
             continue
-        boxes = _boxes(labelled.get(video, []), height, width) if height else {}
+        boxes = _boxes(labelled.get(video, []), height, width, settings) if height else {}
         yield AnnotatedVideo(
             video,
             frames,
@@ -76,6 +82,13 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
             [(run.start, run.end) for run in merged([run._replace(label="") for run in runs])],
             boxes,
         )
+
+
+def _unseen(segments: list[Run], pictures: dict[int, str]) -> int:
+    """Segments of which no frame is there: the folder is not unpacked whole."""
+    return sum(
+        not any(place in pictures for place in range(int(run.start) * RATE, int(run.end) * RATE)) for run in segments
+    )
 
 
 def _labelled_frames(root: Path) -> dict[str, list[tuple[int, str, list[float]]]]:
@@ -95,23 +108,28 @@ def _labelled_frames(root: Path) -> dict[str, list[tuple[int, str, list[float]]]
             for label in chain.from_iterable(labels):
                 key = f"bounding_box_position of {name}"
                 position = need(label.get("bounding_box_position"), path, key, dict, ", ".join(_SIDES))
-                box = corners([position.get(side) for side in _SIDES], path, key)
+                box = shares([position.get(side) for side in _SIDES], path, key)
                 what = label.get("category") or f"{label.get('chirality') or ''} hand".strip()
                 found[video].append((place, str(what).lower(), box))
     return found
 
 
-def _boxes(labels: list[tuple[int, str, list[float]]], height: int, width: int) -> dict[str, dict[int, list[float]]]:
-    """In pixels, where a frame has one object of the name."""
+def _boxes(
+    labels: list[tuple[int, str, list[float]]], height: int, width: int, settings: Settings
+) -> dict[str, dict[int, list[float]]]:
+    """In pixels within the frame, where a frame has one object of the name."""
     boxes: dict[str, dict[int, list[float]]] = defaultdict(dict)
     counts: dict[tuple[int, str], int] = defaultdict(int)
     for place, name, (left, top, wide, high) in labels:
         counts[place, name] += 1
         sides = (left * width, top * height, (left + wide) * width, (top + high) * height)
-        boxes[name][place] = [int(side + 1e-6) for side in sides]
+        box = [int(min(max(side, 0), most) + 1e-6) for side, most in zip(sides, (width, height) * 2, strict=True)]
+        settings.note("AVOS boxes without area in the frame", not has_area(box))
+        if has_area(box):
+            boxes[name][place] = box
     for (place, name), count in counts.items():
         if count > 1:
-            del boxes[name][place]
+            boxes[name].pop(place, None)
     return boxes
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_preprocess.build.annotated import AnnotatedVideo, Frames, Rating, Settings, Source
-from data_preprocess.build.published import found_files, named_rows, read_sheet, read_table, unexpected, whole
+from data_preprocess.build.published import found_files, named_rows, only, read_sheet, read_table, unexpected, whole
 from data_preprocess.build.sources.cholec80 import RATE, phase_files, phases
 from data_preprocess.common.find_files import find
 
@@ -20,8 +20,8 @@ _TIMES = ("initial_minute", "initial_second", "final_minute", "final_second")
 
 def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
     """Videos that have scored rows and a file."""
-    books = [*find(root, "*annotations*.xlsx"), *find(root, "*CVS*.xlsx"), *find(root, "*CVS*.csv")]
-    path = books[0] if books else found_files(root, "*CVS*.xlsx", "the workbook of scores")[0]
+    books = {*find(root, "*annotations*.xlsx"), *find(root, "*CVS*.xlsx"), *find(root, "*CVS*.csv")}
+    path = only(sorted(books) or found_files(root, "*CVS*.xlsx", "the workbook of scores"))
     columns = ("video", *_TIMES, *CRITERIA)
     rows = read_table(path, columns) if path.suffix == ".csv" else named_rows(read_sheet(path), path, columns)
     ratings: dict[int, list[Rating]] = defaultdict(list)

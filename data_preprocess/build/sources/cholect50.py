@@ -14,6 +14,7 @@ from data_preprocess.build.published import (
     need,
     number,
     numbered_pictures,
+    one_file,
     read_json,
     read_lines,
     unexpected,
@@ -73,10 +74,10 @@ def _from_json(path: Path, pictures: dict[int, str], settings: Settings) -> Anno
 def _from_text(path: Path, pictures: dict[int, str], phase_file: Path | None, settings: Settings) -> AnnotatedVideo:
     """Of CholecT45: a row for each frame with its number and a 0 or 1 for each triplet."""
     names = {}
-    for book in found_files(path.parents[1], "triplet.txt", "dict/triplet.txt")[:1]:
-        for line in filter(str.strip, read_lines(book)):
-            place, _, name = line.partition(":")
-            names[whole(place, book, f"line {line!r}, before the colon")] = name.strip()
+    book = one_file(path.parents[1], "triplet.txt", "dict/triplet.txt")
+    for line in filter(str.strip, read_lines(book)):
+        place, _, name = line.partition(":")
+        names[whole(place, book, f"line {line!r}, before the colon")] = name.strip()
     acts: list[tuple[int, str]] = []
     frames = Frames(sorted(pictures), 1, paths=pictures)
     for line in filter(str.strip, read_lines(path)):
@@ -100,6 +101,8 @@ def _annotated(
     settings: Settings,
 ) -> AnnotatedVideo:
     """``acts`` are (frame, "instrument,verb,target"); without any phase, clips may lie anywhere."""
+    annotated = {frame for frame, _ in (*phase_of, *acts)}
+    settings.note("CholecT50 annotated frames without a picture", len(annotated - set(frames.numbers)))
     if labels:
         unknown = set(frames.numbers) - {frame for frame, _ in phase_of}
         settings.note("CholecT50 frames without a phase", len(unknown))

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source, runs_of
 from data_preprocess.build.published import (
-    corners,
     found_files,
     need,
     numbered_pictures,
     objects,
     read_json,
+    shares,
     unexpected,
     whole,
 )
@@ -56,7 +56,9 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
             settings.note("CholecTrack20 videos without frames or file")
             continue
         if pictures:
-            numbers = [each for each in numbers if each in pictures]
+            there = [each for each in numbers if each in pictures]
+            settings.note("CholecTrack20 annotated frames without a picture", len(numbers) - len(there))
+            numbers = there
         frames = Frames(numbers, RATE, 1, STEP, pictures or None, None if pictures else videos[0])
         boxes: dict[str, dict[int, list[float]]] = defaultdict(dict)
         tracks: dict[str, dict[int, int]] = defaultdict(dict)
@@ -67,6 +69,8 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
                 if box := _pixels(instance, size, path, each):
                     boxes[name][each] = box
                     tracks[name][each] = instance.get("visibility_track", -1)
+                else:
+                    settings.note("CholecTrack20 boxes without area in the frame")
             if instances and instances[0].get("phase") is not None:
                 if (phase := whole(instances[0]["phase"], path, f"annotations.{each}.phase")) not in phases:
                     raise unexpected(path, f"annotations.{each}.phase", phase, f"one of {sorted(phases)}")
@@ -96,9 +100,7 @@ def _named(instances: list[dict], tools: dict, path: Path, number: int) -> Itera
 def _pixels(instance: dict, size: list[int], path: Path, number: int) -> list[float]:
     """[x1, y1, x2, y2] within the frame; on disk it is x, y, w, h as shares of the frame."""
     key = f"annotations.{number}.tool_bbox"
-    x, y, w, h = corners(instance.get("tool_bbox"), path, key)
-    if max(x, y, w, h) > 1.5:
-        raise unexpected(path, key, instance["tool_bbox"], "shares of the frame, 0 to 1")
+    x, y, w, h = shares(instance.get("tool_bbox"), path, key)
     width, height = size
     box = [max(0, x) * width, max(0, y) * height, min(1, x + w) * width, min(1, y + h) * height]
     return [round(side, 1) for side in box] if box[0] < box[2] and box[1] < box[3] else []

@@ -39,6 +39,7 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
         if not numbers:
             settings.note("CoPESD cases without images")
             continue
+        settings.note("CoPESD annotated frames without a picture", len(texts) - len(numbers))
         frames = Frames(numbers, 1, numbers[0], paths=pictures)
         named = [(number, _rule(rules, *texts[number][:2])) for number in numbers]
         settings.note("CoPESD frames without a label", sum(rule is None for _, rule in named))

@@ -39,7 +39,7 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
     for path in (path for kind in PICTURES for path in find(root, f"*_*_*{kind}")):
         if found := _NAME.match(path.stem):
             pictures[f"{found[1]}_{found[2]}"][int(found[3])] = str(path.absolute())
-    boxes = _boxes(root)
+    boxes = _boxes(root, settings)
     files = found_files(root, "[0-9]*_[0-9]*.csv", "phases as 01_1.csv with the columns Frame,Phase")
     phases = {path.stem: _phases(path) for path in files}
     # The published nine, and what the files call otherwise: an answer must be among the labels that are asked about.
@@ -48,6 +48,8 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
         if session not in pictures:
             settings.note("EgoSurgery sessions without images")
             continue
+        unseen = sum(number not in pictures[session] for number, _ in labelled)
+        settings.note("EgoSurgery annotated frames without a picture", unseen)
         frames = Frames(sorted(pictures[session]), RATE, 1, paths=pictures[session])
         yield AnnotatedVideo(
             session,
@@ -72,7 +74,7 @@ def _phases(path: Path) -> list[tuple[int, str]]:
     return sorted(found.items())
 
 
-def _boxes(root: Path) -> dict[str, dict[str, dict[int, list[float]]]]:
+def _boxes(root: Path, settings: Settings) -> dict[str, dict[str, dict[int, list[float]]]]:
     """Session -> object -> frame number -> corners, where a frame has one object of the name.
 
     Files of tools and of hands have ids of their own, and frame_id is no frame number: the join is by file name.
@@ -94,6 +96,7 @@ def _boxes(root: Path) -> dict[str, dict[str, dict[int, list[float]]]]:
                 raise unexpected(path, "images.file_name", images[image], "XX_Y_NNNN.jpg")
             x, y, w, h = corners(entry.get("bbox"), path, f"annotation {entry.get('id')}.bbox")
             name = _HANDS.get(names[category], names[category])
+            settings.note("EgoSurgery boxes without area", w <= 0 or h <= 0)
             if w > 0 and h > 0:
                 box = [whole(side, path, "bbox") if side == int(side) else side for side in (x, y, x + w, y + h)]
                 found[f"{stem[1]}_{stem[2]}"][name][int(stem[3])] = box

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_preprocess.build.annotated import AnnotatedVideo, Frames, Run, Settings, Source
-from data_preprocess.build.published import found_files, need, number, objects, read_json, read_sheet, unexpected, whole
+from data_preprocess.build.published import need, number, objects, one_file, read_json, read_sheet, unexpected, whole
 from data_preprocess.common.find_files import find
 
 RATE = 2
@@ -18,8 +18,8 @@ RATE = 2
 
 def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
     """Videos of which the file is there; many have left the web."""
-    [path] = found_files(root, "NurViD_annotations.json", "the annotations of the repository")[:1]
-    [book] = found_files(root, "*Action_ID.xlsx", "the names of procedures and actions")[:1]
+    path = one_file(root, "NurViD_annotations.json", "the annotations of the repository")
+    book = one_file(root, "*Action_ID.xlsx", "the names of procedures and actions")
     procedures, actions = _names(book)
     files = {file.stem: file for file in find(root, "*.mp4")}
     videos: dict[str, tuple[str, float, list[Run]]] = {}
@@ -38,6 +38,7 @@ def read(root: Path, settings: Settings) -> Iterator[AnnotatedVideo]:
             label = _name(actions, segment.get("actionID"), path, f"{key}.actionID")
             allowed[procedure].add(label)
             settings.note("NurViD segments that end after their video", end > duration)
+            settings.note("NurViD segments that last no time within their video", start >= min(end, duration))
             if start < min(end, duration):
                 runs.append(Run(start, min(end, duration), label))
         videos[video] = procedure, duration, sorted(runs)

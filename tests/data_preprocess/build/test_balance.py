@@ -88,3 +88,10 @@ def test_a_record_that_is_none_and_a_file_that_would_be_lost_are_told(tmp_path, 
     assert "a.json, record 1: metadata.fps" in capsys.readouterr().err
     assert main([str(file), "--out", str(file)]) == 1
     assert "is one of the files to choose from" in capsys.readouterr().err and not (tmp_path / "b.json").exists()
+    for folder in (str(tmp_path), "."):
+        assert main([str(file), "--out", folder]) == 1
+        assert f"error: --out {folder} is a folder. Give the JSON file of the subset" in capsys.readouterr().err
+    request = record(0) | {"conversations": record(0)["conversations"][:1], "evidence": {}}
+    file.with_suffix(".jsonl").write_text(json.dumps(request) + "\n")
+    assert main([str(file.with_suffix(".jsonl")), "--out", str(tmp_path / "b.json")]) == 1
+    assert "It is a request for a caption: take captioned.json of medgrpo" in capsys.readouterr().err

@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: verl-medgrpo authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is not as the publishers describe it is reported with file, key and expectation; nothing is guessed."""
+"""What is not as the publishers describe it is reported with file, key and expectation, or counted; never guessed."""
 
 import json
 import re
@@ -66,6 +66,11 @@ CASES = {
         "CholecT50", VID07, lambda content: content["annotations"]["8"][0].__setitem__(14, None),
         r"VID07\.json, annotations\.8: is missing; expected a whole number",
     ),
+    "a box in pixels of a hand": (
+        "AVOS", "validated/marvl-surgery-annotator-validate-export.json",
+        lambda content: content["0"]["data"][1]["hand_labels"][0]["bounding_box_position"].update(left=30),
+        r"bounding_box_position of .*expected shares of the frame",
+    ),
     "one turn": (
         "CoPESD", "smllm_test.json", lambda content: content[0]["conversations"].pop(),
         r"smllm_test\.json, \[0\]\.conversations: .*expected two turns",
@@ -110,6 +115,29 @@ def test_an_empty_folder_is_told_what_to_hold(tmp_path, capsys):
         assert re.search(r"error: .* holds no .*: expected .*docs/build\.md", error := capsys.readouterr().err), error
 
 
+@pytest.mark.parametrize(
+    ("source", "pattern"),
+    [("AVOS", "*anns-5sec*.csv"), ("NurViD", "*.json"), ("NurViD", "*.xlsx"), ("Cholec80-CVS", "*.xlsx"),
+     ("CholecT45", "dict/triplet.txt")],
+)  # fmt: skip
+def test_two_versions_of_a_file_are_refused(source, pattern, tmp_path, capsys):
+    root = tmp_path / "raw"
+    {**WRITERS, "CholecT45": cholect45}[source](root)
+    [file] = root.rglob(pattern)
+    (root / "older").mkdir()
+    (root / "older" / file.name).write_bytes(file.read_bytes())
+    arguments = [source.replace("T45", "T50"), "--root", root, "--out", tmp_path / "out", "--skip-frames"]
+    assert main(list(map(str, arguments))) == 1
+    assert re.search(r"error: .* and .* are two versions of one file: leave one of them", capsys.readouterr().err)
+
+
+def test_a_path_that_records_cannot_name(tmp_path, capsys):
+    for root, out in (("a\udcff", "out"), ("raw", "a\udcff")):
+        with pytest.raises(SystemExit) as stopped:
+            main(["AVOS", "--root", root, "--out", out])
+        assert stopped.value.code == 2 and "'a\\udcff' is no UTF-8" in capsys.readouterr().err
+
+
 def test_labels_that_nobody_would_read_are_refused(tmp_path, capsys):
     arguments = ["AVOS", "--root", tmp_path, "--out", tmp_path / "out", "--labels", tmp_path / "names.json"]
     assert main(list(map(str, arguments))) == 1
@@ -127,6 +155,7 @@ def test_other_files_and_options_are_told(tmp_path, capsys):
             r"rules\.json, rules\[0\]\.answer: .*a regular expression",
         ),
         ([], r"smllm_test\.json is no JSON"),
+        (["--transcripts", tmp_path / "none"], r"none is not a folder. Give that of the transcripts"),
         (["--out", tmp_path / "raw/out"], r"lies in --root.*Give a folder outside of it"),
     ):
         arguments = ["CoPESD", "--root", tmp_path / "raw", "--out", tmp_path / "out", *options]
@@ -136,3 +165,57 @@ def test_other_files_and_options_are_told(tmp_path, capsys):
     arguments = ["CoPESD", "--root", tmp_path / "raw", "--out", tmp_path / "out", "--transcripts", tmp_path / "said"]
     assert main(list(map(str, arguments))) == 1
     assert "123456.json, segments.end: is 'late'; expected seconds" in capsys.readouterr().err
+
+
+#: What is not unpacked, and what is then noted.
+UNPACKED_IN_PART = {
+    "CholecT50": ("videos/VID12/0000[2-9]?.png", "CholecT50 annotated frames without a picture", 80),
+    "CholecTrack20": ("Training/VID02/Frames/0011*.png", "CholecTrack20 annotated frames without a picture", 4),
+    "CoPESD": ("high_light_images/123456/003?.jpg", "CoPESD annotated frames without a picture", 10),
+    "EgoSurgery": ("images/31/31_1_003?.jpg", "EgoSurgery annotated frames without a picture", 10),
+    "AVOS": ("images-fps_15/AbC*/*-000000[01]??.jpg", "AVOS segments without a picture", 2),
+}
+
+
+def notes_of(source, folder):
+    """What is noted where the files in ``raw`` are built."""
+    arguments = [source, "--root", folder / "raw", "--out", folder / "out", "--skip-frames"]
+    assert main(list(map(str, arguments))) == 0
+    return json.loads((folder / f"out/{source}_summary.json").read_text())["notes"]
+
+
+@pytest.mark.parametrize("name", UNPACKED_IN_PART)
+def test_a_source_that_is_unpacked_in_part_is_told(tmp_path, name):
+    pattern, note, count = UNPACKED_IN_PART[name]
+    WRITERS[name](tmp_path / "raw")
+    assert note not in notes_of(name, tmp_path)
+    for file in (tmp_path / "raw").glob(pattern):
+        file.unlink()
+    assert notes_of(name, tmp_path)[note] == count
+
+
+@pytest.mark.parametrize(("name", "pattern", "lost"), [
+    ("EgoSurgery", "*.json", {"STG", "RC"}), ("AVOS", "*export*.json", {"STG"}),
+])  # fmt: skip
+def test_tasks_whose_files_are_not_there_are_told(tmp_path, name, pattern, lost):
+    WRITERS[name](tmp_path / "raw")
+    for file in (tmp_path / "raw").rglob(pattern):
+        file.unlink()
+    notes = notes_of(name, tmp_path)
+    found = {note.split(" ")[0] for note, count in notes.items() if "records; are the files" in note and count == 0}
+    assert found == lost
+
+
+def test_avos_pictures_and_boxes_that_cannot_be(tmp_path):
+    WRITERS["AVOS"](tmp_path / "raw")
+    next(iter(sorted((tmp_path / "raw").glob("images-fps_15/-bC*/*.jpg")))).write_bytes(b"")
+    [file] = (tmp_path / "raw").rglob("*export*.json")
+    content = json.loads(file.read_text())
+    content["0"]["data"][1]["tool_labels"][0]["bounding_box_position"]["width"] = "-0.1"
+    file.write_text(json.dumps(content))
+    notes = notes_of("AVOS", tmp_path)
+    records = json.loads((tmp_path / "out/AVOS.json").read_text())
+    assert {record["metadata"]["video_id"] for record in records} == {"AbCdEfGhIjK"}
+    assert any("left out, with all of its video: " in note and "cannot be opened" in note for note in notes)
+    assert notes["AVOS boxes without area in the frame"] == 1
+    assert "stg" not in {record["qa_type"] for record in records}

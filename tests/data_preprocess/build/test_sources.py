@@ -3,6 +3,7 @@
 """Each source in its publishers' format: built, converted, checked; and the traps of its files."""
 
 import json
+import shlex
 import shutil
 
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ import pytest
 from published_sources import WRITERS, cholect45, cholect50, text
 
 from data_preprocess import medvidbench
+from data_preprocess.build import __main__ as build_command
 from data_preprocess.build.__main__ import main
 from data_preprocess.build.annotated import Settings
 from data_preprocess.build.published import read_sheet
@@ -166,7 +168,7 @@ def test_cholect50_reads_frames_as_numbers_and_passes_over_unlabelled_ones(built
     assert any("grasper retract gallbladder" in line for line in lines) and not any("null" in line for line in lines)
 
 
-def test_cholect45_takes_its_phases_from_cholec80_and_makes_captions_alone_without_them(tmp_path):
+def test_cholect45_takes_its_phases_from_cholec80_and_makes_captions_alone_without_them(tmp_path, capsys):
     cholect45(tmp_path / "raw")
     records, requests, notes = build("CholecT50", tmp_path / "raw", tmp_path / "out")
     assert {answer(record) for record in records if record["qa_type"] == "next_action"} == {"clipping-and-cutting"}
@@ -180,6 +182,14 @@ def test_cholect45_takes_its_phases_from_cholec80_and_makes_captions_alone_witho
     lines = requests[-1]["evidence"]["lines"]
     assert any("hook dissect cystic plate" in line for line in lines) and not any("null" in line for line in lines)
     assert notes == {"CholecT45 videos without Cholec80's phases, which give captions alone": 1}
+    # Without any phases nothing has an answer: captions come next.
+    shutil.copytree(tmp_path / "raw", tmp_path / "bare", ignore=shutil.ignore_patterns("cholec80"))
+    capsys.readouterr()
+    records, requests, notes = build("CholecT50", tmp_path / "bare", tmp_path / "out of bare")
+    out = capsys.readouterr().out
+    assert not records and requests and "note: 0 TAG records; are the files that they come from in --root?" in out
+    step, name = "next: medgrpo captions write", tmp_path / "out of bare"
+    assert f"{step} '{name}/CholecT50_captions.jsonl' --captions '{name}/captions.jsonl' --urls URL" in out
     # Where both layouts have a video, it is read once.
     cholect50(tmp_path / "raw")
     text(tmp_path / "raw/triplet/VID07.txt", "no number")
@@ -294,6 +304,8 @@ def test_nurvid_names_are_one_off_and_segments_end_with_their_video(built):
     assert any("annotations say 40.0 s" in note for note in source.notes)
     assert source.notes["NurViD videos without a file"] == 1
     assert source.notes["NurViD segments that end after their video"] == 9
+    # 30-30 in each of four videos, and all but the first second segment of the one of 9 s.
+    assert source.notes["NurViD segments that last no time within their video"] == 7
 
 
 @pytest.mark.parametrize("name", ["AVOS", "Cholec80-CVS"])
@@ -324,7 +336,17 @@ def test_egosurgery_asks_about_the_phases_that_the_files_name(built, tmp_path):
     assert all(len(info["action_list"]) == 10 and info["action"] in info["action_list"] for info in found)
 
 
-def test_transcripts_and_names_of_the_users_own(built, tmp_path):
+def test_frames_below_the_authors_own_folder(built, tmp_path, capsys, monkeypatch):
+    """Their paths begin like those of the released files; the command that is named takes them as they are."""
+    for module in (build_command, medvidbench):
+        monkeypatch.setattr(module, "OFFICIAL_PREFIX", f"{tmp_path}/")
+    build("CholecT50", built("CholecT50").root, tmp_path / "out")
+    step = capsys.readouterr().out.rsplit("next: python -m data_preprocess.medvidbench ", 1)[1].split("\n")[0]
+    assert step.endswith(" --path-prefix ''")
+    assert medvidbench.main(shlex.split(step.replace("PARQUET", str(tmp_path / "parquet")))) == 0
+
+
+def test_transcripts_and_names_of_the_users_own(built, tmp_path, capsys):
     root = built("CholecTrack20").root
     said = {"segments": [{"start": 4.0, "end": 6.5, "text": " Now the hook. "}]}
     (tmp_path / "VID02.json").write_text(json.dumps(said))
@@ -332,4 +354,10 @@ def test_transcripts_and_names_of_the_users_own(built, tmp_path):
     options = ["--transcripts", str(tmp_path), "--labels", str(tmp_path / "phases.json"), "--skip-frames"]
     assert main(["CholecTrack20", "--root", str(root), "--out", str(tmp_path / "out"), *options]) == 0
     lines = (tmp_path / "out/CholecTrack20_captions.jsonl").read_text()
+    notes = json.loads((tmp_path / "out/CholecTrack20_summary.json").read_text())["notes"]
+    assert notes["videos with a transcript (<video id>.json)"] == 1
+    (tmp_path / "none").mkdir()
+    options[1] = str(tmp_path / "none")
+    assert main(["CholecTrack20", "--root", str(root), "--out", str(tmp_path / "other"), *options]) == 0
+    assert "note: 0 videos with a transcript (<video id>.json)" in capsys.readouterr().out
     assert 'said: \\"Now the hook.\\"' in lines and "phase: my second phase" in lines and "preparation" not in lines
