@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data_preprocess.common.cli_types import at_least, positive
+from data_preprocess.common.cli_types import at_least, positive, utf8_path
 from data_preprocess.common.errors import InputError
 from data_preprocess.common.holdout import validation_videos
 from data_preprocess.common.json_stream import Entry, scan
@@ -205,8 +205,10 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     cli = argparse.ArgumentParser(prog="python -m data_preprocess.medvidbench", description=__doc__.split("\n")[0])
     cli.add_argument("--json", type=Path, required=True, help="MedVidBench JSON file")
-    cli.add_argument("--frames-root", type=Path, required=True, help="folder that takes the place of --path-prefix")
-    cli.add_argument("--out", type=Path, required=True, help="folder for the Parquet files")
+    cli.add_argument(
+        "--frames-root", type=utf8_path, required=True, help="folder that takes the place of --path-prefix"
+    )
+    cli.add_argument("--out", type=utf8_path, required=True, help="folder for the Parquet files")
     cli.add_argument("--path-prefix", default=OFFICIAL_PREFIX, help="start of the paths in the JSON (%(default)s)")
     cli.add_argument("--val-ratio", type=float, default=0.15, help="share of source videos held out (%(default)s)")
     cli.add_argument("--seed", type=int, default=0, help="which videos are held out (%(default)s)")

@@ -5,6 +5,7 @@
 import argparse
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -26,3 +27,12 @@ def positive(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
+
+
+def utf8_path(text: str) -> Path:
+    """An argument's ``type``: a path that records and rows can name, since JSON and Parquet hold UTF-8 alone."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no UTF-8, as records and rows are: rename it") from None
+    return Path(text)

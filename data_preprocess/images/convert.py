@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from data_preprocess.common import download
 from data_preprocess.common.atomic_file import whole_file, write_whole
-from data_preprocess.common.cli_types import at_least
+from data_preprocess.common.cli_types import at_least, utf8_path
 from data_preprocess.common.errors import Duplicate, InputError, RecordError, record_id
 from data_preprocess.common.holdout import validation_videos
 from data_preprocess.common.run_summary import SPLITS, Summary, run_and_tell
@@ -226,8 +226,8 @@ def _row(benchmark: str, item: Item, index: int, split: str, picture: Picture) -
 def parser(module: str, description: str, hub: str = "", hub_files: Sequence[str] = ("*",)) -> argparse.ArgumentParser:
     """Arguments that every set has; ``hub`` is what ``--hub`` alone stands for, ``hub_files`` what is fetched of it."""
     cli = argparse.ArgumentParser(prog=f"python -m {module}", description=description.split("\n")[0])
-    cli.add_argument("--root", type=Path, required=True, help="folder of the published files")
-    cli.add_argument("--out", type=Path, required=True, help="folder for the Parquet files")
+    cli.add_argument("--root", type=utf8_path, required=True, help="folder of the published files")
+    cli.add_argument("--out", type=utf8_path, required=True, help="folder for the Parquet files")
     cli.add_argument("--split-unit", choices=SPLIT_UNITS, help="what is held out whole: images (no leak), single "
                      "questions, or as the publishers did (image)")  # fmt: skip
     cli.add_argument("--test-fraction", type=float, default=0.2, help="share held out (%(default)s)")

@@ -21,10 +21,13 @@ _ROWS = 64
 
 
 def _files_of(root: Path) -> list[tuple[str, Path]]:
-    """(split, file) of every Parquet file below ``root`` that begins with a split's name; not our own."""
+    """(split, file) of every Parquet file that begins with a split's name, not our own; all in one folder."""
     paths = [path for path in find(root, "*.parquet") if path.is_file()]
     found = [(_SPLITS.get(re.split(r"[-_.]", path.name)[0]), path) for path in paths]
-    return [(split, path) for split, path in found if split and not is_ours(path)]
+    found = [(split, path) for split, path in found if split and not is_ours(path)]
+    if len(folders := sorted({str(path.parent) for _, path in found})) > 1:
+        raise InputError(f"{folders[0]} and {folders[1]} both hold Parquet files of a set: give one with --root")
+    return found
 
 
 @contextlib.contextmanager

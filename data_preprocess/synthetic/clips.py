@@ -102,7 +102,7 @@ def _source_records(out: Path, source: Source, seed: int, clips: int, bar: tqdm)
 def main(argv: Sequence[str] | None = None) -> int:
     cli = argparse.ArgumentParser(prog="python -m data_preprocess.synthetic", description=__doc__.split("\n")[0])
     cli.add_argument("--out", type=Path, required=True, help="folder for the frames and the JSON file")
-    cli.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    cli.add_argument("--seed", type=at_least(0), default=0, help="(%(default)s)")
     cli.add_argument(
         "--clips-per-source", type=at_least(1), default=60, help="scales the world (%(default)s: 900 records)"
     )

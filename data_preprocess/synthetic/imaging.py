@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = "data_preprocess.synthetic.imaging"
     cli = argparse.ArgumentParser(prog=f"python -m {name}", description=__doc__.split("\n")[0])
     cli.add_argument("--out", type=Path, required=True, help="folder for the images and the JSON files")
-    cli.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    cli.add_argument("--seed", type=at_least(0), default=0, help="(%(default)s)")
     cli.add_argument("--images-per-modality", type=at_least(1), default=20, help="each has 5 questions (%(default)s)")
     arguments = cli.parse_args(argv)
     return run_to_status(lambda: print(generate(**vars(arguments))), arguments.out)

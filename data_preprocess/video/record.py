@@ -20,6 +20,8 @@ from data_preprocess.video.region_box import NORMALIZED_REMEDY, is_normalized
 _NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
 _BOX_IN_TEXT = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]")
 _FARTHEST = 1e9
+_UNANSWERED = "Add it; a file of questions alone is for python -m data_preprocess.medvidbench --questions-only"
+_UNASKED = "It is a request for a caption: take captioned.json of medgrpo captions validate"
 _HUMAN, _MODEL = ("human", "user"), ("gpt", "assistant")
 
 
@@ -206,7 +208,7 @@ def _conversation(raw: dict, questions_only: bool) -> tuple[str, str]:
     if not question:
         raise RecordError("conversations", "hold no question", "Add the human turn")
     if not answer and not questions_only:
-        raise RecordError("conversations", "hold no answer", "For a file of questions alone use --questions-only")
+        raise RecordError("conversations", "hold no answer", _UNASKED if "evidence" in raw else _UNANSWERED)
     for side, text in (("question", question), ("answer", answer)):
         if found := RESERVED.search(text):
             raise RecordError("conversations", f"hold {found.group()} inside the {side}", RESERVED_REMEDY)

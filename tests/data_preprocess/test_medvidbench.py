@@ -115,8 +115,9 @@ def test_questions_only(bench, capsys):
     question = bench.record(conversations=bench.record()["conversations"][:1], struc_info=None)
     assert bench.run([question, question]) == 1
     assert (
-        "conversations: hold no answer. For a file of questions alone use --questions-only" in capsys.readouterr().err
-    )
+        "conversations: hold no answer. Add it; a file of questions alone is for python -m data_preprocess.medvidbench "
+        "--questions-only"
+    ) in capsys.readouterr().err
     assert bench.run([question, question], "--questions-only") == 0
     each, twin = bench.rows("test")
     assert each["messages"] == each["prompt"] == twin["prompt"]
@@ -362,6 +363,8 @@ def test_a_frame_that_the_model_cannot_take(bench, capsys):
         (["--min-pixels", "50000"], "--min-pixels 50000 is above --max-pixels 37632"),
         (["--questions-only", "--per-pair", "2"], "--questions-only has none"),
         (["--val-ratio", "-0.1"], "--val-ratio -0.1 is not between 0 and 1"),
+        (["--out", "a\udcff"], "--out: 'a\\udcff' is no UTF-8"),
+        (["--frames-root", "a\udcff"], "--frames-root: 'a\\udcff' is no UTF-8"),
         (["--val-ratio", "1.5"], "--val-ratio 1.5 is not between 0 and 1"),
     ],
 )

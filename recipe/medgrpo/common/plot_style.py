@@ -49,6 +49,7 @@ def canvas(width: float, height: float, path: Path):
     style = {
         "font.family": "DejaVu Sans",
         "font.size": 9,
+        "text.parse_math": False,  # names come from the data: a dollar sign in one begins no formula
         "axes.titlesize": 10,
         "axes.titleweight": "bold",
         "axes.titlelocation": "left",

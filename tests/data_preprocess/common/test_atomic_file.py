@@ -33,3 +33,12 @@ def test_a_folder(tmp_path):
         make_folder(temporary)
         assert not (tmp_path / "a").exists()
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["a", "a/part"]
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"'[^']*/a'$"), whole_file(tmp_path / "a") as temporary:
+        temporary.write_text("x")
+    with pytest.raises(FileNotFoundError, match=r"'[^']*/none/a'$"), whole_file(tmp_path / "none/a") as temporary:
+        temporary.write_text("x")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

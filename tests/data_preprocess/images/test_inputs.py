@@ -30,6 +30,24 @@ def test_the_output_above_or_in_the_root(folder, module, place):
         assert len(folder.rows()) == (4 if module is omnimedvqa else 5)
 
 
+def test_two_sets_below_the_root(folder, capsys):
+    """The rows of one would be taken for the other's."""
+    write_hub(folder)
+    (folder.root / "data").rename(folder.root / "path-vqa")
+    write_hub(folder)
+    for module in (path_vqa, vqa_rad):
+        assert folder.run(module) == 1
+        assert "data and " in (shown := capsys.readouterr().err) and "both hold Parquet files of a set" in shown
+        assert not folder.out.exists()
+
+
+@pytest.mark.parametrize("option", ["--root", "--out"])
+def test_a_path_that_rows_cannot_name(folder, capsys, option):
+    with pytest.raises(SystemExit) as stopped:
+        folder.run(path_vqa, option, "a\udcff")
+    assert stopped.value.code == 2 and f"argument {option}: 'a\\udcff' is no UTF-8" in capsys.readouterr().err
+
+
 def test_no_input_is_written_onto(folder, capsys):
     folder.write_parquet("train.parquet", [(0, "Is it?", "yes"), (1, "What?", "a cyst")])
     before = (folder.root / "data/train.parquet").read_bytes()

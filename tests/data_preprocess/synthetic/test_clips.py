@@ -249,3 +249,9 @@ def test_a_source_drawn_alone_is_the_same(tmp_path):
     alone, among = (json.loads(path.read_text()) for path in both)
     assert sorted(map(json.dumps, alone)) == sorted(json.dumps(r) for r in among if r["data_source"] == "AVOS")
     assert digest(tmp_path / "0/frames/AVOS") == digest(tmp_path / "1/frames/AVOS")
+
+
+def test_a_seed_below_0_is_told(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        clips.main(["--out", str(tmp_path), "--seed", "-1"])
+    assert stopped.value.code == 2 and "argument --seed: -1 is below 0" in capsys.readouterr().err

@@ -91,3 +91,9 @@ def test_command_line(tmp_path, capsys):
         synthetic_imaging.main(["--out", str(tmp_path), "--images-per-modality", "0"])
     assert synthetic_imaging.main(["--out", str(tmp_path / "Images/Drawn0/0000.png")]) == 1
     assert "error: Not a directory: " in capsys.readouterr().err
+
+
+def test_a_seed_below_0_is_told(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        imaging.main(["--out", str(tmp_path), "--seed", "-1"])
+    assert stopped.value.code == 2 and "argument --seed: -1 is below 0" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from PIL import Image
 from data_preprocess.build.balance import Balanced
 from recipe.medgrpo import cli
 from recipe.medgrpo.data_audit import plots
+from recipe.medgrpo.data_audit.check import Checked
 
 figure = pytest.importorskip("matplotlib.figure")
 
@@ -39,3 +40,8 @@ def test_the_command_writes_it_next_to_the_subset(tmp_path, capsys):
     assert cli.main(arguments) == 0
     assert len(json.loads((tmp_path / "new/b.json").read_text())) == 4
     assert Image.open(tmp_path / "new/b.png").size == (1560, 780) and "b.png" in capsys.readouterr().out
+
+
+def test_a_source_that_looks_like_a_formula(tmp_path):
+    checked = Checked(tmp_path / "a.parquet", rows=Counter({("A ${x$", "tag"): 3}))
+    assert plots.plot_checked(checked, tmp_path / "a.png") == tmp_path / "a.png" and (tmp_path / "a.png").exists()
