@@ -304,8 +304,8 @@ def test_nurvid_names_are_one_off_and_segments_end_with_their_video(built):
     assert any("annotations say 40.0 s" in note for note in source.notes)
     assert source.notes["NurViD videos without a file"] == 1
     assert source.notes["NurViD segments that end after their video"] == 9
-    # 30-30 in each of four videos, and all but the first second segment of the one of 9 s.
-    assert source.notes["NurViD segments that last no time within their video"] == 7
+    # 30-30 in each of four videos; two segments begin behind the end of the one of 40 s, three behind that of 9 s.
+    assert source.notes["NurViD segments that last no time within their video"] == 9
 
 
 @pytest.mark.parametrize("name", ["AVOS", "Cholec80-CVS"])
