@@ -95,5 +95,5 @@ def test_command_line(tmp_path, capsys):
 
 def test_a_seed_below_0_is_told(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
-        imaging.main(["--out", str(tmp_path), "--seed", "-1"])
+        synthetic_imaging.main(["--out", str(tmp_path), "--seed", "-1"])
     assert stopped.value.code == 2 and "argument --seed: -1 is below 0" in capsys.readouterr().err
