@@ -56,7 +56,7 @@ ARROWS = {
         "preflight": {*low, "cpu", "trainer"},
         "evaluation": {*low, "cpu", "trainer"},
         "browse": {"common"},
-        "export": {"common"},
+        "export": {"common", "model_inputs"},
         "lmms_eval": {"export"},
         "replay": {*low, "evaluation"},
         "report": {*low, "cpu", "trainer", "evaluation", "preflight"},
