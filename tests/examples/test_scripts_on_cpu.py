@@ -81,7 +81,7 @@ def test_paths_are_absolute_wherever_ray_starts_its_workers(composed, tmp_path, 
         variables = {"BASE" if script == SFT else "MODEL": "m", "OUT": "r"}
     config = composed(script, DATA="d/", **variables)
     assert config.data.train_files == f"{tmp_path}/d/train.parquet"
-    assert config.trainer.default_local_dir == f"{tmp_path}/r" + ("/rl" if script in MEDGRPO else "")
+    assert config.trainer.default_local_dir == f"{tmp_path}/r" + ("" if script == SFT else "/rl")
     model = config.model if script == SFT else config.actor_rollout_ref.model
     assert model.path == f"{tmp_path}/m"
     if script in MEDGRPO:

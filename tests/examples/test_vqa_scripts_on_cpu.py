@@ -35,7 +35,7 @@ def test_med_r1_is_trained_on_a_modality_or_on_a_question_type(composed, part):
     [(field, value)] = part.items()
     assert found.data.only == {"modality": None, "question_type": None, field.lower(): [value]}
     folder = found.trainer.default_local_dir
-    assert folder.endswith(f"checkpoints/medr1/medr1_think/{value.replace(' ', '_')}")
+    assert folder.endswith(f"checkpoints/medr1/medr1_think/{value.replace(' ', '_')}/rl")
 
 
 def test_med_r1_on_two_parts_at_once_is_refused(dry_run):

@@ -176,7 +176,7 @@ def test_rows_that_are_too_long_end_it(call, drawn, tiny_model, capsys):
     assert int(capsys.readouterr().out.splitlines()[-1]) > 0
     with pytest.raises(SetupError, match="rows have more tokens"):
         call(estimate, "--sft-steps", *own, "data.max_length=20")
-    with pytest.raises(SetupError, match="weights, gradients and optimizer take .* an SFT checkpoint that you have"):
+    with pytest.raises(SetupError, match="weights, gradients and optimizer take .*an SFT checkpoint that you have"):
         call(estimate, "--sft-steps", "--gpu-memory", "0.001", *own)
     own = [train, "data.val_files=v", "medgrpo.reward.artifact=a", "actor_rollout_ref.model.path=/not/yet"]
     own.append("data.train_batch_size=16")
