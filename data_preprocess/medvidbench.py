@@ -46,8 +46,8 @@ _SHARED_FROM = 64 << 20
 class Contents:
     """What the survey found: stretches of the file, and of each record its unit (a number) and whether it repeats.
 
-    ``groups`` says of each (source, video) what the split goes by, and the first record of it; ``mixed`` is what is
-    told where another record of the video says otherwise.
+    ``groups`` says of each (source, video) what the split goes by, and the first record of it; ``mixed`` is the
+    complaint if another record of the video says otherwise.
     """
 
     stretches: list[np.ndarray] = field(default_factory=list)

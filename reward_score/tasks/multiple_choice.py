@@ -10,6 +10,7 @@ whole answer, holds exactly the right capital letter. Lenient, for evaluation: a
 import json
 import re
 from functools import lru_cache
+from string import ascii_uppercase
 
 from reward_score.errors import BadGroundTruth
 from reward_score.sample import Rating, Sample
@@ -92,7 +93,7 @@ def _bare(text: str) -> str:
 def _read(answer: str, texts: list[str]) -> str | None:
     """The letter that one answer means, given the options' bare texts."""
     answer = _undressed(answer)
-    known = {chr(ord("A") + i) for i in range(len(texts) or _MANY)}
+    known = set(ascii_uppercase[: len(texts) or _MANY])
     leading = _LEADING.match(answer, _BULLET.match(answer).end())
     letter = leading[1].upper() if leading else None
     place = ord(letter) - ord("A") if letter else _MANY

@@ -196,8 +196,8 @@ def run(args: argparse.Namespace) -> int:
 def _estimate(config: DictConfig, args: argparse.Namespace) -> int:
     options = config.actor_rollout_ref.model
     path = args.base if args.base and not (Path(options.path) / "config.json").exists() else options.path
-    # Before what imports verl and datasets, which takes far longer.
     read_tasks(config)
+    # Before what imports verl and datasets, which takes far longer.
     check_parallel(config, path)
     from recipe.medgrpo.preflight.activations import meta_model
     from recipe.medgrpo.preflight.longest_prompt import check_lengths, check_rows, load_processor

@@ -185,7 +185,7 @@ def notes_of(source, folder):
 
 
 @pytest.mark.parametrize("name", UNPACKED_IN_PART)
-def test_a_source_that_is_unpacked_in_part_is_told(tmp_path, name):
+def test_a_source_that_is_unpacked_in_part_is_noted(tmp_path, name):
     pattern, note, count = UNPACKED_IN_PART[name]
     WRITERS[name](tmp_path / "raw")
     assert note not in notes_of(name, tmp_path)
@@ -197,7 +197,7 @@ def test_a_source_that_is_unpacked_in_part_is_told(tmp_path, name):
 @pytest.mark.parametrize(("name", "pattern", "lost"), [
     ("EgoSurgery", "*.json", {"STG", "RC"}), ("AVOS", "*export*.json", {"STG"}),
 ])  # fmt: skip
-def test_tasks_whose_files_are_not_there_are_told(tmp_path, name, pattern, lost):
+def test_tasks_whose_files_are_not_there_are_noted(tmp_path, name, pattern, lost):
     WRITERS[name](tmp_path / "raw")
     for file in (tmp_path / "raw").rglob(pattern):
         file.unlink()

@@ -251,7 +251,7 @@ def test_a_source_drawn_alone_is_the_same(tmp_path):
     assert digest(tmp_path / "0/frames/AVOS") == digest(tmp_path / "1/frames/AVOS")
 
 
-def test_a_seed_below_0_is_told(tmp_path, capsys):
+def test_a_seed_below_0_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         clips.main(["--out", str(tmp_path), "--seed", "-1"])
     assert stopped.value.code == 2 and "argument --seed: -1 is below 0" in capsys.readouterr().err

@@ -93,7 +93,7 @@ def test_command_line(tmp_path, capsys):
     assert "error: Not a directory: " in capsys.readouterr().err
 
 
-def test_a_seed_below_0_is_told(tmp_path, capsys):
+def test_a_seed_below_0_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         synthetic_imaging.main(["--out", str(tmp_path), "--seed", "-1"])
     assert stopped.value.code == 2 and "argument --seed: -1 is below 0" in capsys.readouterr().err

@@ -135,8 +135,8 @@ def test_rows_that_fill_no_batch_are_refused(composed, overrides, rows):
 def test_what_is_no_file_of_data_preprocess_is_refused(composed, tmp_path):
     (tmp_path / "x.json").write_text("[]")
     pq.write_table(pa.table({"ability": ["tag"]}), tmp_path / "y.parquet")
-    for name, told in {"x.json": "is no Parquet file", "y.parquet": "has no column data_source, extra_info"}.items():
-        with pytest.raises(SetupError, match=f"{name} {told}"):
+    for name, reason in {"x.json": "is no Parquet file", "y.parquet": "has no column data_source, extra_info"}.items():
+        with pytest.raises(SetupError, match=f"{name} {reason}"):
             check_longest(composed("medgrpo", f"data.train_files='{tmp_path}/{name}'"))
 
 
