@@ -21,6 +21,7 @@ from omegaconf import DictConfig
 from transformers import AutoProcessor
 from verl.utils.fs import copy_to_local
 
+from data_preprocess.media.frames import FrameError
 from recipe.medgrpo.common.listed import listed
 from recipe.medgrpo.model_inputs.encode import encode, load_media, with_media
 from recipe.medgrpo.model_inputs.media_cache import MediaOptions
@@ -149,7 +150,10 @@ def process(row: dict, processor, data: DictConfig) -> tuple[int, int]:
 
 def check_media(row: dict, where: str, stated: int, processor, data: DictConfig) -> int:
     """Raise unless the model makes as many tokens of a row's media as the row states; bytes of the tensors."""
-    made, size = process(row, processor, data)
+    try:
+        made, size = process(row, processor, data)
+    except FrameError as error:
+        raise SetupError(f"{where}: {error}") from error
     if made != stated:
         raise SetupError(
             f"{where}: extra_info.num_tokens is {stated}, but {processor.tokenizer.name_or_path} makes {made} of "

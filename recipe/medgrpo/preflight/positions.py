@@ -172,14 +172,16 @@ def main(request: dict) -> int:
     from data_preprocess.media.frames import FrameError
     from recipe.medgrpo.model_inputs.media_cache import MediaOptions
 
-    media = MediaOptions(**request.get("media", {}))
+    media, lengths, where = MediaOptions(**request.get("media", {})), [], ""
     try:
         rows = first_rows(request["files"], request.get("tasks"))
         checker = Checker(request["model"], request.get("chat_template"))
-        lengths = [f"{row['data_source']} {checker.check(row, media)} tokens" for row in rows]
+        for row in rows:
+            where = f"row {row['extra_info']['index']} of {row['data_source']}: "
+            lengths.append(f"{row['data_source']} {checker.check(row, media)} tokens")
     except (SetupError, FrameError, OSError) as error:
         # A file, the model or a row is at fault; one line, as the caller reads the last.
-        reason = error if isinstance(error, SetupError) else f"positions could not be compared: {error}"
+        reason = error if isinstance(error, SetupError) else f"positions could not be compared: {where}{error}"
         print(" ".join(str(reason).split()))
         return DIFFERENT
     print(f"positions: trainer and vLLM agree on {len(rows)} rows, one of each source ({', '.join(lengths)})")

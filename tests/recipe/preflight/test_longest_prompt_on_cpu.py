@@ -113,6 +113,14 @@ def test_data_of_another_model_are_refused(composed, table, rewritten):
         check_longest(composed("medgrpo", f"data.train_files='{rewritten(rows)}'"))
 
 
+def test_a_lost_frame_is_told_with_its_row(composed, table, rewritten):
+    rows = table.to_pylist()
+    for row in rows:
+        row["videos"][0]["video"][0] = "gone.jpg"
+    with pytest.raises(SetupError, match=r"changed.parquet, row \d+: gone.jpg cannot be read"):
+        check_longest(composed("medgrpo", f"data.train_files='{rewritten(rows)}'"))
+
+
 @pytest.mark.parametrize("name", ["medgrpo", "sft"])
 def test_rows_for_another_patch_size_are_refused_in_sft_too(composed, processor, table, rewritten, name):
     rows = table.to_pylist()

@@ -83,14 +83,16 @@ def test_a_failure_of_the_check_is_no_pass(tmp_path):
 def test_a_start_that_is_refused_while_ray_comes_up_ends_with_one_sentence(drawn, tiny_model, tmp_path):
     table = pq.read_table(drawn / "train.parquet")
     rows = table.to_pylist()
-    # The first row of a source, which is compared, and not the longest sample, whose frames are read before.
-    row = positions.first_rows([str(drawn / "train.parquet")], ["vs", "rc"])[0]
+    # The first row of another source is compared. Frames of the file's first row and of the longest are read before.
+    compared = positions.first_rows([str(drawn / "train.parquet")], ["vs", "rc"])
+    row = min(compared[1:], key=lambda row: row["extra_info"]["num_tokens"])
     [lost] = [one for one in rows if one["extra_info"]["index"] == row["extra_info"]["index"]]
     lost["videos"][0]["video"][0] = "gone.jpg"
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), tmp_path / "train.parquet")
     words = command(drawn, tiny_model, tmp_path / "run", f"data.train_files='{tmp_path}/train.parquet'")
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 1 and "Started a local Ray instance" in done.stderr, done.stderr[-3000:]
-    assert "training does not start: positions could not be compared: " in done.stderr and "gone.jpg" in done.stderr
+    assert f"positions could not be compared: row {row['extra_info']['index']} of " in done.stderr
+    assert "training does not start: " in done.stderr and "gone.jpg" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "run").rglob("config.yaml"))
