@@ -51,3 +51,7 @@ def test_the_study_of_normalization(tmp_path):
     subprocess.run([*command, "--hours", "1"], check=True, **kept)
     first, second = (tmp_path / "calls").read_text().splitlines()
     assert first.endswith(f"--out {tmp_path}/mine --hours 1") and " page " in second
+    executable(tmp_path / "bin/python", f'echo "$*" >> "{tmp_path}/calls"\nexit 2\n')
+    done = subprocess.run([*command, "--hours", "one"], **kept)
+    *_, last = calls = (tmp_path / "calls").read_text().splitlines()
+    assert done.returncode == 2 and len(calls) == 3 and last.endswith("--hours one")

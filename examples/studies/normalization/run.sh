@@ -16,5 +16,7 @@ source requirements/setup_cpu.sh
 
 status=0
 python -m recipe.medgrpo.study run --study examples/studies/normalization --out "$OUT" "$@" || status=$?
+# A mistake in what was given has run nothing: the page stays.
+[ "$status" -ne 2 ] || exit 2
 python -m recipe.medgrpo.study page --study examples/studies/normalization --page docs/evidence.md
 exit "$status"
