@@ -21,6 +21,7 @@ from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 
+from data_preprocess.media.frames import FrameError
 from recipe.medgrpo.common.listed import listed
 from recipe.medgrpo.preflight.errors import SetupError
 
@@ -105,9 +106,12 @@ class Checker:
 
     def check(self, row: dict, media_options) -> int:
         """Number of prompt tokens of the row; SetupError where tokens, positions, or its own count of them differ."""
-        ours = self.trainer(row, media_options)
-        theirs = self.rollout(ours.ids, ours.images, ours.videos)
         where = f"row {row['extra_info']['index']} of {row['data_source']}, model {self.model}"
+        try:
+            ours = self.trainer(row, media_options)
+        except FrameError as error:
+            raise SetupError(f"positions could not be compared: {where}: {error}") from error
+        theirs = self.rollout(ours.ids, ours.images, ours.videos)
         if ours.ids != theirs.ids:
             raise SetupError(
                 f"{where}: the trainer's prompt has {len(ours.ids)} tokens, vLLM's {len(theirs.ids)}, and they are not "
@@ -169,19 +173,16 @@ def _found(process: subprocess.Popen) -> str:
 
 
 def main(request: dict) -> int:
-    from data_preprocess.media.frames import FrameError
     from recipe.medgrpo.model_inputs.media_cache import MediaOptions
 
-    media, lengths, where = MediaOptions(**request.get("media", {})), [], ""
+    media = MediaOptions(**request.get("media", {}))
     try:
         rows = first_rows(request["files"], request.get("tasks"))
         checker = Checker(request["model"], request.get("chat_template"))
-        for row in rows:
-            where = f"row {row['extra_info']['index']} of {row['data_source']}: "
-            lengths.append(f"{row['data_source']} {checker.check(row, media)} tokens")
-    except (SetupError, FrameError, OSError) as error:
+        lengths = [f"{row['data_source']} {checker.check(row, media)} tokens" for row in rows]
+    except (SetupError, OSError) as error:
         # A file, the model or a row is at fault; one line, as the caller reads the last.
-        reason = error if isinstance(error, SetupError) else f"positions could not be compared: {where}{error}"
+        reason = error if isinstance(error, SetupError) else f"positions could not be compared: {error}"
         print(" ".join(str(reason).split()))
         return DIFFERENT
     print(f"positions: trainer and vLLM agree on {len(rows)} rows, one of each source ({', '.join(lengths)})")
