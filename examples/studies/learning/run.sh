@@ -36,7 +36,7 @@ case "$*" in
       actor_rollout_ref.actor.optim.lr_warmup_steps=3
       actor_rollout_ref.actor.optim.lr_scheduler_type=cosine
     )
-    ALL_ARMS="rl rl-longer more-sft all-tasks"
+    ALL_ARMS="rl rl-longer more-sft all-tasks-longer"
     ;;
   *)
     echo "'$*' is not one world: start run.sh one_source|eight_sources, with SEEDS=... and ARMS=... before it" >&2
@@ -56,6 +56,7 @@ done
 source requirements/setup_cpu.sh
 MORE_STEPS=900   # of SFT: with eight sources about as long as SFT and RL take together, without validation
 ALL=[tag,stg,vs,nap,sa,cvs]
+LONGER=(actor_rollout_ref.actor.optim.lr=2e-4 actor_rollout_ref.rollout.temperature=0.7)
 SCORING=(--max-tokens 96 "medgrpo.reward.reward_tasks=$ALL")   # of greedy answers
 
 stage() { python -m recipe.medgrpo.stage --run "$RUN" "$@"; }
@@ -81,14 +82,15 @@ arm() {
     # ten steps.
     rl) reinforce rl "data.tasks=[tag,stg]" trainer.test_freq="$EVERY" trainer.val_before_train=true ;;
     rl-longer)
-      RL_STEPS=200 reinforce rl-longer "data.tasks=[tag,stg]" trainer.test_freq=50 trainer.val_before_train=true \
-        actor_rollout_ref.actor.optim.lr=2e-4 actor_rollout_ref.rollout.temperature=0.7
+      RL_STEPS=200 reinforce rl-longer "${LONGER[@]}" "data.tasks=[tag,stg]" trainer.test_freq=50 \
+        trainer.val_before_train=true
       ;;
     more-sft)
       fine_tune more-sft "$MORE_STEPS"
       evaluate more-sft more-sft "$RUN/more-sft/global_step_$MORE_STEPS/huggingface" "${SCORING[@]}"
       ;;
     all-tasks) reinforce all-tasks ;;
+    all-tasks-longer) RL_STEPS=200 reinforce all-tasks-longer "${LONGER[@]}" ;;
     kl)
       reinforce kl "data.tasks=[tag,stg]" actor_rollout_ref.actor.use_kl_loss=true actor_rollout_ref.actor.kl_loss_coef=0.04
       ;;

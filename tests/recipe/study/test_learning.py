@@ -160,11 +160,12 @@ def test_stages_of_a_seed(tmp_path, study_script, world):
     arms = list(Learning.load(STUDIES / world / "study.yaml").arms)
     assert [name for name in stages if not name.startswith("eval-")] == [*made, *arms[1:]]
     assert [name.removeprefix("eval-") for name in stages if name.startswith("eval-")] == arms
-    assert "data.tasks=[tag,stg]" in stages["rl"] and "data.tasks=[tag,stg]" not in stages["all-tasks"]
+    [all_tasks] = [name for name in arms if name.startswith("all-tasks")]
+    assert "data.tasks=[tag,stg]" in stages["rl"] and "data.tasks=[tag,stg]" not in stages[all_tasks]
     assert "trainer.total_training_steps=900" in stages["more-sft"]
-    if "rl-longer" in arms:
-        assert "trainer.total_training_steps=200" in stages["rl-longer"]
-        assert any("rl-longer/global_step_200" in word for word in stages["eval-rl-longer"])
+    for arm in (name for name in arms if name.endswith("-longer")):
+        assert {"trainer.total_training_steps=200", "actor_rollout_ref.rollout.temperature=0.7"} < set(stages[arm])
+        assert any(f"{arm}/global_step_200" in word for word in stages[f"eval-{arm}"])
     assert lines[-1][0] == "recipe.medgrpo.study.learning" and lines[-1][-1] == f"{tmp_path}/out/seed5"
     assert lines[-1][2] == f"examples/studies/learning/{world}"
 
