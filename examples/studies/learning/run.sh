@@ -112,6 +112,5 @@ for SEED in $SEEDS; do
   for ARM in $ARMS; do
     arm "$ARM"
   done
-  [ -e "$RUN/eval/rl/summary.json" ] || continue   # another call runs it
   python -m recipe.medgrpo.study.learning --study "$STUDY" --page docs/evidence.md --run "$RUN"
 done

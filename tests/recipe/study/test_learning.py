@@ -82,9 +82,20 @@ def test_the_page_is_made_from_runs(tmp_path, run, study, capsys):
     assert main([*call, "--run", str(run)]) == 0 and json.loads(file.read_text())["commit"] == "before"
     file.write_text(json.dumps(result | {"commit": "before", "curves": {}}))
     assert main([*call, "--run", str(run)]) == 0 and json.loads(file.read_text())["commit"].startswith("before, ")
+    # Another call's arm joins those that are there, if both began at one SFT model.
+    shutil.rmtree(run / "eval/kl")
+    file.write_text(json.dumps(result))
+    assert main([*call, "--run", str(run)]) == 0 and json.loads(file.read_text()) == result
+    other = run / "eval/sft/summary.json"
+    other.write_text(other.read_text().replace('"different": 5', '"different": 6'))
+    assert main([*call, "--run", str(run)]) == 2
+    assert f"{file} has another SFT model's arms; remove it" in capsys.readouterr().err
     everywhere = dict.fromkeys(study.seeds, result)
     found = [verdict(study, everywhere, one) for one in study.predictions]
     assert found[0] == "as predicted (TAG 3 of 3, STG 3 of 3)"
+    # One seed is enough against a prediction, but not for it.
+    [before, after] = [verdict(study, {3: result}, study.predictions[i]) for i in (0, 2)]
+    assert before.startswith("missing (TAG 1 of 1") and after.startswith("not as predicted (VS 1 of 1")
     # What did not change did not fall.
     assert found[2] == "not as predicted (VS 3 of 3, NAP 3 of 3, SA 0 of 3, CVS 3 of 3)"
 
@@ -131,9 +142,7 @@ def study_script(tmp_path):
     shutil.copytree(REPOSITORY / "examples", tmp_path / "repo/examples")
     (tmp_path / "repo/requirements").mkdir()
     (tmp_path / "repo/requirements/setup_cpu.sh").touch()
-    # An evaluation leaves its summary: by RL's a call sees whether there is a result to take.
-    leave = 'folder=$3/eval/${5#eval-}; case "$5" in eval-*) mkdir -p "$folder" && touch "$folder/summary.json" ;; esac'
-    executable(tmp_path / "bin/python", f'shift\necho "$*" >> "{tmp_path}/calls"\n{leave}\n')
+    executable(tmp_path / "bin/python", f'shift\necho "$*" >> "{tmp_path}/calls"\n')
 
     def start(*words, **own):
         # Where the user stands.
@@ -171,19 +180,16 @@ def test_stages_of_a_seed(tmp_path, study_script, world):
 
 
 def test_a_part_of_a_seed(study_script):
-    """A result is taken when RL has ended."""
-    _, first = study_script("one_source", SEEDS="5", ARMS="more-sft")
-    assert "more-sft" in stages_of(first) and "rl" not in stages_of(first)
-    assert first[-1][0] == "recipe.medgrpo.stage"
-    _, both = study_script("one_source", SEEDS="5", ARMS="rl")
-    assert both[-1][0] == "recipe.medgrpo.study.learning"
+    _, lines = study_script("one_source", SEEDS="5", ARMS="more-sft")
+    assert "more-sft" in stages_of(lines) and "rl" not in stages_of(lines)
+    assert lines[-1][0] == "recipe.medgrpo.study.learning"
 
 
 @pytest.mark.parametrize("world", ["eight_sources", "one_source"])
 def test_seeds_are_those_of_the_study(study_script, world):
     _, lines = study_script(world, ARMS="more-sft")
-    seeds = dict.fromkeys(Path(line[2]).name for line in lines)
-    assert list(seeds) == [f"seed{seed}" for seed in Learning.load(STUDIES / world / "study.yaml").seeds]
+    seeds = [Path(line[-1]).name for line in lines if line[0] == "recipe.medgrpo.study.learning"]
+    assert seeds == [f"seed{seed}" for seed in Learning.load(STUDIES / world / "study.yaml").seeds]
 
 
 @pytest.mark.parametrize(
