@@ -88,10 +88,15 @@ def collect(study: Learning, run: RunDir) -> dict[str, Any]:
 
 
 def merged(file: Path, found: dict[str, Any]) -> dict[str, Any]:
-    """``found``, and what ``file`` has of arms that another run has trained from the same SFT model."""
+    """``found``, and what ``file`` has of arms that another run has trained from the same SFT model.
+
+    Raises StudyError if the SFT model is another and arms would be lost.
+    """
     earlier = read_json(file, MADE_BY)
     if earlier["answers"][SFT] != found["answers"][SFT]:
-        raise StudyError(f"{file} has another SFT model's arms; remove it, and take the result of a run with all arms")
+        if missing := [arm for arm in earlier["answers"] if arm not in found["answers"]]:
+            raise StudyError(f"{file} has arms of another SFT model; run {', '.join(missing)} here too, or remove it")
+        return found
     both = {key: {**earlier[key], **found[key]} for key in ("seconds", "differences", "curves", "answers")}
     if both.items() <= earlier.items():
         return earlier
@@ -100,13 +105,18 @@ def merged(file: Path, found: dict[str, Any]) -> dict[str, Any]:
 
 def validation(run: RunDir, arm: str) -> dict[str, list[list[float]]]:
     """[step, raw score] of verl's validation for each drawn task, means over sources; empty without validation."""
-    validated = run_data.pair_series(run_data.read_metrics(run.metrics_files(arm)), run_data.VALIDATED)
+    series = run_data.pair_series(run_data.read_metrics(run.metrics_files(arm)), run_data.VALIDATED)
     curve = {}
-    for task in DRAWN if validated else ():
-        sources = [values for (_, of_task), values in validated.items() if of_task == task]
+    for task in DRAWN if series else ():
+        sources = [values for (_, of_task), values in series.items() if of_task == task]
         means = np.mean([values["raw"] for values in sources], axis=0)
         curve[task] = [[int(step), round(float(mean), 5)] for step, mean in zip(sources[0]["step"], means, strict=True)]
     return curve
+
+
+def validated(results: dict[int, dict[str, Any]]) -> bool:
+    """Whether there is a curve to draw."""
+    return any(result["curves"] for result in results.values())
 
 
 def picture(folder: Path) -> str:
@@ -148,8 +158,9 @@ def section(folder: Path, study: Learning, results: dict[int, dict[str, Any]]) -
     if results:
         yield "Minutes of training, RL's validation included:"
         yield from by_arm(study, results, "seconds", lambda seconds: f"{seconds / 60:.0f}")
-        yield f"![Raw scores of held-out rows by step of RL]({picture(folder)})"
-        yield ""
+        if validated(results):
+            yield f"![Raw scores of held-out rows by step of RL]({picture(folder)})"
+            yield ""
         yield origins(results.values(), sum(sum(result["seconds"].values()) for result in results.values()))
         yield ""
 
@@ -212,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_json(file, merged(file, found) if file.exists() else found)
         files = {seed: args.study / "results" / f"seed{seed}.json" for seed in study.seeds}
         results = {seed: read_json(file, MADE_BY) for seed, file in files.items() if file.exists()}
-        if results:
+        if validated(results):
             draw(results, args.page.parent / picture(args.study))
         write_between(args.page, f"{MADE_BY}: {args.study.name}", section(args.study, study, results))
         return 0

@@ -83,13 +83,16 @@ def test_the_page_is_made_from_runs(tmp_path, run, study, capsys):
     file.write_text(json.dumps(result | {"commit": "before", "curves": {}}))
     assert main([*call, "--run", str(run)]) == 0 and json.loads(file.read_text())["commit"].startswith("before, ")
     # Another call's arm joins those that are there, if both began at one SFT model.
-    shutil.rmtree(run / "eval/kl")
+    (run / "eval/kl").rename(tmp_path / "kl")
     file.write_text(json.dumps(result))
     assert main([*call, "--run", str(run)]) == 0 and json.loads(file.read_text()) == result
     other = run / "eval/sft/summary.json"
     other.write_text(other.read_text().replace('"different": 5', '"different": 6'))
     assert main([*call, "--run", str(run)]) == 2
-    assert f"{file} has another SFT model's arms; remove it" in capsys.readouterr().err
+    assert f"{file} has arms of another SFT model; run kl here too, or remove it" in capsys.readouterr().err
+    (tmp_path / "kl").rename(run / "eval/kl")
+    assert main([*call, "--run", str(run)]) == 0
+    assert json.loads(file.read_text())["answers"]["sft"]["tag"] == [0.3, 0.2, 6]
     everywhere = dict.fromkeys(study.seeds, result)
     found = [verdict(study, everywhere, one) for one in study.predictions]
     assert found[0] == "as predicted (TAG 3 of 3, STG 3 of 3)"
@@ -102,9 +105,10 @@ def test_the_page_is_made_from_runs(tmp_path, run, study, capsys):
 
 def test_an_arm_may_be_missing(run, study):
     shutil.rmtree(run / "eval/kl")
+    shutil.rmtree(run / "rl")
     result = collect(study, RunDir(run))
     lines = list(section(FOLDER, study, {3: result}))
-    assert "| `kl` | - |" in lines and not any(line.startswith("Raw score, `kl`") for line in lines)
+    assert "| `kl` | - |" in lines and not any(line.startswith(("Raw score, `kl`", "![")) for line in lines)
     assert "| a KL term keeps the gain | `kl` - `sft` | missing |" in lines
 
 
